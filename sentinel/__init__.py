@@ -1,0 +1,1 @@
+"""Reaching and watching Redis through Sentinel. Knows nothing of verifications, mails or Flask."""

@@ -1,0 +1,1 @@
+"""Verifier proves that a person can read an email address."""
