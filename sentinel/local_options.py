@@ -1,0 +1,48 @@
+"""What an embedded topology is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How many of what, and Sentinel's times in its own unit, milliseconds."""
+
+    replicas: int = 2
+    sentinels: int = 3
+    down_after_ms: int = 5000
+    failover_timeout_ms: int = 15000
+    maxmemory: str = "128mb"
+    min_replicas_to_write: int = 1
+    acl: bool = True
+    """False: a plain Sentinel deployment without users and passwords."""
+    superuser: bool = False
+    """True: the user `drill` may do everything on the data nodes. For tests and drills only."""
+    redis_server: Path | None = None
+    """None: as `binary.find_redis_server` finds it."""
+    directory: Path | None = None
+    """Where configuration, data and logs stay for looking at; None: a temporary one, removed on stop."""
+    master_name: str = "verifier"
+
+    def __post_init__(self) -> None:
+        """Refuse what could never work.
+
+        Raises:
+            ValueError: the sentence says which option.
+        """
+        if self.replicas < 0 or self.sentinels < 1:
+            raise ValueError("A topology needs at least one sentinel and no negative number of replicas.")
+        if self.min_replicas_to_write > self.replicas:
+            raise ValueError(
+                f"min_replicas_to_write={self.min_replicas_to_write} with {self.replicas} replicas would refuse "
+                "every write: lower it or add replicas."
+            )
+        if self.superuser and not self.acl:
+            raise ValueError("superuser=True is for a topology with users; with acl=False everybody is one.")
+
+    @property
+    def quorum(self) -> int:
+        """The majority of the sentinels."""
+        return self.sentinels // 2 + 1

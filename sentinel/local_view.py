@@ -1,0 +1,126 @@
+"""What the sentinels and the nodes of an embedded topology say about each other.
+
+Questions are asked directly with short timeouts and without retries, so that a dead or hung process costs half
+a second and is reported as saying nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from .endpoints import Endpoint
+from .local_credentials import Credential
+
+TIMEOUT = 0.5
+"""Seconds one question may take."""
+
+_REPLICA_READY = {"flags": "slave", "master-link-status": "ok"}
+_SENTINEL_READY = {"flags": "sentinel"}
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelView:
+    """What one sentinel knows: whom it calls master, and who else is up; nothing when it does not answer."""
+
+    sentinel: Endpoint
+    master: Endpoint | None = None
+    master_is_up: bool = False
+    replicas: frozenset[Endpoint] = frozenset()
+    """Those connected, in sync with the master and able to take over."""
+    sentinels: frozenset[Endpoint] = frozenset()
+    """The others it is connected with; not itself."""
+
+
+def connect(endpoint: Endpoint, credential: Credential | None) -> Redis:
+    """Make a client of one node that answers soon or fails; close it after use, or use it in a `with`."""
+    return Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        username=credential.username if credential else None,
+        password=credential.password if credential else None,
+        socket_timeout=TIMEOUT,
+        socket_connect_timeout=TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        driver_info=None,  # announcing the driver is CLIENT SETINFO, which Redis before 7.2 has no right for
+        decode_responses=True,
+    )
+
+
+def master_address(sentinel: Endpoint, name: str, credential: Credential | None) -> Endpoint | None:
+    """Ask a sentinel for the master's address; None when it names none or does not answer."""
+    try:
+        with connect(sentinel, credential) as client:
+            answer = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+    except RedisError:
+        return None
+    return Endpoint(answer[0], int(answer[1])) if answer else None
+
+
+def majority_address(
+    sentinels: Iterable[Endpoint], name: str, credential: Credential | None
+) -> Endpoint | None:
+    """Ask all sentinels; the address that more than half of them name, if there is one."""
+    answers = [master_address(sentinel, name, credential) for sentinel in sentinels]
+    votes = Counter(answer for answer in answers if answer is not None)
+    for address, count in votes.most_common(1):
+        if 2 * count > len(answers):
+            return address
+    return None
+
+
+def sentinel_view(sentinel: Endpoint, name: str, credential: Credential | None) -> SentinelView:
+    """Ask a sentinel for everything it knows of the master, its replicas and the other sentinels."""
+    try:
+        with connect(sentinel, credential) as client:
+            master = _pairs(client.execute_command("SENTINEL", "MASTER", name))
+            replicas = client.execute_command("SENTINEL", "REPLICAS", name)
+            others = client.execute_command("SENTINEL", "SENTINELS", name)
+    except RedisError:
+        return SentinelView(sentinel)
+    return SentinelView(
+        sentinel,
+        master=_address(master),
+        master_is_up=master["flags"] == "master",
+        replicas=_those(replicas, _REPLICA_READY),
+        sentinels=_those(others, _SENTINEL_READY),
+    )
+
+
+def role_of(node: Endpoint, credential: Credential | None) -> str:
+    """Ask a data node for its role in Redis's words, `master` or `slave`; empty when it does not answer."""
+    try:
+        with connect(node, credential) as client:
+            return str(client.execute_command("ROLE")[0])
+    except RedisError:
+        return ""
+
+
+def replica_is_connected(replica: Endpoint, master: Endpoint, credential: Credential | None) -> bool:
+    """Ask a replica whether it follows that master and has all the data."""
+    try:
+        with connect(replica, credential) as client:
+            role = client.execute_command("ROLE")
+    except RedisError:
+        return False
+    return bool(role[0] == "slave" and (role[1], int(role[2])) == master and role[3] == "connected")
+
+
+def _those(instances: Iterable[list[str]], ready: dict[str, str]) -> frozenset[Endpoint]:
+    described = [_pairs(instance) for instance in instances]
+    return frozenset(_address(one) for one in described if ready.items() <= one.items())
+
+
+def _address(instance: dict[str, str]) -> Endpoint:
+    return Endpoint(instance["ip"], int(instance["port"]))
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
