@@ -1,1 +1,50 @@
-"""Verifier proves that a person can read an email address."""
+"""Verifier proves that a person can read an email address.
+
+`create_app` is the only place of wiring. The way of a mail: web/ or api/ -> service -> store -> the RQ
+queue -> workers/.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from verifier import api, ops, web
+from verifier.parts import install, make_parts
+from verifier.settings import Settings, SettingsError, load_settings
+
+MAX_BODY_BYTES = 16 * 1024
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the app from the given settings, or from those of the environment.
+
+    Raises:
+        SettingsError: a setting is wrong, or no sentinels are configured.
+    """
+    if settings is None:
+        settings = load_settings()
+    if not settings.redis.sentinels:
+        raise SettingsError(
+            "VERIFIER_SENTINELS: name the sentinels as host:port,host:port,... "
+            "(`flask run` and `make run` bring their own where it is not set)."
+        )
+    app = Flask(__name__)
+    session_keys = [key.hex() for key in settings.keys.derive_all("session")]
+    app.config.update(
+        SECRET_KEY=session_keys[0],
+        SECRET_KEY_FALLBACKS=session_keys[1:],
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    install(app, make_parts(settings))
+    for rooms in (api, ops, web):
+        rooms.init_app(app)
+    return app

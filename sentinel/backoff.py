@@ -1,0 +1,69 @@
+"""Waiting: exponential, jittered, capped. A random source and a clock can be given, so that tests need no time."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from sentinel.endpoints import Endpoint
+
+
+class Backoff:
+    """How long to wait before the next attempt, in seconds.
+
+    The n-th wait is drawn from the upper half of `first * 2**n`, capped at `cap`: many processes that
+    lost the same master spread out, and none of them comes back at once.
+    """
+
+    def __init__(self, first_s: float, cap_s: float, draw: Callable[[], float] = random.random) -> None:
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._draw = draw
+        self._attempts = 0
+
+    def next_s(self) -> float:
+        """Give the next wait."""
+        ceiling = min(self._cap_s, self._first_s * 2 ** min(self._attempts, 30))
+        self._attempts += 1
+        return ceiling * (0.5 + 0.5 * self._draw())
+
+    def reset(self) -> None:
+        """Start again from the first wait, after a success or when something has changed."""
+        self._attempts = 0
+
+
+class Rests:
+    """Endpoints that failed and are left alone for a while; safe for threads.
+
+    All connections of a process to one endpoint go through here, so that an outage costs about one attempt
+    a second and endpoint, however many threads want one.
+    """
+
+    def __init__(
+        self, first_s: float = 0.2, cap_s: float = 1.6, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._backoffs: dict[Endpoint, Backoff] = {}
+        self._until: dict[Endpoint, float] = {}
+
+    def remaining_s(self, endpoint: Endpoint) -> float:
+        """Give for how many more seconds the endpoint is left alone; 0 when it may be tried."""
+        with self._lock:
+            return max(0.0, self._until.get(endpoint, 0.0) - self._clock())
+
+    def failed(self, endpoint: Endpoint) -> None:
+        """Note that an attempt failed."""
+        with self._lock:
+            backoff = self._backoffs.setdefault(endpoint, Backoff(self._first_s, self._cap_s))
+            self._until[endpoint] = self._clock() + backoff.next_s()
+
+    def worked(self, endpoint: Endpoint) -> None:
+        """Note that an attempt worked, or that there is a reason to try at once."""
+        with self._lock:
+            self._backoffs.pop(endpoint, None)
+            self._until.pop(endpoint, None)

@@ -1,0 +1,70 @@
+"""The circuit breaker: when an outage lasts, nobody is kept waiting, and one caller at a time looks again.
+
+Pure but for a lock: the clock is given. Closed: everybody tries. After `patience_s` seconds without one
+success it opens: callers are told at once, except for one probe every `probe_every_s` seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from sentinel.errors import CircuitOpen
+
+
+class Breaker:
+    """Whether it is worth trying; times in seconds; safe for threads."""
+
+    def __init__(
+        self, patience_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._patience_s = patience_s
+        self._probe_every_s = probe_every_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._down_since: float | None = None
+        self._next_probe_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the outage has lasted for longer than anybody is kept waiting."""
+        with self._lock:
+            return self._open(self._clock())
+
+    def down_for_s(self) -> float:
+        """Give for how many seconds nothing has worked; 0 when the last attempt did."""
+        with self._lock:
+            return 0.0 if self._down_since is None else self._clock() - self._down_since
+
+    def admit(self) -> None:
+        """Let the caller try, or raise CircuitOpen."""
+        with self._lock:
+            now = self._clock()
+            if not self._open(now):
+                return
+            if now >= self._next_probe_at:
+                self._next_probe_at = now + self._probe_every_s
+                return
+            down_for_s = now - (self._down_since or now)
+        raise CircuitOpen(f"Redis has been away for {down_for_s:.0f} s.", self._probe_every_s)
+
+    def worked(self) -> None:
+        """Note a success: the circuit is closed."""
+        if self._down_since is not None:
+            with self._lock:
+                self._down_since = None
+
+    def failed(self) -> None:
+        """Note a failure."""
+        with self._lock:
+            if self._down_since is None:
+                self._down_since = self._clock()
+
+    def reconsider(self) -> None:
+        """There is a reason to try again: the next caller is let through."""
+        with self._lock:
+            self._next_probe_at = 0.0
+
+    def _open(self, now: float) -> bool:
+        return self._down_since is not None and now - self._down_since >= self._patience_s

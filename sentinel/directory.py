@@ -1,0 +1,172 @@
+"""Whom to ask where the master is, and what is believed until somebody knows better.
+
+What is believed is only a guess: each new connection verifies it with ROLE on the node itself. So the
+sentinels are asked when there is no guess, or when it proved wrong, never for each connection. They are
+asked all at once, and the answer of the majority counts; without a majority the one with the newest
+configuration. A sentinel that hangs delays nobody but itself, apart from the first time.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from sentinel.access import Access
+from sentinel.backoff import Rests
+from sentinel.endpoints import Endpoint
+from sentinel.errors import MasterUnknown, PermanentError, TransientError
+from sentinel.interview import Interview
+
+MAX_LEARNED_SENTINELS = 16
+FRESH_FOR_S = 0.1
+# How long an announced master outranks a majority that has not heard of it yet.
+NEWS_OUTRANKS_MAJORITY_FOR_S = 3.0
+
+
+class Directory:
+    """The believed master and the known sentinels of one process; safe for threads."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.rests = Rests()
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._believed: Endpoint | None = None
+        self._asked_at = 0.0
+        self._news: tuple[Endpoint, float] | None = None
+        self._interviews = {endpoint: self._interview(endpoint) for endpoint in access.sentinels}
+        self._silent: set[Endpoint] = set()
+
+    def _interview(self, endpoint: Endpoint) -> Interview:
+        return Interview(endpoint, self.access, self.rests)
+
+    def sentinels(self) -> tuple[Endpoint, ...]:
+        """Give all sentinels known by now: those of the settings first, then those learned from them."""
+        with self._lock:
+            return tuple(self._interviews)
+
+    def master(self) -> Endpoint:
+        """Give the believed master, asking the sentinels where there is no belief.
+
+        Raises:
+            MasterUnknown: no sentinel names a master.
+            PermanentError: they refuse us, or know no master of this name.
+        """
+        with self._lock:
+            believed = self._believed
+        return believed if believed is not None else self.ask()
+
+    def told(self, master: Endpoint) -> None:
+        """Believe what a sentinel has just announced."""
+        self.rests.worked(master)
+        with self._lock:
+            self._believed = master
+            self._news = (master, time.monotonic())
+
+    def doubt(self, master: Endpoint) -> None:
+        """Forget a belief that proved wrong, unless there is a newer one."""
+        with self._lock:
+            if self._believed == master:
+                self._believed = None
+
+    def ask(self) -> Endpoint:
+        """Ask the sentinels, once for everybody who wants to know at this moment; raises as `master` does."""
+        wanted_at = time.monotonic()
+        with self._asking:
+            with self._lock:
+                if self._believed is not None and self._asked_at >= wanted_at - FRESH_FOR_S:
+                    return self._believed
+            master = self._ask_all()
+            with self._lock:
+                self._believed, self._asked_at = master, time.monotonic()
+            return master
+
+    def _ask_all(self) -> Endpoint:
+        with self._lock:
+            interviews = list(self._interviews.values())
+        executor = ThreadPoolExecutor(max_workers=max(1, len(interviews)), thread_name_prefix="ask-sentinel")
+        try:
+            futures = {executor.submit(interview.master): interview for interview in interviews}
+            answers, errors = self._collect(futures)
+        finally:
+            executor.shutdown(wait=False)
+        if not answers:
+            raise self._no_master(errors)
+        self._learn_from(next(iter(answers)))
+        return self._choose(answers)
+
+    def _collect(
+        self, futures: dict[Future[Endpoint], Interview]
+    ) -> tuple[dict[Interview, Endpoint], list[Exception]]:
+        """Wait for a majority, else for everybody who is not known to be silent."""
+        answers: dict[Interview, Endpoint] = {}
+        errors: list[Exception] = []
+        pending = set(futures)
+        while pending and not self._settled(answers, [futures[future] for future in pending], len(futures)):
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                try:
+                    answers[futures[future]] = future.result()
+                except (TransientError, PermanentError) as error:
+                    errors.append(error)
+        self._silent = {futures[future].endpoint for future in pending}
+        return answers, errors
+
+    def _settled(self, answers: dict[Interview, Endpoint], pending: Sequence[Interview], asked: int) -> bool:
+        votes = Counter(answers.values()).most_common(1)
+        if votes and votes[0][1] > asked // 2:
+            return True
+        return bool(answers) and all(interview.endpoint in self._silent for interview in pending)
+
+    def _choose(self, answers: dict[Interview, Endpoint]) -> Endpoint:
+        """Give what was announced a moment ago, else the majority's answer, else the newest configuration's."""
+        if self._news is not None:
+            announced, at = self._news
+            if announced in answers.values() and time.monotonic() - at < NEWS_OUTRANKS_MAJORITY_FOR_S:
+                return announced
+        votes = Counter(answers.values()).most_common()
+        if len(votes) == 1 or votes[0][1] > votes[1][1]:
+            return votes[0][0]
+        epochs: dict[Endpoint, int] = {}
+        for interview, master in answers.items():
+            try:
+                epochs[master] = max(epochs.get(master, 0), interview.config_epoch())
+            except (TransientError, PermanentError):
+                epochs.setdefault(master, 0)
+        return max(epochs, key=lambda master: epochs[master])
+
+    def _no_master(self, errors: list[Exception]) -> Exception:
+        permanent = [error for error in errors if isinstance(error, PermanentError)]
+        if permanent and len(permanent) == len(errors):
+            return permanent[0]
+        reasons = "; ".join(sorted({str(error) for error in errors})) or "none is configured"
+        return MasterUnknown(f"No sentinel names a master of {self.access.master_name!r}: {reasons}")
+
+    def _learn_from(self, interview: Interview) -> None:
+        try:
+            peers = interview.peers()
+        except (TransientError, PermanentError):
+            return
+        with self._lock:
+            strangers = [peer for peer in peers if peer not in self._interviews]
+            if not strangers:
+                return
+            # The settings may name a sentinel by host name and its peers by address: it must not vote twice.
+            known = {place for endpoint in self._interviews for place in _places(endpoint)}
+            for peer in strangers:
+                learned = len(self._interviews) - len(self.access.sentinels)
+                if learned < MAX_LEARNED_SENTINELS and not known & _places(peer):
+                    self._interviews[peer] = self._interview(peer)
+
+
+def _places(endpoint: Endpoint) -> set[Endpoint]:
+    """Give the addresses an endpoint stands for; itself where its name can't be resolved."""
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return {endpoint}
+    return {Endpoint(str(address[0]), endpoint.port) for *_, address in found}

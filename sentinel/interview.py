@@ -1,0 +1,135 @@
+"""Talking to one sentinel: who is the master, who are your peers.
+
+One connection to each sentinel is kept and used by one thread at a time; a sentinel that is still busy
+with an earlier question (because it hangs) is not asked again meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sentinel.access import Access, Login
+from sentinel.backoff import Rests
+from sentinel.endpoints import Endpoint
+from sentinel.errors import AccessRefused, PermanentError, TransientError, UnknownMasterName
+from sentinel.faults import translate
+
+
+def plain_connection(endpoint: Endpoint, login: Login, timeout_s: float, connect_timeout_s: float) -> Any:
+    """Give an unconnected redis-py connection that never retries by itself and says nothing of itself."""
+    return redis.Connection(
+        host=endpoint.host,
+        port=endpoint.port,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=connect_timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        # CLIENT SETINFO exists from Redis 7.2 and is no right of ours.
+        driver_info=None,
+        decode_responses=True,
+        **login.arguments(),
+    )
+
+
+class Interview:
+    """The questions to one sentinel."""
+
+    def __init__(self, endpoint: Endpoint, access: Access, rests: Rests) -> None:
+        self.endpoint = endpoint
+        self._access = access
+        self._rests = rests
+        self._lock = threading.Lock()
+        self._connection = plain_connection(
+            endpoint, access.sentinel_login, access.sentinel_timeout_s, access.sentinel_timeout_s
+        )
+
+    def master(self) -> Endpoint:
+        """Give the address of the master as this sentinel sees it.
+
+        `SENTINEL GET-MASTER-ADDR-BY-NAME` answers with the new master a second earlier than
+        `SENTINEL MASTERS` does on the sentinel that leads a failover.
+
+        Raises:
+            UnknownMasterName: it watches no master of this name.
+            AccessRefused: it refuses the login or the command.
+            TransientError: it does not answer, or with rubbish.
+        """
+        reply = self._ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._access.master_name)
+        if reply is None:
+            raise UnknownMasterName(
+                f"Sentinel {self.endpoint} watches no master named {self._access.master_name!r}. "
+                "Check the master name in the settings against `sentinel monitor` in its configuration."
+            )
+        return self._endpoint_in(reply)
+
+    def peers(self) -> list[Endpoint]:
+        """Give the other sentinels that this one knows and can reach; raises as `master` does."""
+        reply = self._ask("SENTINEL", "SENTINELS", self._access.master_name)
+        found = [
+            dict(zip(entry[::2], entry[1::2], strict=False)) for entry in reply if isinstance(entry, list)
+        ]
+        return [
+            self._endpoint_in([peer.get("ip"), peer.get("port")])
+            for peer in found
+            if "down" not in str(peer.get("flags", ""))
+        ]
+
+    def config_epoch(self) -> int:
+        """Give the version of its configuration of the master; raises as `master` does."""
+        reply = self._ask("SENTINEL", "MASTER", self._access.master_name)
+        fields = dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else {}
+        try:
+            return int(fields["config-epoch"])
+        except (KeyError, ValueError):
+            raise TransientError(f"Sentinel {self.endpoint} answers without a configuration epoch.") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+
+    def _ask(self, *question: str) -> Any:  # noqa: ANN401 - the reply's shape is the question's
+        if not self._lock.acquire(blocking=False):
+            raise TransientError(f"Sentinel {self.endpoint} is still busy with an earlier question.")
+        try:
+            return self._ask_alone(*question)
+        finally:
+            self._lock.release()
+
+    def _ask_alone(self, *question: str) -> Any:  # noqa: ANN401 - the reply's shape is the question's
+        fresh = not self._connection.is_connected
+        if fresh and (rest_s := self._rests.remaining_s(self.endpoint)) > 0:
+            raise TransientError(
+                f"Sentinel {self.endpoint} failed just now and is left alone for {rest_s:.1f} s."
+            )
+        try:
+            self._connection.send_command(*question)
+            reply = self._connection.read_response()
+        except Exception as error:
+            self._connection.disconnect()
+            if not fresh:  # it may have closed an idle connection: that says nothing of it yet
+                return self._ask_alone(*question)
+            raise self._failure(error) from error
+        self._rests.worked(self.endpoint)
+        return reply
+
+    def _failure(self, error: Exception) -> Exception:
+        translated = translate(error, self.endpoint)
+        if isinstance(translated, PermanentError):
+            return AccessRefused(f"Sentinel {translated}")
+        self._rests.failed(self.endpoint)
+        return TransientError(f"Sentinel {self.endpoint} gives no usable answer: {error}")
+
+    def _endpoint_in(self, reply: object) -> Endpoint:
+        if isinstance(reply, list) and len(reply) == 2:
+            host, port = str(reply[0]), str(reply[1])
+            if host and host != "None" and port.isdigit() and 0 < int(port) < 65536:
+                return Endpoint(host, int(port))
+        self._rests.failed(self.endpoint)
+        raise TransientError(
+            f"Sentinel {self.endpoint} answers with something that is no address: {reply!r:.80}"
+        )

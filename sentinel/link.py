@@ -1,0 +1,150 @@
+"""The link to the master: what app and worker hold. It wires directory, pools, watcher and retries.
+
+Nothing connects before the first use, so a link can be made before gunicorn forks; a forked child starts
+with nothing of the parent's sockets, threads and locks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+import redis
+
+from sentinel.access import Access
+from sentinel.backoff import Backoff
+from sentinel.breaker import Breaker
+from sentinel.changes import Changes
+from sentinel.client import MasterPool
+from sentinel.directory import Directory
+from sentinel.endpoints import Endpoint
+from sentinel.errors import TRANSIENT, PermanentError, TransientError
+from sentinel.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+FIRST_WAIT_S = 0.05
+LONGEST_WAIT_S = 1.0
+
+
+class MasterLink:
+    """A process's way to the master, wherever it goes. Safe for threads and forks."""
+
+    def __init__(self, access: Access, *, patience_s: float = 10.0, watch: bool = True) -> None:
+        self.access = access
+        self._patience_s = patience_s
+        self._watch = watch
+        self._begin()
+        itself = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _begin_again(itself))
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self.directory = Directory(self.access)
+        self.changes = Changes()
+        self.breaker = Breaker(self._patience_s)
+        self._pools: list[weakref.ref[MasterPool]] = []
+        self._watcher: Watcher | None = None
+        self._client: redis.Redis | None = None
+
+    @property
+    def redis(self) -> redis.Redis:
+        """The client for short commands."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client(self.access.node_timeout_s, 64)
+        return self._client
+
+    def client(self, *, timeout_s: float, max_connections: int = 8) -> redis.Redis:
+        """Make a client with a pool of its own, for commands that block for up to `timeout_s` seconds."""
+        with self._lock:
+            return self._make_client(timeout_s, max_connections)
+
+    def _make_client(self, timeout_s: float, max_connections: int) -> redis.Redis:
+        pool = MasterPool(self, self.access, timeout_s=timeout_s, max_connections=max_connections)
+        self._pools = [each for each in self._pools if each() is not None]
+        self._pools.append(weakref.ref(pool))
+        if self._watch and self._watcher is None:
+            self._watcher = Watcher(self)
+            self._watcher.start()
+        return redis.Redis(connection_pool=pool)
+
+    def run(self, operation: Callable[[redis.Redis], Result], deadline_s: float | None = None) -> Result:
+        """Do an idempotent operation on the master, again and again until it works or the time is up.
+
+        Waits are jittered and exponential, and end at once when the master moves.
+
+        Args:
+            operation: what to do; it must be safe to repeat, also when it worked unnoticed.
+            deadline_s: for how many seconds it is tried, by default as long as the link is patient.
+
+        Raises:
+            CircuitOpen: Redis has been away for longer than anybody is kept waiting.
+            TransientError: the time is up; the message is of the last attempt.
+            PermanentError, Backpressure: at once.
+        """
+        ends_at = time.monotonic() + (self._patience_s if deadline_s is None else deadline_s)
+        backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
+        while True:
+            self.breaker.admit()
+            seen = self.changes.count()
+            try:
+                result = operation(self.redis)
+            except PermanentError:
+                raise
+            except TRANSIENT as error:
+                self.breaker.failed()
+                remaining_s = ends_at - time.monotonic()
+                if remaining_s <= 0:
+                    raise (
+                        error if isinstance(error, TransientError) else TransientError(str(error))
+                    ) from error
+                if self.changes.wait(seen, min(backoff.next_s(), remaining_s)):
+                    backoff.reset()
+            else:
+                self.breaker.worked()
+                return result
+
+    def master_moved(self, master: Endpoint) -> None:
+        """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
+        with self._lock:
+            pools = [pool for each in self._pools if (pool := each()) is not None]
+        self.directory.told(master)
+        hung_up = sum(pool.hang_up_except(master) for pool in pools)
+        self.breaker.reconsider()
+        self.changes.announce()
+        if hung_up:
+            log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
+
+    def look_again(self) -> None:
+        """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
+        try:
+            master = self.directory.ask()
+        except (TransientError, PermanentError):
+            return
+        self.master_moved(master)
+
+    def subscribed_to(self) -> list[Endpoint]:
+        """Give the sentinels that can tell this process of a failover at this moment."""
+        return self._watcher.subscribed_to() if self._watcher else []
+
+    def close(self) -> None:
+        """Stop the watcher and close all connections."""
+        if self._watcher is not None:
+            self._watcher.stop()
+        for each in self._pools:
+            if (pool := each()) is not None:
+                pool.disconnect()
+
+
+def _begin_again(link: weakref.ref[MasterLink]) -> None:
+    alive = link()
+    if alive is not None:
+        alive._begin()  # noqa: SLF001 - the same module, after a fork

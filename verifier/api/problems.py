@@ -1,0 +1,54 @@
+"""Errors as RFC 9457 problem details: `application/problem+json` with a stable `code`."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from verifier.domain.errors import VerifierError
+
+_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
+}
+
+_DETAILS = {
+    400: "The body is not valid JSON.",
+    404: "There is nothing at this address. Verifications live at /v1/verifications/<id>.",
+    405: "This address does not answer to that method.",
+    413: "The body is too large.",
+    415: "Send the body as application/json.",
+    500: "Something went wrong here; it was written down for the operators.",
+}
+
+
+def problem(status: int, code: str, title: str, detail: str, retry_after_s: int | None = None) -> Response:
+    """Make a problem response; `type` is about:blank, so `title` and `code` tell what it is."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    response = Response(json.dumps(body) + "\n", status=status, content_type="application/problem+json")
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def of_verifier_error(error: VerifierError) -> Response:
+    """Make the problem response for an error of the domain."""
+    return problem(error.status, error.code, error.title, str(error), error.retry_after_s)
+
+
+def of_http_error(error: HTTPException) -> Response:
+    """Make the problem response for an error of HTTP itself."""
+    status = error.code or 500
+    detail = _DETAILS.get(status) or error.description or ""
+    response = problem(status, _CODES.get(status, "http_error"), HTTPStatus(status).phrase, detail)
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response

@@ -1,0 +1,113 @@
+"""What can be wrong with a request, each error with a stable code and a sentence for people.
+
+The web pages show the sentence; the JSON API sends it as an RFC 9457 problem detail. The class decides
+the HTTP status, so that no view maps errors by hand.
+"""
+
+from __future__ import annotations
+
+
+class VerifierError(Exception):
+    """A request that can't be served; `str(error)` is a sentence for people."""
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+    retry_after_s: int | None = None
+
+
+class InvalidAddress(VerifierError):
+    """The text is no email address that mail could be sent to."""
+
+    status = 422
+    code = "invalid_address"
+    title = "Invalid email address"
+
+
+class MalformedCode(VerifierError):
+    """The typed code can't be a code: letters, or the wrong number of digits."""
+
+    status = 422
+    code = "malformed_code"
+    title = "Malformed code"
+
+
+class InvalidRequest(VerifierError):
+    """The body is readable but does not hold what is needed."""
+
+    status = 422
+    code = "invalid_request"
+    title = "Invalid request"
+
+
+class VerificationNotFound(VerifierError):
+    """No verification has this id, or it ended long ago."""
+
+    status = 404
+    code = "verification_not_found"
+    title = "Verification not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no verification with this id, or it ended some time ago. Start a new one.")
+
+
+class VerificationEnded(VerifierError):
+    """The verification is no longer pending, so nothing more can be done with it."""
+
+    status = 409
+    code = "verification_ended"
+    title = "Verification ended"
+
+
+class ResendTooSoon(VerifierError):
+    """The person asks for the mail again before it is allowed."""
+
+    status = 429
+    code = "resend_too_soon"
+    title = "Too soon to send again"
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(
+            f"The code can be sent again in {wait_s} second{'' if wait_s == 1 else 's'}. "
+            "Please look into your spam folder meanwhile."
+        )
+        self.retry_after_s = wait_s
+
+
+class TooManySends(VerifierError):
+    """The code has been sent as often as is allowed."""
+
+    status = 429
+    code = "too_many_sends"
+    title = "Sent too often"
+
+    def __init__(self, sends: int) -> None:
+        super().__init__(
+            f"The code has been sent {sends} times already and can't be sent again. "
+            "Check the address, or start a new verification."
+        )
+
+
+class ServiceUnavailable(VerifierError):
+    """Nothing was accepted, and trying again soon will help; `retry_after_s` says when, in seconds."""
+
+    status = 503
+    code = "service_unavailable"
+    title = "Temporarily unavailable"
+
+    def __init__(self, sentence: str, retry_after_s: int = 5) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(ServiceUnavailable):
+    """More mail is owed than the service takes on; nothing was accepted."""
+
+    code = "queue_full"
+    title = "Too many mails waiting"
+
+    def __init__(self, retry_after_s: int = 10) -> None:
+        super().__init__(
+            "Too many mails are waiting to be sent, so this one was not taken. Please try again shortly.",
+            retry_after_s,
+        )

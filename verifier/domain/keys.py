@@ -1,0 +1,64 @@
+"""The secret keys: codes are derived from them, and so are the keys for sessions and forms.
+
+Each key has an id. The first makes new codes; the others still check codes that are on their way, so
+that a key can be rotated without a person noticing. What is derived for one purpose says nothing of what
+is derived for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MIN_SECRET_CHARACTERS = 8
+GOOD_SECRET_CHARACTERS = 32
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The secret keys by id; `current` names the one that makes new codes."""
+
+    current: str
+    secrets: Mapping[str, bytes] = field(repr=False)
+
+    def derive(self, key_id: str, purpose: str) -> bytes | None:
+        """Give the 32-byte key for a purpose, or None where no key has this id (it was retired)."""
+        secret = self.secrets.get(key_id)
+        if secret is None:
+            return None
+        return hmac.new(secret, f"verifier {purpose}".encode(), hashlib.sha256).digest()
+
+    def derive_all(self, purpose: str) -> list[bytes]:
+        """Give the keys for a purpose of all secrets, the current one first."""
+        ordered = [self.current, *(key_id for key_id in self.secrets if key_id != self.current)]
+        return [key for key_id in ordered if (key := self.derive(key_id, purpose)) is not None]
+
+    def weak_ids(self) -> list[str]:
+        """Give the ids of secrets that are shorter than a random 128-bit value is in hexadecimal."""
+        return [key_id for key_id, secret in self.secrets.items() if len(secret) < GOOD_SECRET_CHARACTERS]
+
+
+def parse_keys(text: str) -> KeyRing:
+    """Read `id:secret,id:secret`.
+
+    Raises:
+        ValueError: the text names no keys, or a wrong one; the message never holds a secret.
+    """
+    secrets: dict[str, bytes] = {}
+    for number, part in enumerate((part.strip() for part in text.split(",")), start=1):
+        key_id, colon, secret = part.partition(":")
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise ValueError(f"entry {number} is not id:secret with an id of letters, digits, _ and -")
+        if key_id in secrets:
+            raise ValueError(f"the key id {key_id!r} stands there twice")
+        if len(secret) < MIN_SECRET_CHARACTERS:
+            raise ValueError(
+                f"the secret of key {key_id!r} has fewer than {MIN_SECRET_CHARACTERS} characters; "
+                "make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
+            )
+        secrets[key_id] = secret.encode()
+    return KeyRing(current=next(iter(secrets)), secrets=secrets)

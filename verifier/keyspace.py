@@ -1,0 +1,71 @@
+"""The keys in Redis, and the RQ job that stands for a delivery.
+
+    verifier:verification:<id>   hash, with a TTL: the record of one verification and of its newest delivery
+    verifier:due                 sorted set: the ids of verifications that owe a mail, by when it is next due
+    verifier:sequence            counter: numbers the jobs in the order in which they were queued
+    rq:queue:mail, rq:job:<verification id>-<delivery number>, ...   RQ's own
+
+A job holds ids only: no address, no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+QUEUE_NAME = "mail"
+DELIVER = "workers.jobs.deliver"
+
+RECORD_PREFIX = "verifier:verification:"
+DUE = "verifier:due"
+SEQUENCE = "verifier:sequence"
+QUEUE = f"rq:queue:{QUEUE_NAME}"
+QUEUES = "rq:queues"
+JOB_PREFIX = "rq:job:"
+
+JOB_TIMEOUT_S = 180
+
+
+def record_key(verification_id: str) -> str:
+    """Give the key of a verification's record."""
+    return RECORD_PREFIX + verification_id
+
+
+def job_id(verification_id: str, delivery_number: int) -> str:
+    """Give the id of the RQ job of a delivery; RQ allows letters, digits, - and _."""
+    return f"{verification_id}-{delivery_number}"
+
+
+def job_fields(verification_id: str, delivery_number: int, connection: Redis) -> list[bytes | str | int]:
+    """Give the fields and values of the job's hash, as RQ itself would write them.
+
+    RQ does the formatting, so that any RQ worker or tool can read the job; fields that are empty are
+    left out, which RQ reads as empty and which saves a third of the memory.
+    """
+    job = Job.create(
+        DELIVER,
+        args=[verification_id, delivery_number],
+        id=job_id(verification_id, delivery_number),
+        # RQ's default description would hold the arguments; this one says as much, for people.
+        description=f"delivery {delivery_number} of verification {verification_id}",
+        connection=connection,
+        serializer=JSONSerializer,
+        timeout=JOB_TIMEOUT_S,
+        origin=QUEUE_NAME,
+        status=JobStatus.QUEUED,
+    )
+    job.enqueued_at = job.created_at
+    fields = {name: value for name, value in job.to_dict(include_meta=False).items() if value != ""}
+    return list(_flattened(fields.items()))
+
+
+def _flattened(pairs: Iterable[tuple[str, bytes | str | int]]) -> Iterable[bytes | str | int]:
+    for name, value in pairs:
+        yield name
+        yield str(value.value) if isinstance(value, JobStatus) else value

@@ -1,0 +1,59 @@
+-- Claim deliveries for one worker: take jobs off the queue and lease what they stand for.
+-- A claimed job is gone from RQ; the record and its due entry say all that is needed if the worker dies.
+-- KEYS: queue, due
+-- ARGV: record prefix, job prefix, now (s), lease ends at (s), lease, least life left (s), how many, max attempts, job ids ...
+-- Jobs are taken off the queue, unless job ids are given. Gives a list with an entry a job:
+--   { "claimed", verification id, delivery number, record fields and values ... }
+--   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled
+local record_prefix, job_prefix = ARGV[1], ARGV[2]
+local now, lease_ends_at, lease, least_life_s = tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
+local job_ids = {}
+if #ARGV > 8 then
+  job_ids = { unpack(ARGV, 9) }
+elseif tonumber(ARGV[7]) > 0 then
+  job_ids = redis.call('LPOP', KEYS[1], ARGV[7]) or {}
+end
+
+local function claim(job_id)
+  local id, number = string.match(job_id, '^(%x+)%-(%d+)$')
+  if not id then
+    return { 'skipped', job_id, 'foreign' }
+  end
+  redis.call('DEL', job_prefix .. job_id)
+  local record = record_prefix .. id
+  local found = redis.call('HMGET', record, 'status', 'delivery', 'delivery_status', 'expires_at', 'lease', 'attempts')
+  if not found[1] then
+    redis.call('ZREM', KEYS[2], id)
+    return { 'skipped', job_id, 'gone' }
+  end
+  if found[2] ~= number then
+    return { 'skipped', job_id, 'superseded' }
+  end
+  local status = found[3]
+  if status == 'sending' then
+    -- Whose lease is over, recovery takes back first; until then the mail is on its way.
+    return { 'skipped', job_id, 'in flight' }
+  end
+  if status ~= 'queued' and status ~= 'deferred' then
+    redis.call('ZREM', KEYS[2], id)
+    return { 'skipped', job_id, 'settled' }
+  end
+  local too_late = tonumber(found[4]) - now < least_life_s
+  if found[1] ~= 'pending' or too_late or tonumber(found[6]) >= tonumber(ARGV[8]) then
+    redis.call('HSET', record, 'delivery_status', 'abandoned')
+    redis.call('HDEL', record, 'next_try_at')
+    redis.call('ZREM', KEYS[2], id)
+    return { 'skipped', job_id, too_late and 'expired' or 'ended' }
+  end
+  redis.call('HSET', record, 'delivery_status', 'sending', 'lease', lease)
+  redis.call('HINCRBY', record, 'tries', 1)
+  redis.call('HDEL', record, 'next_try_at')
+  redis.call('ZADD', KEYS[2], lease_ends_at, id)
+  return { 'claimed', id, number, redis.call('HGETALL', record) }
+end
+
+local claims = {}
+for position, job_id in ipairs(job_ids) do
+  claims[position] = claim(job_id)
+end
+return claims

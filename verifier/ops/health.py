@@ -1,0 +1,46 @@
+"""Health: is this process alive, and is mail going out.
+
+`/healthz` says that the process answers, and asks nobody: a process must not be restarted because Redis
+is away. `/readyz` turns red (503) when Redis can't be reached or when the oldest mail that is due has
+waited for too long, which is what people notice first.
+"""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response, jsonify
+from redis import Redis
+
+from sentinel.errors import TRANSIENT, PermanentError
+from verifier import keyspace
+from verifier.parts import current_parts
+
+blueprint = Blueprint("health", __name__)
+
+OVERDUE_LIMIT_S = 30.0
+_LOOK_FOR_S = 2.0
+
+
+@blueprint.get("/healthz")
+def alive() -> Response:
+    """Tell that the process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Tell whether mail goes out: 200, or 503 with the reason."""
+    try:
+        overdue_s = current_parts().link.run(_overdue_s, deadline_s=_LOOK_FOR_S)
+    except (*TRANSIENT, PermanentError):
+        return jsonify(status="failing", reason="Redis can't be reached through Sentinel."), 503
+    if overdue_s > OVERDUE_LIMIT_S:
+        reason = f"The oldest mail that is due has waited for {overdue_s:.0f} s: is a worker running?"
+        return jsonify(status="failing", reason=reason, oldest_due_s=round(overdue_s, 1)), 503
+    return jsonify(status="ok", oldest_due_s=round(overdue_s, 1)), 200
+
+
+def _overdue_s(client: Redis) -> float:
+    oldest = client.zrange(keyspace.DUE, 0, 0, withscores=True)
+    return max(0.0, time.time() - oldest[0][1]) if oldest else 0.0  # type: ignore[index]

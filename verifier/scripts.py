@@ -1,0 +1,96 @@
+"""Atomic steps: Lua scripts, run on the master and acknowledged by replicas before anybody is told.
+
+A script's writes reach the replicas as one transaction. WAIT on the same connection then says how many of
+them have it (https://redis.io/docs/latest/commands/wait/): fewer than asked for means "not accepted".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError
+
+from sentinel.errors import NotAcknowledged
+
+Argument = str | bytes | int | float
+_FOLDER = Path(__file__).parent / "lua"
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script and its SHA-1, by which Redis knows it."""
+
+    name: str
+    text: str
+    sha: str
+
+
+def load_script(name: str) -> Script:
+    """Read `lua/<name>.lua`."""
+    text = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+    # Redis addresses scripts by SHA-1; nothing is kept safe by it.
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a script."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """How many replicas must have a write before it counts, and how long they are given, in milliseconds."""
+
+    replicas: int
+    timeout_ms: int
+
+
+def run_steps(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+    """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+
+    Raises:
+        NotAcknowledged: too few replicas have it; the steps may or may not survive a failover.
+        TransientError, Backpressure, PermanentError: as the connection found.
+    """
+    try:
+        return _run_once(client, steps, acknowledgement)
+    except NoScriptError:
+        # A master that was promoted or restarted does not know them yet; nothing has run of the unknown ones,
+        # and each step is safe to repeat.
+        for script in {step.script for step in steps}:
+            client.script_load(script.text)
+        return _run_once(client, steps, acknowledgement)
+
+
+def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+    with client.pipeline(transaction=False) as pipeline:
+        for step in steps:
+            pipeline.evalsha(step.script.sha, len(step.keys), *step.keys, *step.arguments)
+        if acknowledgement is not None and acknowledgement.replicas:
+            pipeline.wait(acknowledgement.replicas, acknowledgement.timeout_ms)
+        results = pipeline.execute(raise_on_error=False)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    if acknowledgement is not None and acknowledgement.replicas:
+        _require_acknowledged(results.pop(), acknowledgement)
+    return list(results)
+
+
+def _require_acknowledged(replicas: int, acknowledgement: Acknowledgement) -> None:
+    if replicas < acknowledgement.replicas:
+        raise NotAcknowledged(
+            f"{replicas} of {acknowledgement.replicas} replicas acknowledged the write "
+            f"within {acknowledgement.timeout_ms} ms."
+        )
+
+

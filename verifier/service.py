@@ -1,0 +1,176 @@
+"""What can be done with verifications: start, read, check, resend, cancel.
+
+The rules of the domain are applied here, the store writes atomically, and nobody else calls the store. A
+clock that gives Unix time in seconds comes from outside, so that tests need no waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sentinel.errors import TRANSIENT, Backpressure, CircuitOpen, PermanentError
+from verifier.domain.addresses import normalise_address
+from verifier.domain.codes import (
+    derive_code,
+    is_verification_id,
+    new_verification_id,
+    normalise_typed_code,
+    same_code,
+)
+from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
+from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
+from verifier.store import Resend, VerificationStore
+
+log = logging.getLogger(__name__)
+
+CODE_PURPOSE = "code"
+RETRY_AFTER_S = 5
+_MOST_READS_BEFORE_RESEND = 5
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of a typed code: whether it was the right one just now, and the verification after it."""
+
+    valid: bool
+    verification: Verification
+
+
+class unavailable_is_said:  # noqa: N801 - reads as the sentence it is, in a with statement
+    """Turn what the way to Redis may raise into the sentence for people; the operator finds the rest in the log."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise ServiceUnavailable in place of an error of the link."""
+        if isinstance(error, Backpressure):
+            log.error("Redis has no room, so nothing is taken on: %s", error)
+            raise QueueFull from error
+        if isinstance(error, PermanentError):
+            log.error("Redis can't be used: %s", error)
+        elif isinstance(error, CircuitOpen):
+            log.debug("Answered at once: %s", error)
+        elif isinstance(error, TRANSIENT):
+            log.warning("Gave up on a request: %s", error)
+        else:
+            return
+        raise ServiceUnavailable(
+            "The service can't reach its memory at the moment, so nothing was done. Please try again in a few seconds.",
+            RETRY_AFTER_S,
+        ) from error
+
+
+class VerificationService:
+    """The use cases. Raises only errors of the domain."""
+
+    def __init__(
+        self, store: VerificationStore, keys: KeyRing, rules: Rules, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self.rules = rules
+        self.clock = clock
+
+    def start(self, address: str) -> Verification:
+        """Accept an address: once this returns, the mail goes out.
+
+        Raises:
+            InvalidAddress, QueueFull, ServiceUnavailable: nothing was accepted.
+        """
+        now = self.clock()
+        verification = Verification(
+            id=new_verification_id(),
+            address=normalise_address(address),
+            key_id=self._keys.current,
+            created_at=now,
+            expires_at=now + self.rules.lifetime_s,
+            last_sent_at=now,
+            delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=now),
+        )
+        with unavailable_is_said():
+            self._store.accept(verification)
+        return verification
+
+    def get(self, verification_id: str) -> Verification:
+        """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
+        _require_id(verification_id)
+        with unavailable_is_said():
+            return self._store.get(verification_id)
+
+    def check(self, verification_id: str, typed: str) -> CheckResult:
+        """Judge a typed code. The attempt is counted before it is judged, and a code works once.
+
+        Raises:
+            MalformedCode: what was typed can't be a code; no attempt is counted.
+            VerificationNotFound, ServiceUnavailable.
+        """
+        _require_id(verification_id)
+        code = normalise_typed_code(typed, self.rules.code_digits)
+        with unavailable_is_said():
+            counted, verification = self._store.count_attempt(
+                verification_id, self.clock(), self.rules.max_check_attempts
+            )
+            if not counted or not self._is_code_of(verification, code):
+                return CheckResult(False, verification)
+            approved, verification = self._store.end(verification_id, Status.APPROVED)
+            return CheckResult(approved, verification)
+
+    def resend(self, verification_id: str) -> Verification:
+        """Have the mail sent again, with the same code.
+
+        Raises:
+            VerificationEnded, ResendTooSoon, TooManySends: the rules do not allow it.
+            VerificationNotFound, QueueFull, ServiceUnavailable.
+        """
+        _require_id(verification_id)
+        with unavailable_is_said():
+            for _ in range(_MOST_READS_BEFORE_RESEND):
+                verification = self._store.get(verification_id)
+                now = self.clock()
+                verification.require_resendable(now, self.rules)
+                if self._store.resend(verification, now) is Resend.ACCEPTED:
+                    return self._store.get(verification_id)
+        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
+
+    def cancel(self, verification_id: str) -> Verification:
+        """Cancel a pending verification; canceling a canceled one changes nothing.
+
+        Raises:
+            VerificationEnded: it ended otherwise.
+            VerificationNotFound, ServiceUnavailable.
+        """
+        _require_id(verification_id)
+        with unavailable_is_said():
+            verification = self._store.get(verification_id)
+            if verification.decided is Status.CANCELED:
+                return verification
+            verification.require_pending(self.clock(), self.rules)
+            canceled, verification = self._store.end(verification_id, Status.CANCELED)
+        if not canceled and verification.decided is not Status.CANCELED:
+            verification.require_pending(self.clock(), self.rules)
+        return verification
+
+    def status(self, verification: Verification) -> Status:
+        """Give the status at this moment."""
+        return verification.status(self.clock(), self.rules)
+
+    def _is_code_of(self, verification: Verification, code: str) -> bool:
+        expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
+        return expected is not None and same_code(expected, code)
+
+
+def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
+    """Derive the code of a verification; None where its key was retired."""
+    key = keys.derive(key_id, CODE_PURPOSE)
+    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
+
+
+def _require_id(verification_id: str) -> None:
+    if not is_verification_id(verification_id):
+        raise VerificationNotFound
