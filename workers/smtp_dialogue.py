@@ -66,6 +66,16 @@ class RelayDialogue(smtplib.SMTP):
         if self._settings.username:
             self.login(self._settings.username, self._settings.password)
 
+    def ehlo_or_helo_if_needed(self) -> None:
+        """EHLO, or HELO for a relay too old for it. smtplib tries HELO even after a 421, and loses it."""
+        if self.ehlo_resp is not None or self.helo_resp is not None:
+            return
+        code, words = self.ehlo()
+        if code // 100 == 5:
+            code, words = self.helo()
+        if code // 100 != 2:
+            raise smtplib.SMTPHeloError(code, words)
+
     def write(self, data: bytes) -> None:
         """Send all of `data` within the command timeout, or raise OSError."""
         self._patience(self._settings.command_timeout_s)
