@@ -57,6 +57,15 @@ class LocalTopology(RunningTopology):
         """Stop it."""
         self.stop()
 
+    @property
+    def directory(self) -> Path:
+        """Where each process has its configuration, data and log.
+
+        Raises:
+            TopologyError: nothing was started yet.
+        """
+        return self._plan().directory
+
     def start(self) -> None:
         """Start everything and wait until a failover would work.
 
@@ -103,12 +112,13 @@ class LocalTopology(RunningTopology):
             LocalStartError: it does not start.
             TopologyError: the topology does not run.
         """
-        if self._planner is None or self._spawner is None:
-            raise TopologyError("The embedded topology does not run: start it first.")
+        planner, spawner = self._plan(), self._spawner
+        if spawner is None:
+            raise TopologyError("The embedded topology was stopped: start another one.")
         name = f"stranger-{len(self.strangers) + 1}"
-        stranger = self._planner.stranger(name, shares_users=shares_users)
+        stranger = planner.stranger(name, shares_users=shares_users)
         self.strangers = (*self.strangers, stranger)
-        _start([stranger], self._spawner)
+        _start([stranger], spawner)
         return stranger
 
     def environment(self) -> dict[str, str]:
@@ -123,6 +133,11 @@ class LocalTopology(RunningTopology):
             settings |= _user_settings("VERIFIER_REDIS_OPS", self.credentials.redis_ops)
             settings |= _user_settings("VERIFIER_SENTINEL_OPS", self.credentials.sentinel_ops)
         return settings
+
+    def _plan(self) -> Planner:
+        if self._planner is None:
+            raise TopologyError("The embedded topology does not run: start it first.")
+        return self._planner
 
     def _start_all(self, planner: Planner, spawner: Spawner) -> None:
         """Master first, since a replica that finds none tries again only a second later; sentinels last."""

@@ -40,6 +40,7 @@ class Spawner:
 
     def __init__(self) -> None:
         """Start the thread."""
+        self._closed = False
         self._orders: queue.SimpleQueue[
             tuple[Path, Mapping[str, str], Path, Future[subprocess.Popen[bytes]]] | None
         ]
@@ -48,13 +49,23 @@ class Spawner:
         self._thread.start()
 
     def spawn(self, script: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-        """Run a shell script, its output appended to the log."""
+        """Run a shell script, its output appended to the log.
+
+        Raises:
+            LocalStartError: the topology was stopped, or the script cannot be run.
+        """
+        if self._closed:
+            raise LocalStartError("The embedded topology was stopped: start another one.")
         started: Future[subprocess.Popen[bytes]] = Future()
         self._orders.put((script, environment, log, started))
-        return started.result()
+        try:
+            return started.result()
+        except OSError as error:
+            raise LocalStartError(f"{script} cannot be run: {error}") from error
 
     def close(self) -> None:
         """End the thread; whatever it started and still runs is killed by the kernel."""
+        self._closed = True
         self._orders.put(None)
         self._thread.join()
 

@@ -21,9 +21,6 @@ from .local_credentials import Credential
 TIMEOUT = 0.5
 """Seconds one question may take."""
 
-_REPLICA_READY = {"flags": "slave", "master-link-status": "ok"}
-_SENTINEL_READY = {"flags": "sentinel"}
-
 
 @dataclass(frozen=True, slots=True)
 class SentinelView:
@@ -32,8 +29,10 @@ class SentinelView:
     sentinel: Endpoint
     master: Endpoint | None = None
     master_is_up: bool = False
+    failover: bool = False
+    """Whether it is leading a failover at the moment."""
     replicas: frozenset[Endpoint] = frozenset()
-    """Those connected, in sync with the master and able to take over."""
+    """Those that are up and have told who they are, without which Sentinel promotes none."""
     sentinels: frozenset[Endpoint] = frozenset()
     """The others it is connected with; not itself."""
 
@@ -89,8 +88,9 @@ def sentinel_view(sentinel: Endpoint, name: str, credential: Credential | None) 
         sentinel,
         master=_address(master),
         master_is_up=master["flags"] == "master",
-        replicas=_those(replicas, _REPLICA_READY),
-        sentinels=_those(others, _SENTINEL_READY),
+        failover="failover_in_progress" in master["flags"],
+        replicas=_those_up(replicas, "slave"),
+        sentinels=_those_up(others, "sentinel"),
     )
 
 
@@ -103,19 +103,22 @@ def role_of(node: Endpoint, credential: Credential | None) -> str:
         return ""
 
 
-def replica_is_connected(replica: Endpoint, master: Endpoint, credential: Credential | None) -> bool:
-    """Ask a replica whether it follows that master and has all the data."""
+def following(node: Endpoint, credential: Credential | None) -> tuple[Endpoint | None, bool]:
+    """Ask a data node whom it follows, and whether it is connected and in sync with it."""
     try:
-        with connect(replica, credential) as client:
+        with connect(node, credential) as client:
             role = client.execute_command("ROLE")
     except RedisError:
-        return False
-    return bool(role[0] == "slave" and (role[1], int(role[2])) == master and role[3] == "connected")
+        return None, False
+    if role[0] != "slave":
+        return None, False
+    return Endpoint(role[1], int(role[2])), role[3] == "connected"
 
 
-def _those(instances: Iterable[list[str]], ready: dict[str, str]) -> frozenset[Endpoint]:
+def _those_up(instances: Iterable[list[str]], flags: str) -> frozenset[Endpoint]:
+    """Keep those whose flags name nothing but their kind, and whose run id is known."""
     described = [_pairs(instance) for instance in instances]
-    return frozenset(_address(one) for one in described if ready.items() <= one.items())
+    return frozenset(_address(one) for one in described if one["flags"] == flags and one["runid"])
 
 
 def _address(instance: dict[str, str]) -> Endpoint:
