@@ -1,26 +1,26 @@
-"""One relay as many threads see it: its open connections, its breaker, its last failure.
-
-A connection is taken out for one mail and put back after it, the last one used first, so that a quiet
-worker keeps one connection warm and lets the others go.
-"""
+"""One relay as many threads see it: its connections, its breaker, its last failure."""
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workers.relay_answers import Outcome
+from workers.relay_answers import Kind, Outcome, Stage
 from workers.relay_breaker import Breaker, Pass
-from workers.smtp import OutgoingMail, RelayConnection, RelaySettings, tls_context
+from workers.relay_connections import Connections
+from workers.smtp import OutgoingMail, RelaySettings, tls_context
 
 logger = logging.getLogger(__name__)
 
 
+_NONE_FREE = "the relay takes no more connections, and none came free in time"
+
+
 @dataclass(frozen=True, slots=True)
 class RelayState:
-    """A snapshot for operators. `resting_until` is on the clock given to `Relays`, None when in use.
+    """A snapshot for operators. Times are on the clock given to `Relays`.
 
+    `resting_until` is None while the relay is in use; once it has passed, the next mail is the probe.
     `last_failure` says in words what went wrong last, the relay's own reply included.
     """
 
@@ -42,13 +42,10 @@ class Relay:
     ) -> None:
         """Raises ValueError when the CA file cannot be read."""
         self.settings = settings
-        self._context = tls_context(settings)
         self._clock = clock
+        self._connections = Connections(settings, tls_context(settings))
         self._breaker = Breaker(jitter)
         self._lock = threading.Lock()
-        self._idle: list[RelayConnection] = []
-        self._in_use = 0
-        self._closed = False
         self._last_failure: tuple[float, str] | None = None
 
     def send(self, mail: OutgoingMail) -> Outcome | None:
@@ -68,23 +65,15 @@ class Relay:
 
     def close(self) -> None:
         """Close the idle connections now, those in use when they come back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._connections.close()
 
     def close_idle(self) -> None:
         """Close the connections that stood unused for too long."""
-        now = time.monotonic()
-        with self._lock:
-            old = [c for c in self._idle if c.idle_too_long(now)]
-            self._idle = [c for c in self._idle if c not in old]
-        for connection in old:
-            connection.close()
+        self._connections.close_idle()
 
     def state(self) -> RelayState:
         """A snapshot."""
+        open_connections = self._connections.open_now()
         with self._lock:
             at, words = self._last_failure or (None, "")
             return RelayState(
@@ -95,31 +84,23 @@ class Relay:
                 failures_in_a_row=self._breaker.failures,
                 last_failure=words,
                 last_failure_at=at,
-                open_connections=len(self._idle) + self._in_use,
+                open_connections=open_connections,
             )
 
     def _deliver(self, mail: OutgoingMail) -> Outcome:
-        connection = self._take()
+        outcome = self._over_a_connection(mail)
+        if outcome is not None and _one_too_many(outcome) and self._connections.learn_limit():
+            outcome = self._over_a_connection(mail) or outcome
+        return outcome or Outcome(Kind.DEFERRED, Stage.CONNECT, self.settings.name, None, _NONE_FREE)
+
+    def _over_a_connection(self, mail: OutgoingMail) -> Outcome | None:
+        connection = self._connections.take()
+        if connection is None:
+            return None
         try:
             return connection.deliver(mail)
         finally:
-            self._put_back(connection)
-
-    def _take(self) -> RelayConnection:
-        with self._lock:
-            self._in_use += 1
-            if self._idle:
-                return self._idle.pop()
-        return RelayConnection(self.settings, self._context)
-
-    def _put_back(self, connection: RelayConnection) -> None:
-        with self._lock:
-            self._in_use -= 1
-            keep = connection.host is not None and not self._closed
-            if keep:
-                self._idle.append(connection)
-        if not keep:
-            connection.close()
+            self._connections.put_back(connection)
 
     def _judge(self, outcome: Outcome, entry: Pass) -> None:
         now = self._clock()
@@ -141,6 +122,11 @@ class Relay:
                 outcome.code or outcome.reply,
                 rest_s,
             )
+
+
+def _one_too_many(outcome: Outcome) -> bool:
+    """Whether the relay may have enough connections of ours already: a 4xx before the login."""
+    return outcome.stage is Stage.CONNECT and outcome.code is not None and outcome.code // 100 == 4
 
 
 def failure_in_words(outcome: Outcome) -> str:

@@ -58,7 +58,8 @@ class Relays:
     @property
     def longest_send_s(self) -> float:
         """An upper bound of one `send`, name lookups apart: leases must last longer than this."""
-        return sum(2 * relay.settings.total_timeout_s for relay in self._relays)
+        settings = (relay.settings for relay in self._relays)
+        return sum(s.total_timeout_s + 2 * s.connect_timeout_s + s.command_timeout_s for s in settings)
 
     def send(self, mail: OutgoingMail) -> Outcome:
         """Try the relays until one has an answer that counts."""

@@ -8,6 +8,7 @@ exception. Not for several threads at once; `workers.relays` shares connections 
 """
 
 import logging
+import math
 import re
 import ssl
 import time
@@ -37,8 +38,8 @@ class RelaySettings:
 
     `connect_timeout_s` bounds the TCP connection and each TLS handshake, `command_timeout_s` the wait
     for each reply, `answer_timeout_s` the wait for the reply to the final dot (longer: giving up there
-    may mean a second mail), `total_timeout_s` one attempt from connecting to that reply. Only the name
-    lookup is not bounded by us but by the system's resolver. `doubt_after_s` is how long a connection
+    may mean a second mail), `total_timeout_s` the whole of `deliver`, give or take a connect timeout.
+    Only the name lookup is not bounded by us but by the system's resolver. `doubt_after_s` is how long a connection
     may stand unused before it is asked whether it is still alive, `max_idle_s` before it is replaced.
     """
 
@@ -119,9 +120,11 @@ class RelayConnection(flask_mail.Connection):
         self.settings = settings
         self._context = context
         self._used_at = 0.0
+        self._ends_at = math.inf
 
     def deliver(self, mail: OutgoingMail) -> Outcome:
         """Hand the mail over; never raises for anything the relay or the network does."""
+        self._ends_at = time.monotonic() + self.settings.total_timeout_s
         reused = self._still_usable()
         transaction, outcome = self._attempt(mail, fresh=not reused)
         if reused and transaction is not None and transaction.found_dead:
@@ -132,6 +135,7 @@ class RelayConnection(flask_mail.Connection):
     def configure_host(self) -> RelayDialogue:
         """Connect, greet, secure and log in; raises OSError or ValueError, and leaves nothing open."""
         dialogue = RelayDialogue(self.settings, self._context)
+        dialogue.begin(self._ends_at)
         try:
             dialogue.open()
         except BaseException:
@@ -158,7 +162,8 @@ class RelayConnection(flask_mail.Connection):
                 return None, outcome_of_error(Stage.CONNECT, error, self.settings.name)
             self.num_emails = 0
         assert self.host is not None  # noqa: S101 (said for the type checker: reused or just opened)
-        transaction = Transaction(self.host, mail, self.settings)
+        self.host.begin(self._ends_at)
+        transaction = Transaction(self.host, mail, self.settings.name)
         outcome = transaction.run()
         self._after_use()
         return transaction, outcome

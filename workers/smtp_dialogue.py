@@ -6,6 +6,7 @@ the whole attempt. The socket is read by us, which also lets one write be answer
 """
 
 import contextlib
+import math
 import select
 import smtplib
 import socket
@@ -39,13 +40,12 @@ class RelayDialogue(smtplib.SMTP):
         self._unread = b""
         self._socket_timeout_s = 0.0
         self._reply_timeout_s = settings.command_timeout_s
-        self._ends_at = 0.0
+        self._ends_at = math.inf
         self.needs_rset = False
-        self.begin()
 
-    def begin(self) -> None:
-        """Start the clock of one attempt."""
-        self._ends_at = time.monotonic() + self._settings.total_timeout_s
+    def begin(self, ends_at: float) -> None:
+        """Start an attempt that ends at this time of `time.monotonic()`, whatever the relay does."""
+        self._ends_at = ends_at
         self._reply_timeout_s = self._settings.command_timeout_s
 
     def wait_for_the_answer(self) -> None:
@@ -104,13 +104,13 @@ class RelayDialogue(smtplib.SMTP):
         return self._reads_something()
 
     def answers(self) -> bool:
-        """Ask whether the session is still alive; no answer within the connect timeout is a no."""
-        self.begin()
+        """Whether the session is still alive; without an answer in the connect timeout it is closed."""
         self._reply_timeout_s = self._settings.connect_timeout_s
-        try:
-            return self.noop()[0] // 100 == 2
-        except (OSError, ValueError):
-            return False
+        with contextlib.suppress(OSError, ValueError):
+            if self.noop()[0] // 100 == 2:
+                return True
+        self.close()
+        return False
 
     def quit(self) -> tuple[int, bytes]:
         """Say goodbye and close: at most a second, and never an exception. A mail's fate is settled."""

@@ -25,7 +25,7 @@ from workers.relay_answers import (
 from workers.smtp_dialogue import RelayDialogue
 
 if TYPE_CHECKING:
-    from workers.smtp import OutgoingMail, RelaySettings
+    from workers.smtp import OutgoingMail
 
 _LONE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -33,11 +33,11 @@ _LONE_END = re.compile(rb"\r\n|\r|\n")
 class Transaction:
     """Hands one mail over; `run` is called once and never raises for what a relay does."""
 
-    def __init__(self, dialogue: RelayDialogue, mail: "OutgoingMail", settings: "RelaySettings") -> None:
+    def __init__(self, dialogue: RelayDialogue, mail: "OutgoingMail", relay: str) -> None:
         """The dialogue is open; it is closed here when it cannot carry another mail."""
         self._dialogue = dialogue
         self._mail = mail
-        self._relay = settings.name
+        self._relay = relay
         self._stage = Stage.MAIL
         self._refusal: Outcome | None = None
         self._dot_sent = False
@@ -47,7 +47,6 @@ class Transaction:
         """The outcome; `found_dead` tells that the session was closed before it took anything."""
         if self._mail.needs_smtputf8 and not self._dialogue.has_extn("smtputf8"):
             return smtputf8_missing(self._relay)
-        self._dialogue.begin()
         try:
             outcome = self._envelope() or self._body()
         except (OSError, ValueError) as error:

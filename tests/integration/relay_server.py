@@ -89,12 +89,14 @@ class FakeRelay:
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     reply_delay_s: float = 0.0
+    most_sessions: int = 1000
 
     def __post_init__(self) -> None:
         """Bind, so that the port is known; `with` starts to accept."""
         self.steps: dict[str, list[Action]] = {step: list(actions) for step, actions in self.script.items()}
         self.mails: list[Received] = []
         self.counts: dict[str, int] = defaultdict(int)
+        self.active = 0
         self.turns = 0  # how often a session had to wait for the client
         self.overheard = b""
         self._stopping = threading.Event()
@@ -146,7 +148,13 @@ class FakeRelay:
             if self.tls and self.implicit_tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
                 self._sockets.append(sock)
-            _Session(self, sock, self._stopping).serve()
+            with self._lock:
+                self.active += 1
+            try:
+                _Session(self, sock, self._stopping).serve()
+            finally:
+                with self._lock:
+                    self.active -= 1
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
         sock.close()
@@ -163,6 +171,8 @@ class _Session:
 
     def serve(self) -> None:
         self.relay.counts["session"] += 1
+        if self.relay.active > self.relay.most_sessions:
+            self.act(Say("421 4.7.0 too many connections", close=True))
         self.answer("banner")
         while line := self.line():
             self.command(line)

@@ -583,6 +583,26 @@ def test_eight_threads_send_each_mail_once_over_at_most_eight_connections(open_r
     assert relay.counts["session"] <= 8
 
 
+def test_a_relay_that_takes_few_connections_is_used_with_those(open_relays: OpenRelays) -> None:
+    """Eight threads, three connections allowed: every mail is sent, none deferred, nobody rests."""
+    outcomes: list[Kind] = []
+    with FakeRelay(most_sessions=3, reply_delay_s=0.002) as relay:
+        relays = open_relays(relay)
+
+        def send() -> None:
+            outcomes.extend(relays.send(mail()).kind for _ in range(10))
+
+        threads = [threading.Thread(target=send) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        state = relays.state()[0]
+    assert outcomes == [Kind.SENT] * 80
+    assert len(relay.mails) == 80
+    assert (state.open_connections, state.last_failure) == (3, "")
+
+
 def test_nothing_of_the_dialogue_is_logged_or_printed(
     open_relays: OpenRelays, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
