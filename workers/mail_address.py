@@ -6,7 +6,7 @@ part with other letters has no such form: that mail needs a relay with SMTPUTF8.
 
 import re
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.utils import getaddresses
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -40,7 +40,8 @@ def recipient_address(text: str) -> Address:
 
 def parse_sender(setting: str) -> Address:
     """The sender's address and name from a setting; ValueError, in one sentence, when it is wrong."""
-    name, spec = parseaddr(setting)
+    addresses = getaddresses([setting])
+    name, spec = addresses[0] if len(addresses) == 1 else ("", "")
     if not setting.isprintable() or not _PLAIN.fullmatch(spec) or len(spec) > _LONGEST:
         raise ValueError(f"The sender must be an address or 'Name <address>' on one line, not {setting!r}.")
     local, _, domain = spec.rpartition("@")

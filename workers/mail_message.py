@@ -6,10 +6,12 @@ before it is filled in. The text is 7-bit or quoted-printable, the HTML ASCII wi
 references, so that relays without 8BITMIME take the mail too.
 """
 
+import re
 import secrets
 from email.charset import QP, Charset
 from email.header import Header
 from email.mime.text import MIMEText
+from email.utils import quote
 
 import flask_mail
 from flask import Flask
@@ -18,7 +20,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from workers.mail_address import Address
 from workers.mail_stencil import Stencil
 
-_LONGEST_NAME = 60
+# "=?" would be taken for an encoded word in the subject.
+_NAME = re.compile(r"(?!.*=\?)\S(.{0,58}\S)?")
 _A_DATE = 1_000_000_000.0  # any; found again in the serialised message and replaced
 
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
@@ -56,7 +59,8 @@ def build(
         recipients=[to],
         body=_templates.get_template("code.txt").render(words),
         html=_templates.get_template("code.html").render(words),
-        sender=(sender.name, sender.spec) if sender.name else sender.spec,
+        # As text: of a tuple Flask-Mail forgets to quote the name.
+        sender=f'"{quote(sender.name)}" <{sender.spec}>' if sender.name else sender.spec,
         date=date,
         extra_headers=HEADERS,
     )
@@ -88,9 +92,10 @@ class CodeMessage:
 
     def __init__(self, sender: Address, service_name: str) -> None:
         """Build and serialise the one message that all others are made from."""
-        if not service_name.strip() or len(service_name) > _LONGEST_NAME or not service_name.isprintable():
+        if not _NAME.fullmatch(service_name) or not service_name.isprintable():
             raise ValueError(
-                f"The service's name must be one line of 1 to {_LONGEST_NAME} characters, not {service_name!r}."
+                "The service's name must be one line of 1 to 60 characters, without '=?' "
+                f"and spaces around it, not {service_name!r}."
             )
         self._subject_end = f" is your {_in_header(service_name)} code".encode()
         self._stencil = _stencil(sender, service_name)

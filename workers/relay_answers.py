@@ -186,7 +186,7 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return printable(f"the relay's certificate was not accepted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return printable(f"TLS failed: {error.reason or 'no reason given'}")
+        return printable(f"TLS failed: {getattr(error, 'reason', None) or 'no reason given'}")
     if isinstance(error, OSError) and error.strerror:
         return printable(f"connection failed: {error.strerror}")
     return "the relay's answer was not understood"
