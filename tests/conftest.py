@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 
 from sentinel.local import LocalOptions, LocalTopology
+from verifier import create_app
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
+from verifier.parts import Parts
+from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +21,77 @@ def topology() -> Iterator[LocalTopology]:
     """One embedded topology for the whole session; a test that disturbs it calls `heal` afterwards."""
     with LocalTopology(LocalOptions(down_after_ms=1000, superuser=True)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def settings(topology: LocalTopology) -> Settings:
+    """The settings that lead an app to the shared topology, with small rules and no relay behind them."""
+    environment = topology.environment()
+    return Settings(
+        name="Example",
+        keys=KeyRing("test", {"test": b"a secret of the tests, long enough"}),
+        rules=Rules(max_check_attempts=3, max_sends=3),
+        retention_s=60,
+        max_owed_mails=1000,
+        trusted_proxies=0,
+        redis=RedisSettings(
+            sentinels=topology.sentinels,
+            master_name=topology.master_name,
+            username=environment["VERIFIER_REDIS_USERNAME"],
+            password=environment["VERIFIER_REDIS_PASSWORD"],
+            sentinel_username=environment["VERIFIER_SENTINEL_USERNAME"],
+            sentinel_password=environment["VERIFIER_SENTINEL_PASSWORD"],
+            ops_username="",
+            ops_password="",
+            sentinel_ops_username="",
+            sentinel_ops_password="",
+            replicas_to_acknowledge=1,
+            acknowledge_timeout_ms=500,
+            request_deadline_s=10,
+        ),
+        mail=MailSettings(
+            relays=(MailRelay("127.0.0.1", 25, "", "", "none"),),
+            default_sender="verifier@localhost",
+            verify_certificates=True,
+            ca_file=None,
+            connect_timeout_s=5,
+            command_timeout_s=15,
+            connections=8,
+        ),
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """An app on the shared topology; nothing answers for its mails."""
+    made = create_app(settings)
+    yield made
+    parts_of(made).link.close()
+
+
+@pytest.fixture
+def clock(app: Flask) -> Clock:
+    """The clock of the app's service, in the hands of the test."""
+    clock = Clock(time.time())
+    parts_of(app).service.clock = clock
+    return clock
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def parts_of(app: Flask) -> Parts:
+    """Give what an app is made of."""
+    parts: Parts = app.extensions["verifier"]
+    return parts

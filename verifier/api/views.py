@@ -65,10 +65,10 @@ def verifier_error(error: VerifierError) -> Response:
     return problems.of_verifier_error(error)
 
 
-@blueprint.app_errorhandler(HTTPException)
-def http_error(error: HTTPException) -> Response | HTTPException:
-    """Answer errors of HTTP as problems, also for addresses under /v1 that lead nowhere."""
-    return problems.of_http_error(error) if request.path.startswith("/v1/") else error
+@blueprint.errorhandler(HTTPException)
+def http_error(error: HTTPException) -> Response:
+    """Answer errors of HTTP as problems; for addresses under /v1 that lead nowhere, web/errors.py does it."""
+    return problems.of_http_error(error)
 
 
 def _representation(verification: Verification) -> dict[str, Any]:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
+from verifier.domain.errors import VerifierError
+from verifier.parts import current_parts
+from verifier.web import delivery, errors, security, views
+
 
 def init_app(app: Flask) -> None:
     """Register the pages."""
+    security.init_app(app)
+    errors.init_app(app)
+    app.context_processor(lambda: {"service_name": current_parts().settings.name})
+    views.blueprint.register_error_handler(VerifierError, errors.verifier_error)
+    app.register_blueprint(views.blueprint)
+    app.register_blueprint(delivery.blueprint)

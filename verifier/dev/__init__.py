@@ -1,0 +1,1 @@
+"""For development only: the mailbox that catches what the embedded service sends."""

@@ -1,0 +1,52 @@
+"""The development mailbox: what the embedded service sent, to look at and for scripts.
+
+Read-only. It exists only beside the embedded topology, whose mail server delivers into the Maildir. Mails are
+shown as text: the HTML of a mail is never rendered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, jsonify, render_template
+
+from verifier.dev.maildir import Mail, newest_mails
+
+_CODE = re.compile(r"(?<!\d)\d{4,10}(?!\d)")
+
+
+def init_app(app: Flask, maildir: Path) -> None:
+    """Serve the mails of a Maildir at /dev/mailbox and /dev/mailbox.json."""
+    blueprint = Blueprint("mailbox", __name__, url_prefix="/dev")
+
+    @blueprint.get("/mailbox")
+    def show() -> str:
+        return render_template(
+            "dev/mailbox.html", mails=newest_mails(maildir), code_in=code_in, clock=clock_time
+        )
+
+    @blueprint.get("/mailbox.json")
+    def as_json() -> Response:
+        return jsonify([represent(mail) for mail in newest_mails(maildir)])
+
+    app.register_blueprint(blueprint)
+
+
+def represent(mail: Mail) -> dict[str, str]:
+    """Give a mail as it stands in the JSON, its time in ISO 8601."""
+    received_at = datetime.fromtimestamp(mail.received_at, UTC).isoformat(timespec="milliseconds")
+    return {**asdict(mail), "received_at": received_at.replace("+00:00", "Z")}
+
+
+def code_in(mail: Mail) -> str:
+    """Give the code that a mail carries in its subject; none where there is none."""
+    match = _CODE.search(mail.subject)
+    return match.group() if match else ""
+
+
+def clock_time(mail: Mail) -> str:
+    """Give when a mail came, in this machine's time: the mailbox is never read from elsewhere."""
+    return datetime.fromtimestamp(mail.received_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

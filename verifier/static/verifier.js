@@ -1,0 +1,114 @@
+// What the pages gain with JavaScript: the mail's way live, a countdown, a form that sends itself again.
+// Everything works without it.
+"use strict";
+
+// A double click must not send two mails. A page that comes back out of the browser's cache works again.
+for (const form of document.querySelectorAll("form[data-once]")) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  window.addEventListener("pageshow", () => { sent = false; });
+}
+
+function followMail(box) {
+  const shortest = 2000, longest = 10000;
+  const line = box.querySelector(".mail");
+  let gap = shortest, settled = box.dataset.settled === "yes", timer = 0, asking = false;
+
+  // A GET, never a reload: this may be the answer to a form, and reloading that would send it once more.
+  const leave = () => location.assign(box.dataset.page);
+
+  function show(answer) {
+    if (!answer.pending) return leave();
+    settled = answer.settled;
+    // Screen readers speak what changes, so only a change is written.
+    if (line.textContent !== answer.sentence) {
+      line.textContent = answer.sentence;
+      gap = shortest;
+    }
+    line.className = "mail " + answer.tone;
+  }
+
+  async function ask() {
+    if (asking) return;
+    asking = true;
+    try {
+      const response = await fetch(box.dataset.url, { cache: "no-store", signal: AbortSignal.timeout(20000) });
+      if (response.headers.get("Content-Type")?.startsWith("application/json")) show(await response.json());
+    } catch {
+      // The network is away: the next turn asks again, later.
+    }
+    asking = false;
+    gap = Math.min(longest, gap * 1.25);
+    plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    if (!settled && !document.hidden) timer = setTimeout(ask, gap * (0.85 + Math.random() * 0.3));
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    gap = shortest;
+    plan();
+  });
+  // Once the code has expired, the page is out of date, also with the mail long sent.
+  setTimeout(ask, (Number(box.dataset.expiresIn) + 1) * 1000);
+  plan();
+}
+
+function countDown(button) {
+  const words = document.getElementById("resend-words");
+  const pattern = /, the next time in \d+ seconds?/;
+  const endsAt = Date.now() + Number(button.dataset.wait) * 1000;
+  function tick() {
+    const left = Math.ceil((endsAt - Date.now()) / 1000);
+    button.disabled = left > 0;
+    words.textContent = words.textContent.replace(
+      pattern, left > 0 ? `, the next time in ${left} second${left === 1 ? "" : "s"}` : "");
+    if (left > 0) setTimeout(tick, 500);
+  }
+  tick();
+}
+
+function sendItselfAgain(form) {
+  const words = document.getElementById("resubmit-words");
+  let left = Number(form.dataset.resubmitAfter);
+  function tick() {
+    if (left <= 0) return form.requestSubmit();
+    words.textContent = "We try again by ourselves in a moment; leave this page open.";
+    left -= 1;
+    setTimeout(tick, 1000);
+  }
+  tick();
+}
+
+function watchMailbox(list) {
+  setInterval(async () => {
+    if (document.hidden || String(getSelection())) return;
+    try {
+      const mails = await (await fetch(list.dataset.url, { cache: "no-store" })).json();
+      if ((mails[0]?.key ?? "") !== list.dataset.newest) location.reload();
+    } catch {
+      // The app restarts; the next turn finds it again.
+    }
+  }, 2000);
+}
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  });
+}
+
+const live = document.getElementById("live");
+if (live) followMail(live);
+const again = document.getElementById("resend");
+if (again && Number(again.dataset.wait) > 0) countDown(again);
+const waiting = document.querySelector("form[data-resubmit-after]");
+if (waiting) sendItselfAgain(waiting);
+const mailbox = document.getElementById("mailbox");
+if (mailbox) watchMailbox(mailbox);

@@ -1,0 +1,82 @@
+"""Error pages: each says what happened and offers a way on; nothing of the inside is shown.
+
+When the service can't reach Redis, the page tries again by itself: a read by reloading, a form by being
+sent again with everything that was typed.
+"""
+
+from __future__ import annotations
+
+import random
+from http import HTTPStatus
+
+from flask import Flask, Response, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from verifier.api import problems
+from verifier.domain.errors import ServiceUnavailable, VerifierError
+from verifier.web.paths import is_for_api
+
+MAX_RESUBMISSIONS = 10
+RESUBMISSIONS = "resubmissions"
+_TYPED_FIELDS = ("email", "code")
+
+_SENTENCES = {
+    400: "Your browser sent something that can't be read here. Please start again.",
+    404: "There is nothing at this address. Perhaps the link was cut off, or it is an old one.",
+    405: "This address only answers when a form is sent to it. Please start again.",
+    413: "What was sent is too large for this form, so nothing was done. An email address is short.",
+    500: "Something went wrong here. It was written down for the people who run this service.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer all errors that nobody else answers; those of the API stay the API's."""
+    app.register_error_handler(HTTPException, http_error)
+
+
+def http_error(error: HTTPException) -> Response:
+    """Answer an error of HTTP itself, or one that nobody foresaw (500)."""
+    if is_for_api(request.path):
+        return problems.of_http_error(error)
+    response = error_page(error.code or 500, _SENTENCES.get(error.code or 500, ""))
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response
+
+
+def verifier_error(error: VerifierError) -> Response:
+    """Answer an error of the domain that no form can show."""
+    if isinstance(error, ServiceUnavailable):
+        return unavailable_page(error)
+    return error_page(error.status, str(error), error.title)
+
+
+def error_page(status: int, sentence: str, title: str | None = None) -> Response:
+    """Make a page with a sentence and a way on."""
+    title = title or HTTPStatus(status).phrase
+    return make_response(render_template("error.html", title=title, sentence=sentence), status)
+
+
+def unavailable_page(error: ServiceUnavailable) -> Response:
+    """Make the page that explains and tries again by itself."""
+    wait_s = error.retry_after_s or 5
+    page = render_template(
+        "unavailable.html",
+        error=error,
+        is_form=request.method == "POST",
+        # Spread out, so that those who wait do not all come back in the same moment.
+        wait_s=wait_s + random.randrange(max(2, wait_s)),
+        typed={name: request.form[name] for name in _TYPED_FIELDS if name in request.form},
+        resubmissions=_resubmissions() + 1,
+        max_resubmissions=MAX_RESUBMISSIONS,
+    )
+    response = make_response(page, error.status)
+    response.headers["Retry-After"] = str(wait_s)
+    return response
+
+
+def _resubmissions() -> int:
+    """Give how often this form has sent itself again."""
+    text = request.form.get(RESUBMISSIONS, "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0

@@ -1,0 +1,87 @@
+"""The pages as answers: which template, which status, which headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import redirect, render_template, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from verifier.domain.verifications import Status, Verification, ended_sentence
+from verifier.parts import current_service
+from verifier.web.wording import describe_attempts, describe_delivery, describe_resend
+
+Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
+
+ENDED_STATUS = 409
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a form comes back: the sentence, the HTTP status, and whether the typed text is at fault."""
+
+    sentence: str
+    status: int = 422
+    field: bool = True
+    retry_after_s: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Give the headers that go with it."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+
+
+def address_page(typed: str = "", problem: Problem | None = None) -> Answer:
+    """Ask for the address; after a problem, with what was typed."""
+    page = render_template("address.html", typed=typed, problem=problem)
+    return (page, 200) if problem is None else (page, problem.status, problem.headers)
+
+
+def verification_page(verification: Verification) -> Answer:
+    """Show where a verification stands: the form for the code, the verified page, or how it ended."""
+    status = current_service().status(verification)
+    if status is Status.PENDING:
+        return _code_page(verification), 200
+    return _ended_page(verification, status), 200
+
+
+def answer_to_form(verification: Verification, problem: Problem, typed: str = "") -> Answer:
+    """Answer a form on the page of the code that can't be done.
+
+    Where the verification ended meanwhile, the page says that instead. The domain's status for that, 409,
+    is used, as everywhere; reading the same page is no conflict and gives 200.
+    """
+    status = current_service().status(verification)
+    if status is Status.PENDING:
+        return _code_page(verification, typed, problem), problem.status, problem.headers
+    if status is Status.APPROVED:
+        return to_page_of(verification.id)
+    return _ended_page(verification, status), ENDED_STATUS
+
+
+def to_page_of(verification_id: str) -> AnyResponse:
+    """Lead to the page of a verification."""
+    return redirect(url_for("web.show", verification_id=verification_id), 303)
+
+
+def _code_page(verification: Verification, typed: str = "", problem: Problem | None = None) -> str:
+    service = current_service()
+    now = service.clock()
+    attempts_left = verification.check_attempts_remaining(service.rules)
+    return render_template(
+        "code.html",
+        verification=verification,
+        digits=service.rules.code_digits,
+        expires_in_s=max(0, round(verification.expires_at - now)),
+        mail=describe_delivery(verification.delivery, now),
+        resend=describe_resend(verification, service.rules, now),
+        attempts=describe_attempts(attempts_left) if verification.check_attempts else "",
+        typed=typed,
+        problem=problem,
+    )
+
+
+def _ended_page(verification: Verification, status: Status) -> str:
+    if status is Status.APPROVED:
+        return render_template("verified.html", verification=verification)
+    return render_template("ended.html", verification=verification, sentence=ended_sentence(status))

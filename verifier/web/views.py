@@ -1,0 +1,121 @@
+"""The form, the code, the verified page. Every form works without JavaScript.
+
+A verification has one address, `/verify/<id>`, that always tells the truth about it: the form for the code
+while it is pending, the verified page once it is approved, else how it ended and a way to start again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask_wtf.csrf import CSRFError
+from werkzeug.wrappers import Response as AnyResponse
+
+from verifier.domain.errors import (
+    InvalidAddress,
+    MalformedCode,
+    ResendTooSoon,
+    TooManySends,
+    VerificationEnded,
+)
+from verifier.parts import current_service
+from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
+from verifier.web.security import csrf
+from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN, describe_wrong_code
+
+blueprint = Blueprint("web", __name__)
+
+
+@blueprint.before_request
+def refuse_foreign_forms() -> Answer | None:
+    """Do nothing for a form without our token; it comes back as it was, and sent again it works.
+
+    Here and not in an error handler, because showing the page again may itself find Redis away.
+    """
+    try:
+        csrf.protect()
+    except CSRFError:
+        return _form_again()
+    return None
+
+
+@blueprint.get("/")
+@blueprint.get("/verify")
+def home() -> Answer:
+    """Ask for the address."""
+    return address_page()
+
+
+@blueprint.post("/verify")
+def start() -> Answer:
+    """Start a verification and lead to its page."""
+    typed = request.form.get("email", "")
+    try:
+        verification = current_service().start(typed)
+    except InvalidAddress as error:
+        return address_page(typed, Problem(str(error)))
+    return to_page_of(verification.id)
+
+
+@blueprint.get("/verify/<verification_id>")
+def show(verification_id: str) -> Answer:
+    """Show where a verification stands."""
+    return verification_page(current_service().get(verification_id))
+
+
+@blueprint.post("/verify/<verification_id>")
+def check(verification_id: str) -> Answer:
+    """Judge the typed code."""
+    service, typed = current_service(), request.form.get("code", "")
+    try:
+        result = service.check(verification_id, typed)
+    except MalformedCode as error:
+        return answer_to_form(service.get(verification_id), Problem(str(error)), typed)
+    if result.valid:
+        return to_page_of(verification_id)
+    attempts_left = result.verification.check_attempts_remaining(service.rules)
+    return answer_to_form(result.verification, Problem(describe_wrong_code(attempts_left)))
+
+
+@blueprint.post("/verify/<verification_id>/resend")
+def resend(verification_id: str) -> Answer:
+    """Have the mail sent again."""
+    service = current_service()
+    try:
+        service.resend(verification_id)
+    except (ResendTooSoon, TooManySends, VerificationEnded) as error:
+        problem = Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
+        return answer_to_form(service.get(verification_id), problem)
+    flash(SENT_AGAIN)
+    return to_page_of(verification_id)
+
+
+@blueprint.get("/verify/<verification_id>/resend")
+def back_from_resend(verification_id: str) -> Answer:
+    """Lead back: a phone that reloads the tab after "too soon" asks for this address."""
+    return to_page_of(verification_id)
+
+
+@blueprint.post("/verify/<verification_id>/cancel")
+def cancel(verification_id: str) -> AnyResponse:
+    """Cancel, and ask for another address; what ended already needs no canceling.
+
+    Only a POST does it, so that nothing that follows links for a person, such as a mail scanner or a
+    prefetching browser, ends their verification. Canceling keeps a mail that is still waiting from going
+    to what is most likely a mistyped, foreign address.
+    """
+    with suppress(VerificationEnded):
+        current_service().cancel(verification_id)
+    return redirect(url_for("web.home"), 303)
+
+
+def _form_again() -> Answer:
+    if request.endpoint == "web.start":
+        return address_page(request.form.get("email", ""), Problem(LOST_FORM, 400, field=False))
+    verification = current_service().get((request.view_args or {})["verification_id"])
+    if request.endpoint == "web.check":
+        return answer_to_form(
+            verification, Problem(LOST_FORM, 400, field=False), request.form.get("code", "")
+        )
+    return answer_to_form(verification, Problem(LOST_BUTTON, 400, field=False))
