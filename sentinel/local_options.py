@@ -25,6 +25,8 @@ class LocalOptions:
     directory: Path | None = None
     """Where configuration, data and logs stay for looking at; None: a temporary one, removed on stop."""
     master_name: str = "verifier"
+    hostname: str | None = None
+    """A name of 127.0.0.1 by which all know each other, as containers do by names; None: by address."""
 
     def __post_init__(self) -> None:
         """Refuse what could never work.

@@ -31,7 +31,7 @@ class Planner:
 
     def nodes(self) -> tuple[LocalNode, ...]:
         """Plan the master and its replicas, master first."""
-        endpoints = [self.ports.reserve() for _ in range(1 + self.options.replicas)]
+        endpoints = [self._reserve() for _ in range(1 + self.options.replicas)]
         master = {"REDIS_REPLICAOF": _words(endpoints[0])}
         return tuple(
             self._node(f"redis-{number}", endpoint, master if number > 1 else {})
@@ -44,7 +44,7 @@ class Planner:
         Each is told of the replicas and of the other sentinels, which saves the ten seconds in which they
         would find out by themselves.
         """
-        peers = {self.ports.reserve(): secrets.token_hex(20) for _ in range(self.options.sentinels)}
+        peers = {self._reserve(): secrets.token_hex(20) for _ in range(self.options.sentinels)}
         watched = {
             "SENTINEL_MASTER_NAME": self.options.master_name,
             "SENTINEL_MASTER": _words(nodes[0].endpoint),
@@ -63,7 +63,11 @@ class Planner:
         alone = {"REDIS_MIN_REPLICAS_TO_WRITE": "0"}
         if not shares_users:
             alone["REDIS_ACL"] = "no"
-        return self._node(name, self.ports.reserve(), alone)
+        return self._node(name, self._reserve(), alone)
+
+    def _reserve(self) -> Endpoint:
+        endpoint = self.ports.reserve()
+        return endpoint._replace(host=self.options.hostname) if self.options.hostname else endpoint
 
     def _node(self, name: str, endpoint: Endpoint, more: dict[str, str]) -> LocalNode:
         limits = {
@@ -93,6 +97,7 @@ class Planner:
             "REDIS_BIND": LOOPBACK,
             "REDIS_PORT": str(endpoint.port),
             "REDIS_ACL": "yes" if self.options.acl else "no",
+            "REDIS_ANNOUNCE_HOST": self.options.hostname or "",
         }
         return LocalNode(name, endpoint, directory, CONFIG / script, environment | more)
 

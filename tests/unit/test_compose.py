@@ -1,0 +1,260 @@
+"""compose.yaml, checked without an engine: its form, its doors, and that whatever it names exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sentinel.endpoints import parse_endpoint
+from verifier.settings import known_names
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "compose.yaml"
+CONFIG = ROOT / "sentinel" / "config"
+DATA_NODES = ("redis-1", "redis-2", "redis-3")
+SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
+SECRET_PATH = re.compile(r"/run/secrets/(\w+)")
+VARIABLE = re.compile(r"\b(?:VERIFIER_[A-Z_]+|PORT|REDIS_IMAGE)\b")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The file as an engine would read it, merges resolved."""
+    loaded = yaml.safe_load(COMPOSE.read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    """The services by name."""
+    found = compose["services"]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def made_secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory as the documented command makes it."""
+    directory = tmp_path_factory.mktemp("compose") / "secrets"
+    subprocess.run(["/bin/sh", CONFIG / "make-secrets.sh", directory], check=True)
+    return directory
+
+
+def test_follows_the_compose_specification() -> None:
+    """The file validates against the specification's own schema."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    checked = subprocess.run(
+        [checker, "--builtin-schema", "vendor.compose-spec", COMPOSE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_has_every_part_of_the_service(services: dict[str, Any]) -> None:
+    """Web, worker, three data nodes and three sentinels start by default, the mail catcher only on demand."""
+    by_default = {name for name, service in services.items() if "profiles" not in service}
+    assert by_default == {"web", "worker", *DATA_NODES, *SENTINELS}
+    assert services["mailpit"]["profiles"] == ["mail"]
+
+
+def test_no_redis_or_sentinel_port_is_published(compose: dict[str, Any], services: dict[str, Any]) -> None:
+    """Redis and its sentinels are on an internal network only, with no port to the outside."""
+    assert compose["networks"]["redis"] == {"internal": True}
+    for name in (*DATA_NODES, *SENTINELS):
+        assert "ports" not in services[name]
+        assert "network_mode" not in services[name]
+        assert services[name]["networks"] == ["redis"]
+
+
+def test_published_ports_are_on_loopback(services: dict[str, Any]) -> None:
+    """Only the web app and the mail catcher can be reached, and from this machine alone."""
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(published) == {"web", "mailpit"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
+    """What is mounted from the source tree is there, read-only, and scripts named in commands are in it."""
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            source, target, *mode = volume.split(":")
+            if source.startswith("."):
+                assert (ROOT / source).exists()
+                assert (target, mode) == ("/config", ["ro"])
+        for word in [*service.get("entrypoint", []), *service.get("healthcheck", {}).get("test", [])]:
+            if word.startswith("/config/"):
+                assert (CONFIG / word.removeprefix("/config/")).is_file()
+
+
+def test_every_named_volume_is_declared_and_used_once(
+    compose: dict[str, Any], services: dict[str, Any]
+) -> None:
+    """Each data node and sentinel has a writable volume of its own for its data and rewritten files."""
+    used = [
+        volume.split(":")[0]
+        for service in services.values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith(".")
+    ]
+    assert sorted(used) == sorted(compose["volumes"]) == sorted([*DATA_NODES, *SENTINELS])
+
+
+def test_the_documented_command_makes_every_secret(compose: dict[str, Any], made_secrets: Path) -> None:
+    """Each secret's file is created by make-secrets.sh, and it creates no other."""
+    declared = {secret["file"] for secret in compose["secrets"].values()}
+    assert declared == {f"./secrets/{file.name}" for file in made_secrets.iterdir()}
+    assert all(secret["file"] == f"./secrets/{name}" for name, secret in compose["secrets"].items())
+
+
+def test_secrets_are_kept_when_made_again_and_closed_to_others(made_secrets: Path) -> None:
+    """A second run changes no password, and nobody else can enter the directory."""
+    before = {file.name: file.read_text() for file in made_secrets.iterdir()}
+    subprocess.run(["/bin/sh", CONFIG / "make-secrets.sh", made_secrets], check=True)
+    assert {file.name: file.read_text() for file in made_secrets.iterdir()} == before
+    assert made_secrets.stat().st_mode & 0o777 == 0o700
+    assert before["mail_password"].strip() == ""
+    passwords = [text.strip() for name, text in before.items() if name.endswith("_password") and text.strip()]
+    assert len(set(passwords)) == len(passwords) == 9
+    assert all(len(password) == 64 for password in passwords)
+
+
+def test_each_service_gets_the_secrets_it_reads_and_no_other(services: dict[str, Any]) -> None:
+    """A container holds no password that nothing in it uses."""
+    for name, service in services.items():
+        read = set(SECRET_PATH.findall(" ".join(service.get("environment", {}).values())))
+        if name in DATA_NODES:
+            read = _secrets_in("redis-users.acl", "start-redis.sh")
+        if name in SENTINELS:
+            read = _secrets_in("sentinel-users.acl", "start-sentinel.sh")
+        assert set(service.get("secrets", [])) == read
+
+
+def _secrets_in(users: str, script: str) -> set[str]:
+    in_users = re.findall(r"<(\w+)>", (CONFIG / users).read_text())
+    in_script = re.findall(r"\$\(secret (\w+)\)", (CONFIG / script).read_text())
+    return {*in_users, *in_script}
+
+
+def test_no_password_stands_in_the_file_or_in_arguments(services: dict[str, Any]) -> None:
+    """Passwords come from files; no command or health check carries one."""
+    for service in services.values():
+        for variable, value in service.get("environment", {}).items():
+            if "PASSWORD" in variable or "SECRET" in variable:
+                assert variable.endswith("_FILE")
+                assert SECRET_PATH.fullmatch(value)
+        words = [*service.get("command", []), *service.get("entrypoint", [])]
+        words += service.get("healthcheck", {}).get("test", [])
+        assert not any(word in {"-a", "--pass", "--requirepass"} for word in words)
+
+
+def test_nobody_deploys_the_drills_user() -> None:
+    """The user with every right is for throw-away topologies only."""
+    assert "drill" not in COMPOSE.read_text()
+    assert "EXTRA_USERS" not in COMPOSE.read_text()
+
+
+def test_data_nodes_differ_in_their_name_only(services: dict[str, Any]) -> None:
+    """Equal limits on all; the first is the master at the first start, the others follow it."""
+    environments = [dict(services[name]["environment"]) for name in DATA_NODES]
+    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == list(DATA_NODES)
+    assert [one.pop("REDIS_REPLICAOF", None) for one in environments] == [
+        None,
+        "redis-1 6379",
+        "redis-1 6379",
+    ]
+    assert environments[0] == environments[1] == environments[2]
+
+
+def test_sentinels_watch_the_first_master_with_a_majority(services: dict[str, Any]) -> None:
+    """Three sentinels, a quorum of two, and times that a stall of the machine does not trip over."""
+    environments = [dict(services[name]["environment"]) for name in SENTINELS]
+    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == list(SENTINELS)
+    assert environments[0] == environments[1] == environments[2]
+    assert environments[0]["SENTINEL_MASTER"] == "redis-1 6379"
+    assert environments[0]["SENTINEL_QUORUM"] == "2"
+    assert int(environments[0]["SENTINEL_DOWN_AFTER_MS"]) >= 3000
+
+
+def test_scripts_know_every_variable_they_are_given(services: dict[str, Any]) -> None:
+    """A variable for a start script that the script does not read would be a setting without effect."""
+    for name in (*DATA_NODES, *SENTINELS):
+        script = CONFIG / Path(services[name]["entrypoint"][-1]).name
+        read = set(re.findall(r'^: "\$\{(\w+):', script.read_text(), re.MULTILINE))
+        assert set(services[name]["environment"]) <= read
+
+
+def test_app_is_led_to_every_sentinel(services: dict[str, Any]) -> None:
+    """Web and worker know all sentinels and the name these give the master."""
+    for name in ("web", "worker"):
+        environment = services[name]["environment"]
+        sentinels = [parse_endpoint(text, 26379) for text in environment["VERIFIER_SENTINELS"].split(",")]
+        assert sentinels == [(sentinel, 26379) for sentinel in SENTINELS]
+        assert (
+            environment["VERIFIER_SENTINEL_MASTER"]
+            == services["sentinel-1"]["environment"]["SENTINEL_MASTER_NAME"]
+        )
+
+
+def test_every_variable_of_the_app_is_a_setting(services: dict[str, Any]) -> None:
+    """The app reads whatever compose hands it; `_FILE` names a file with the value."""
+    for name in ("web", "worker"):
+        given = {variable.removesuffix("_FILE") for variable in services[name]["environment"]}
+        assert given <= known_names()
+
+
+def test_every_variable_is_documented() -> None:
+    """What can be set for compose, and what compose sets, stands in .env.example."""
+    text = "\n".join(line for line in COMPOSE.read_text().splitlines() if not line.lstrip().startswith("#"))
+    used = {variable.removesuffix("_FILE") for variable in VARIABLE.findall(text)}
+    documented = set(VARIABLE.findall((ROOT / ".env.example").read_text()))
+    assert used - documented == set()
+
+
+def test_start_order_is_nodes_then_sentinels_then_app(services: dict[str, Any]) -> None:
+    """Each waits until those it needs are healthy."""
+    for sentinel in SENTINELS:
+        assert services[sentinel]["depends_on"] == {
+            node: {"condition": "service_healthy"} for node in DATA_NODES
+        }
+    for name in ("web", "worker"):
+        assert services[name]["depends_on"] == {one: {"condition": "service_healthy"} for one in SENTINELS}
+    for name in ("web", *DATA_NODES, *SENTINELS):
+        assert services[name]["healthcheck"]["test"]
+
+
+def test_fits_the_small_host(services: dict[str, Any]) -> None:
+    """All memory limits together stay within 1 GiB, and Redis's own limit leaves room for its copies."""
+    limits = {name: int(service["mem_limit"].removesuffix("m")) for name, service in services.items()}
+    assert sum(limits.values()) <= 1024
+    for node in DATA_NODES:
+        assert int(services[node]["environment"]["REDIS_MAXMEMORY"].removesuffix("mb")) <= limits[node] / 2
+
+
+def test_containers_have_no_rights_to_spare(services: dict[str, Any]) -> None:
+    """No container runs as root, writes its image, or gains privileges; each starts again after a crash."""
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["restart"] == "unless-stopped"
+        assert service.get("user") or service.get("build")
+
+
+def test_image_runs_without_root_and_copies_only_what_exists() -> None:
+    """The Dockerfile ends as another user, and what it copies is there and let through by .dockerignore."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert "USER verifier" in lines
+    copied = [word for line in lines if re.match(r"COPY (?!--from)", line) for word in line.split()[1:-1]]
+    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in copied:
+        assert (ROOT / name).exists()
+        assert f"!{name}" in let_through
