@@ -27,7 +27,7 @@ class Backoff:
         """Give the next wait."""
         ceiling = min(self._cap_s, self._first_s * 2 ** min(self._attempts, 30))
         self._attempts += 1
-        return ceiling * (0.5 + 0.5 * self._draw())
+        return float(ceiling * (0.5 + 0.5 * self._draw()))
 
     def reset(self) -> None:
         """Start again from the first wait, after a success or when something has changed."""

@@ -46,7 +46,7 @@ class MasterConnection(redis.Connection):
         retry_socket_connect: bool = True,  # noqa: ARG002 - redis-py's signature; nothing is retried in here
     ) -> None:
         """Connect if there is no socket; redis-py calls this whenever it finds the socket gone."""
-        if self._sock:
+        if self.is_connected:
             return
         directory = self._link.directory
         self.endpoint = directory.master()
@@ -87,7 +87,7 @@ class MasterConnection(redis.Connection):
                 "master: a failover is under way, or somebody gave it REPLICAOF."
             )
 
-    def read_response(self, *args: Any, **arguments: Any) -> Any:  # noqa: ANN401 - redis-py's reply
+    def read_response(self, *args: Any, **arguments: Any) -> Any:
         """Read a reply; an error that means "not your master" drops the socket and comes back typed."""
         try:
             return super().read_response(*args, **arguments)
@@ -100,7 +100,7 @@ class MasterConnection(redis.Connection):
                 self._link.directory.doubt(self.endpoint)
             raise translate(error, self.endpoint) from error
 
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: ANN401 - redis-py's bytes
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send; connects first where there is no socket, and always to the master of this moment."""
         try:
             super().send_packed_command(command, check_health=check_health)
@@ -113,7 +113,7 @@ class MasterConnection(redis.Connection):
 
         Only shuts it down: closing would give its descriptor to somebody else while it is still in use.
         """
-        sock = self._sock
+        sock = self._get_socket()
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -135,10 +135,11 @@ class MasterPool(redis.ConnectionPool):
             protocol=2,
             # CLIENT SETINFO exists from Redis 7.2 and is no right of ours.
             driver_info=None,
-            **access.node_login.arguments(),
+            username=access.node_login.username or None,
+            password=access.node_login.password or None,
         )
 
-    def get_connection(self, *args: Any, **arguments: Any) -> Any:  # noqa: ANN401 - redis-py's signature
+    def get_connection(self, *args: Any, **arguments: Any) -> Any:
         """Give a connected connection; waits while writes are held (see Changes)."""
         self._changes.wait_while_held()
         return super().get_connection(*args, **arguments)

@@ -55,4 +55,4 @@ class UnknownMasterName(PermanentError):
 
 
 # What a caller may try again after. redis-py's TimeoutError is no ConnectionError.
-TRANSIENT: tuple[type[Exception], ...] = (redis.ConnectionError, redis.TimeoutError)
+TRANSIENT = (redis.ConnectionError, redis.TimeoutError)

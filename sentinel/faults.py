@@ -47,7 +47,7 @@ class Meaning(Enum):
 _WORDS: dict[str, Meaning] = {
     # A write reached a replica.
     "READONLY": Meaning.MOVED,
-    # "force unblock from blocking operation, instance state changed (master -> replica?)"
+    # A blocked pop on a master that has just become a replica.
     "UNBLOCKED": Meaning.MOVED,
     # A replica that lost its master and has replica-serve-stale-data no.
     "MASTERDOWN": Meaning.MOVED,
@@ -57,7 +57,7 @@ _WORDS: dict[str, Meaning] = {
     "NOREPLICAS": Meaning.NOT_READY,
     # A script runs for longer than lua-time-limit.
     "BUSY": Meaning.NOT_READY,
-    # A persistence error with stop-writes-on-bgsave-error yes: the disk is full or broken.
+    # Redis could not save to disk and is told to stop writing then: the disk is full or broken.
     "MISCONF": Meaning.FULL,
     "OOM": Meaning.FULL,
     "NOAUTH": Meaning.REFUSED,
@@ -116,18 +116,20 @@ def translate(error: Exception, endpoint: Endpoint) -> Exception:
     """Give the exception whose type carries the decision; `error` itself where there is none to take."""
     if isinstance(error, TransientError | Backpressure | PermanentError):
         return error
-    meaning = meaning_of(error)
-    if meaning is Meaning.MOVED:
-        return MasterMoved(f"{endpoint} is not the master any more: {error}")
-    if meaning is Meaning.NOT_READY:
-        return MasterNotReady(f"{endpoint} is not ready: {error}")
-    if meaning is Meaning.UNREACHABLE:
-        return TransientError(f"{endpoint} does not answer: {error}")
-    if meaning is Meaning.FULL:
-        return Backpressure(f"{endpoint} takes no writes: {error}")
-    if meaning is Meaning.REFUSED:
-        return AccessRefused(f"{endpoint} refuses us: {error}. {remedy(str(error))}")
-    return error
+    match meaning_of(error):
+        case Meaning.MOVED:
+            translated: Exception = MasterMoved(f"{endpoint} is not the master any more: {error}")
+        case Meaning.NOT_READY:
+            translated = MasterNotReady(f"{endpoint} is not ready: {error}")
+        case Meaning.UNREACHABLE:
+            translated = TransientError(f"{endpoint} does not answer: {error}")
+        case Meaning.FULL:
+            translated = Backpressure(f"{endpoint} takes no writes: {error}")
+        case Meaning.REFUSED:
+            translated = AccessRefused(f"{endpoint} refuses us: {error}. {remedy(str(error))}")
+        case Meaning.ANSWER:
+            translated = error
+    return translated
 
 
 def remedy(text: str) -> str:

@@ -92,7 +92,7 @@ class Interview:
         """Close the connection."""
         self._connection.disconnect()
 
-    def _ask(self, *question: str) -> Any:  # noqa: ANN401 - the reply's shape is the question's
+    def _ask(self, *question: str) -> Any:
         if not self._lock.acquire(blocking=False):
             raise TransientError(f"Sentinel {self.endpoint} is still busy with an earlier question.")
         try:
@@ -100,7 +100,7 @@ class Interview:
         finally:
             self._lock.release()
 
-    def _ask_alone(self, *question: str) -> Any:  # noqa: ANN401 - the reply's shape is the question's
+    def _ask_alone(self, *question: str) -> Any:
         fresh = not self._connection.is_connected
         if fresh and (rest_s := self._rests.remaining_s(self.endpoint)) > 0:
             raise TransientError(

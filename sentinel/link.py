@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
-import redis
+from redis import Redis
 
 from sentinel.access import Access
 from sentinel.backoff import Backoff
@@ -52,31 +52,31 @@ class MasterLink:
         self.breaker = Breaker(self._patience_s)
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
-        self._client: redis.Redis | None = None
+        self._client: Redis | None = None
 
     @property
-    def redis(self) -> redis.Redis:
+    def redis(self) -> Redis:
         """The client for short commands."""
         with self._lock:
             if self._client is None:
                 self._client = self._make_client(self.access.node_timeout_s, 64)
         return self._client
 
-    def client(self, *, timeout_s: float, max_connections: int = 8) -> redis.Redis:
+    def client(self, *, timeout_s: float, max_connections: int = 8) -> Redis:
         """Make a client with a pool of its own, for commands that block for up to `timeout_s` seconds."""
         with self._lock:
             return self._make_client(timeout_s, max_connections)
 
-    def _make_client(self, timeout_s: float, max_connections: int) -> redis.Redis:
+    def _make_client(self, timeout_s: float, max_connections: int) -> Redis:
         pool = MasterPool(self, self.access, timeout_s=timeout_s, max_connections=max_connections)
         self._pools = [each for each in self._pools if each() is not None]
         self._pools.append(weakref.ref(pool))
         if self._watch and self._watcher is None:
             self._watcher = Watcher(self)
             self._watcher.start()
-        return redis.Redis(connection_pool=pool)
+        return Redis(connection_pool=pool)
 
-    def run(self, operation: Callable[[redis.Redis], Result], deadline_s: float | None = None) -> Result:
+    def run(self, operation: Callable[[Redis], Result], deadline_s: float | None = None) -> Result:
         """Do an idempotent operation on the master, again and again until it works or the time is up.
 
         Waits are jittered and exponential, and end at once when the master moves.

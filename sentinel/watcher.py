@@ -19,7 +19,7 @@ from sentinel.access import Access
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError, TransientError
-from sentinel.faults import translate
+from sentinel.faults import Meaning, meaning_of, translate
 from sentinel.interview import plain_connection
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class Subscription:
         return connection._sock  # noqa: SLF001 - redis-py has no public way to wait on several connections
 
     @staticmethod
-    def _subscribe_to(connection: Any, channel: str) -> None:  # noqa: ANN401 - redis-py's connection
+    def _subscribe_to(connection: Any, channel: str) -> None:
         connection.send_command("SUBSCRIBE", channel)
         try:
             connection.read_response()
         except Exception as error:
             # A user with fewer channels still gets the ones it may hear; without the switch it is no use.
-            if channel == SWITCH_MASTER or "NOPERM" not in str(error) and "permission" not in str(error):
+            if channel == SWITCH_MASTER or meaning_of(error) is not Meaning.REFUSED:
                 raise
 
     def messages(self) -> list[tuple[str, str]]:

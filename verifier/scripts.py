@@ -54,24 +54,41 @@ class Acknowledgement:
     timeout_ms: int
 
 
-def run_steps(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+def always(results: list[Any]) -> bool:  # noqa: ARG001 - a predicate on results
+    """Tell that replicas must have what was written, whatever the scripts returned."""
+    return True
+
+
+def run_steps(
+    client: Redis,
+    steps: Sequence[Step],
+    acknowledgement: Acknowledgement | None,
+    wrote: Callable[[list[Any]], bool] = always,
+) -> list[Any]:
     """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+
+    `wrote` tells by the results whether there was anything for replicas to acknowledge.
 
     Raises:
         NotAcknowledged: too few replicas have it; the steps may or may not survive a failover.
         TransientError, Backpressure, PermanentError: as the connection found.
     """
     try:
-        return _run_once(client, steps, acknowledgement)
+        return _run_once(client, steps, acknowledgement, wrote)
     except NoScriptError:
         # A master that was promoted or restarted does not know them yet; nothing has run of the unknown ones,
         # and each step is safe to repeat.
         for script in {step.script for step in steps}:
             client.script_load(script.text)
-        return _run_once(client, steps, acknowledgement)
+        return _run_once(client, steps, acknowledgement, wrote)
 
 
-def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+def _run_once(
+    client: Redis,
+    steps: Sequence[Step],
+    acknowledgement: Acknowledgement | None,
+    wrote: Callable[[list[Any]], bool],
+) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
         for step in steps:
             pipeline.evalsha(step.script.sha, len(step.keys), *step.keys, *step.arguments)
@@ -82,7 +99,9 @@ def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledge
         if isinstance(result, Exception):
             raise result
     if acknowledgement is not None and acknowledgement.replicas:
-        _require_acknowledged(results.pop(), acknowledgement)
+        replicas = results.pop()
+        if wrote(results):
+            _require_acknowledged(replicas, acknowledgement)
     return list(results)
 
 
@@ -92,5 +111,3 @@ def _require_acknowledged(replicas: int, acknowledgement: Acknowledgement) -> No
             f"{replicas} of {acknowledgement.replicas} replicas acknowledged the write "
             f"within {acknowledgement.timeout_ms} ms."
         )
-
-

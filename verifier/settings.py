@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
 
@@ -26,7 +26,7 @@ from verifier.domain.rules import Rules
 PREFIX = "VERIFIER_"
 DEFAULT_SENTINEL_PORT = 26379
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
-OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER"})
+OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class MailRelay:
     port: int
     username: str
     password: str = field(repr=False)
-    security: str
+    security: Literal["none", "starttls", "tls"]
 
 
 @dataclass(frozen=True)
@@ -196,14 +196,16 @@ def _read_relay(env: FileAwareEnv) -> MailRelay:
     use_ssl = env.bool("MAIL_USE_SSL", False)
     return MailRelay(
         host=_parsed(env, "MAIL_SERVER", _one_line, "127.0.0.1"),
-        port=env.int("MAIL_PORT", 465 if use_ssl else 587 if use_tls else 25, validate=validate.Range(1, 65535)),
+        port=env.int(
+            "MAIL_PORT", 465 if use_ssl else 587 if use_tls else 25, validate=validate.Range(1, 65535)
+        ),
         username=env.str("MAIL_USERNAME", ""),
         password=env.str("MAIL_PASSWORD", ""),
         security="tls" if use_ssl else "starttls" if use_tls else "none",
     )
 
 
-def _parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], default: str | None) -> Any:  # noqa: ANN401 - the type is the parser's
+def _parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], default: str | None) -> Any:
     """Read a string setting through a parser that raises ValueError; None as default means required."""
 
     def check(text: str) -> None:
@@ -248,7 +250,9 @@ def _file(text: str) -> Path | None:
 
 def _warn_of(settings: Settings) -> None:
     for key_id in settings.keys.weak_ids():
-        log.warning("VERIFIER_SECRET_KEYS: the secret of key %r is short; use 32 random characters or more.", key_id)
+        log.warning(
+            "VERIFIER_SECRET_KEYS: the secret of key %r is short; use 32 random characters or more.", key_id
+        )
     known = known_names()
     for name in os.environ:
         bare = name.removesuffix("_FILE")
@@ -262,7 +266,7 @@ def known_names() -> frozenset[str]:
     names: set[str] = set()
 
     class Recorder(FileAwareEnv):
-        def _get_from_environ(self, key: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on as it is
+        def _get_from_environ(self, key: str, *args: Any, **kwargs: Any) -> Any:
             names.add(self._get_key(key))
             return super()._get_from_environ(key, *args, **kwargs)
 

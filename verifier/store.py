@@ -76,7 +76,7 @@ class VerificationStore:
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound."""
         key = keyspace.record_key(verification_id)
-        fields: Mapping[bytes, bytes] = self._link.run(lambda client: client.hgetall(key))  # type: ignore[arg-type,return-value]
+        fields: Any = self._link.run(lambda client: client.hgetall(key))
         return read_record(verification_id, fields)
 
     def count_attempt(self, verification_id: str, now: float, max_attempts: int) -> tuple[bool, Verification]:
@@ -130,8 +130,8 @@ class VerificationStore:
         job = keyspace.job_fields(verification_id, delivery_number, self._link.redis)
         return Step(script, queueing_keys(verification_id, delivery_number), [*arguments, *job])
 
-    def _commit(self, step: Step) -> Any:  # noqa: ANN401 - the script's own reply
-        def operation(client: Redis) -> Any:  # noqa: ANN401 - the same
+    def _commit(self, step: Step) -> Any:
+        def operation(client: Redis) -> Any:
             return run_steps(client, [step], self._acknowledgement)[0]
 
         return self._link.run(operation)
@@ -196,7 +196,7 @@ def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verifica
     )
 
 
-def _flag_and_record(verification_id: str, reply: Any) -> tuple[bool, Verification]:  # noqa: ANN401 - a script's reply
+def _flag_and_record(verification_id: str, reply: Any) -> tuple[bool, Verification]:
     if not reply:
         raise VerificationNotFound
     flag, flat = reply

@@ -1,17 +1,24 @@
 -- Claim deliveries for one worker: take jobs off the queue and lease what they stand for.
 -- A claimed job is gone from RQ; the record and its due entry say all that is needed if the worker dies.
 -- KEYS: queue, due
--- ARGV: record prefix, job prefix, now (s), lease ends at (s), lease, least life left (s), how many, max attempts, job ids ...
+-- ARGV: record prefix, job prefix, length of the lease (s), lease, least life left (s), how many,
+--       max attempts, job ids ...
 -- Jobs are taken off the queue, unless job ids are given. Gives a list with an entry a job:
 --   { "claimed", verification id, delivery number, record fields and values ... }
 --   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled
 local record_prefix, job_prefix = ARGV[1], ARGV[2]
-local now, lease_ends_at, lease, least_life_s = tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
+local lease, least_life_s, max_attempts = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
+-- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
+-- asks for the time is replicated by its effects; newer ones always do that.
+redis.replicate_commands()
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local lease_ends_at = string.format('%.6f', now + tonumber(ARGV[3]))
 local job_ids = {}
-if #ARGV > 8 then
-  job_ids = { unpack(ARGV, 9) }
-elseif tonumber(ARGV[7]) > 0 then
-  job_ids = redis.call('LPOP', KEYS[1], ARGV[7]) or {}
+if #ARGV > 7 then
+  job_ids = { unpack(ARGV, 8) }
+elseif tonumber(ARGV[6]) > 0 then
+  job_ids = redis.call('LPOP', KEYS[1], ARGV[6]) or {}
 end
 
 local function claim(job_id)
@@ -39,7 +46,7 @@ local function claim(job_id)
     return { 'skipped', job_id, 'settled' }
   end
   local too_late = tonumber(found[4]) - now < least_life_s
-  if found[1] ~= 'pending' or too_late or tonumber(found[6]) >= tonumber(ARGV[8]) then
+  if found[1] ~= 'pending' or too_late or tonumber(found[6]) >= max_attempts then
     redis.call('HSET', record, 'delivery_status', 'abandoned')
     redis.call('HDEL', record, 'next_try_at')
     redis.call('ZREM', KEYS[2], id)

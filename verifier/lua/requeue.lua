@@ -2,10 +2,16 @@
 -- The queue is first in, first out, and each job was given a sequence number when it was queued. So a job
 -- that is behind the head of the queue still waits there; one that should have come before it is lost.
 -- KEYS: record, due, queue, rq:queues, job, sequence
--- ARGV: verification id, delivery number, now (s), look again at (s), job id, least life left (s),
+-- ARGV: verification id, delivery number, look again in (s), job id, least life left (s),
 --       expired leases are up for grabs (1 or 0), record prefix, job fields and values ...
 -- Gives "requeued", "waiting", "held", "abandoned", "gone", "settled", "changed" or "not due".
-local id, now = ARGV[1], tonumber(ARGV[3])
+local id = ARGV[1]
+-- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
+-- asks for the time is replicated by its effects; newer ones always do that.
+redis.replicate_commands()
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local look_again_at = string.format('%.6f', now + tonumber(ARGV[3]))
 local score = redis.call('ZSCORE', KEYS[2], id)
 if not score or tonumber(score) > now then
   return 'not due'
@@ -23,11 +29,11 @@ if status ~= 'queued' and status ~= 'sending' and status ~= 'deferred' then
   redis.call('ZREM', KEYS[2], id)
   return 'settled'
 end
-if status == 'sending' and ARGV[7] == '0' then
-  redis.call('ZADD', KEYS[2], ARGV[4], id)
+if status == 'sending' and ARGV[6] == '0' then
+  redis.call('ZADD', KEYS[2], look_again_at, id)
   return 'held'
 end
-if found[1] ~= 'pending' or tonumber(found[4]) - now < tonumber(ARGV[6]) then
+if found[1] ~= 'pending' or tonumber(found[4]) - now < tonumber(ARGV[5]) then
   redis.call('HSET', KEYS[1], 'delivery_status', 'abandoned')
   redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
   redis.call('ZREM', KEYS[2], id)
@@ -37,18 +43,18 @@ if status == 'queued' then
   local head = redis.call('LINDEX', KEYS[3], 0)
   if head then
     local head_id = string.match(head, '^(%x+)%-%d+$')
-    local head_sequence = head_id and redis.call('HGET', ARGV[8] .. head_id, 'sequence')
+    local head_sequence = head_id and redis.call('HGET', ARGV[7] .. head_id, 'sequence')
     if not head_sequence or tonumber(found[5]) >= tonumber(head_sequence) then
-      redis.call('ZADD', KEYS[2], ARGV[4], id)
+      redis.call('ZADD', KEYS[2], look_again_at, id)
       return 'waiting'
     end
   end
 end
 redis.call('HSET', KEYS[1], 'delivery_status', 'queued', 'sequence', redis.call('INCR', KEYS[6]))
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
-redis.call('ZADD', KEYS[2], ARGV[4], id)
-redis.call('HSET', KEYS[5], unpack(ARGV, 9))
+redis.call('ZADD', KEYS[2], look_again_at, id)
+redis.call('HSET', KEYS[5], unpack(ARGV, 8))
 redis.call('PEXPIRE', KEYS[5], math.max(1000, redis.call('PTTL', KEYS[1])))
 redis.call('SADD', KEYS[4], KEYS[3])
-redis.call('RPUSH', KEYS[3], ARGV[5])
+redis.call('RPUSH', KEYS[3], ARGV[4])
 return 'requeued'

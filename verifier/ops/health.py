@@ -8,6 +8,7 @@ waited for too long, which is what people notice first.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from redis import Redis
@@ -42,5 +43,5 @@ def ready() -> tuple[Response, int]:
 
 
 def _overdue_s(client: Redis) -> float:
-    oldest = client.zrange(keyspace.DUE, 0, 0, withscores=True)
-    return max(0.0, time.time() - oldest[0][1]) if oldest else 0.0  # type: ignore[index]
+    oldest: Any = client.zrange(keyspace.DUE, 0, 0, withscores=True)
+    return max(0.0, time.time() - float(oldest[0][1])) if oldest else 0.0

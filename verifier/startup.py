@@ -1,0 +1,77 @@
+"""From a command to an app: what `wsgi.py` does for `flask run`, the other flask commands and gunicorn.
+
+`flask run` without sentinels brings its own surroundings. Any other start needs its settings; a wrong one
+ends it with a sentence. Commands that need no app (`flask --help`, `flask worker`, `flask drill`) get one
+that only holds commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+from flask import Flask
+from flask.helpers import get_debug_flag
+
+from verifier import create_app
+from verifier.cli import add_commands
+from verifier.logs import configure_logging
+from verifier.settings import SettingsError
+
+# gunicorn takes this code of a worker as "don't start another one".
+CANNOT_START = 3
+
+
+def make_app() -> Flask:
+    """Make the app for whoever imports `wsgi`."""
+    context = click.get_current_context(silent=True)
+    command = context.info_name if context else None
+    if context is not None and context.parent is None:
+        return _only_commands()
+    configure_logging()
+    try:
+        app = _served_by_flask_run(context) if context and command == "run" else create_app()
+    except SettingsError as error:
+        if command not in {None, "run"}:
+            return _only_commands()
+        _end_with(str(error))
+    add_commands(app)
+    return app
+
+
+def _served_by_flask_run(context: click.Context) -> Flask:
+    # Only development has the embedded surroundings, and only it has what they need installed.
+    from verifier import embedded  # noqa: PLC0415
+
+    if not embedded.is_wanted(os.environ):
+        return create_app()
+    from sentinel.binary import RedisServerMissing  # noqa: PLC0415
+    from sentinel.local import LocalStartError, TopologyError  # noqa: PLC0415
+    from verifier.dev import mailbox  # noqa: PLC0415
+
+    reload = context.params.get("reload")
+    serving = embedded.Serving(
+        host=context.params["host"],
+        port=context.params["port"],
+        reloads=get_debug_flag() if reload is None else bool(reload),
+    )
+    try:
+        maildir = embedded.provide(serving, os.environ)
+    except (RedisServerMissing, LocalStartError, TopologyError) as error:
+        _end_with(str(error))
+    app = create_app()
+    mailbox.init_app(app, maildir)
+    return app
+
+
+def _only_commands() -> Flask:
+    app = Flask("verifier")
+    add_commands(app)
+    return app
+
+
+def _end_with(sentences: str) -> NoReturn:
+    print(f"Verifier can't start:\n{sentences}", file=sys.stderr)
+    raise SystemExit(CANNOT_START)

@@ -1,0 +1,37 @@
+"""Claiming so that no claim is lost: when the answer gets lost in a failover, what was claimed is recalled."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Sequence
+
+from sentinel.link import MasterLink
+from verifier.deliveries import Claim, Deliveries, Skipped
+from workers.patience import Patience
+
+
+class Claiming:
+    """Claims deliveries for one process; safe for threads."""
+
+    def __init__(self, deliveries: Deliveries, link: MasterLink, patience: Patience) -> None:
+        self._deliveries = deliveries
+        self._link = link
+        self._patience = patience
+        self._numbers = itertools.count()
+        self._prefix = secrets.token_hex(4)
+
+    def claim(self, how_many: int, job_ids: Sequence[str] = ()) -> list[Claim | Skipped]:
+        """Claim what the next jobs of the queue, or the named ones, stand for. Raises Stopping."""
+        lease = f"{self._prefix}-{next(self._numbers)}"
+        asked = False
+
+        def step() -> list[Claim | Skipped]:
+            nonlocal asked
+            client = self._link.redis
+            if asked and (recalled := self._deliveries.recall(client, lease)):
+                return recalled
+            asked = True
+            return self._deliveries.claim(client, lease, how_many, job_ids)
+
+        return self._patience.until_it_works(step)

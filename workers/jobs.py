@@ -1,0 +1,105 @@
+"""What is done with one claimed delivery: render the mail, hand it to a relay, say what became of it.
+
+`deliver` is the RQ job by its name. The project's own worker claims many deliveries at a time and calls
+`Delivering` itself; any other RQ worker that finds the job runs `deliver`, with the same guarantees.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from verifier.deliveries import Claim, Settlement
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
+from verifier.domain.verifications import DeliveryStatus
+from verifier.keyspace import job_id
+from verifier.service import code_of
+from workers.mailer import Mailer
+from workers.relay_answers import Kind, Outcome
+from workers.retries import next_try
+
+log = logging.getLogger(__name__)
+
+
+class Delivering:
+    """From a claim to its settlement; safe for threads."""
+
+    def __init__(
+        self,
+        mailer: Mailer,
+        keys: KeyRing,
+        rules: Rules,
+        least_life_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._mailer = mailer
+        self._keys = keys
+        self._rules = rules
+        self._least_life_s = least_life_s
+        self._clock = clock
+
+    def deliver(self, claim: Claim) -> Settlement:
+        """Send the mail of a claim. Never raises for anything that a relay, an address or a key does."""
+        verification = claim.verification
+        code = code_of(verification.id, verification.address, verification.key_id, self._keys, self._rules)
+        if code is None:
+            log.error(
+                "The secret key %r is not in VERIFIER_SECRET_KEYS any more, so a mail can't be made: "
+                "keep a retired key there until its codes have expired.",
+                verification.key_id,
+            )
+            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply="secret key retired")
+        now = self._clock()
+        try:
+            mail = self._mailer.render(
+                verification.id,
+                claim.number,
+                verification.address,
+                code,
+                expires_in_s=verification.expires_at - now,
+                now=now,
+            )
+        except ValueError as error:
+            log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough
+            return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=str(error))
+        return self._settlement(claim, self._mailer.deliver(mail))
+
+    def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
+        reply = f"{outcome.relay}: {outcome.reply}" if outcome.reply else outcome.relay
+        if outcome.kind is Kind.SENT:
+            return Settlement(claim, DeliveryStatus.SENT, relay_reply=reply)
+        if outcome.kind is Kind.REJECTED:
+            return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=reply)
+        if outcome.kind is Kind.RELAY_REFUSES_US:
+            log.error("The relay refuses this service, so mails wait: %s", reply)
+        verification, now = claim.verification, self._clock()
+        at = next_try(
+            max(1, verification.delivery.tries),
+            now,
+            verification.delivery.queued_at,
+            verification.expires_at,
+            min_life_s=self._least_life_s,
+        )
+        if at is None:
+            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply)
+        return Settlement(claim, DeliveryStatus.DEFERRED, max(0.0, at - now), reply)
+
+
+def deliver(verification_id: str, delivery_number: int) -> str:
+    """Send one mail, as an RQ job; give what became of it.
+
+    Does nothing where the delivery is settled, superseded or in flight elsewhere.
+    """
+    from workers.runtime import runtime_of  # noqa: PLC0415 - only other RQ workers come by here
+
+    runtime = runtime_of(os.getpid())
+    name = job_id(verification_id, delivery_number)
+    for claim in runtime.claiming.claim(1, [name]):
+        if isinstance(claim, Claim):
+            settlement = runtime.delivering.deliver(claim)
+            runtime.settle([settlement])
+            return settlement.outcome.value
+    return "nothing to do"

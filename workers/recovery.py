@@ -1,0 +1,49 @@
+"""Recovery: whatever is due and not in flight gets a fresh RQ job.
+
+It serves delayed retries, crashed workers, jobs that were popped on a master that died, and a queue that
+was lost whole. Every worker does it; each delivery is re-queued by one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from verifier.deliveries import LEASE_S
+from workers.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+class Recovery:
+    """One worker's share of it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def run(self) -> int:
+        """Re-queue what is overdue, a bounded number of batches; give how many deliveries it was."""
+        client, deliveries = self._runtime.link.redis, self._runtime.deliveries
+        requeued = 0
+        for _ in range(10):
+            overdue = deliveries.overdue(client, BATCH)
+            if overdue:
+                replies = deliveries.requeue(client, overdue, reclaim_leases=self._may_reclaim())
+                requeued += replies.count("requeued")
+            if len(overdue) < BATCH:
+                break
+        if requeued:
+            log.info("%d deliveries were due and got a fresh job.", requeued)
+        return requeued
+
+    def _may_reclaim(self) -> bool:
+        """Tell whether an expired lease means a dead worker.
+
+        While Redis was away nobody could renew a lease or settle a mail, so after an outage everybody alive
+        gets the time of a lease to do so first: otherwise their mails would go out twice.
+        """
+        over_for_s = self._runtime.patience.outage.over_for_s()
+        if self._runtime.patience.outage.is_on():
+            return False
+        return over_for_s is None or over_for_s > LEASE_S

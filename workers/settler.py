@@ -1,0 +1,96 @@
+"""A thread that writes down what became of mails, in batches, until Redis takes it.
+
+A mail that went out stays sent: an absent Redis only delays the writing, and meanwhile the claim stays in
+hand and its lease is renewed as soon as that works again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+
+from verifier.deliveries import Settlement
+from verifier.domain.verifications import DeliveryStatus
+from workers.hands import Hands
+from workers.patience import Stopping
+from workers.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+BATCH = 128
+
+
+class Settler:
+    """One thread; `put` may be called from any."""
+
+    def __init__(self, runtime: Runtime, hands: Hands) -> None:
+        self._runtime = runtime
+        self._hands = hands
+        self._waiting: queue.SimpleQueue[Settlement | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._settle_all, name="settler", daemon=True)
+        self.sent = 0
+        self.failed = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, settlement: Settlement) -> None:
+        """Have a settlement written down."""
+        self._waiting.put(settlement)
+
+    def stop(self, timeout_s: float) -> None:
+        """Write down what is there, then end; wait at most `timeout_s` seconds for it."""
+        self._waiting.put(None)
+        self._thread.join(timeout_s)
+
+    def _settle_all(self) -> None:
+        going_on = True
+        while going_on:
+            batch, going_on = self._next_batch()
+            if batch:
+                self._settle(batch)
+
+    def _next_batch(self) -> tuple[list[Settlement], bool]:
+        """Wait for one settlement and take what else is there; False with the last ones."""
+        batch: list[Settlement] = []
+        settlement = self._waiting.get()
+        while settlement is not None:
+            batch.append(settlement)
+            if len(batch) >= BATCH or self._waiting.empty():
+                return batch, True
+            settlement = self._waiting.get()
+        return batch, False
+
+    def _settle(self, batch: list[Settlement]) -> None:
+        try:
+            replies = self._runtime.settle(batch)
+        except Stopping:
+            sent = sum(settlement.outcome is DeliveryStatus.SENT for settlement in batch)
+            log.error(  # noqa: TRY400 - Redis being away is no mistake of the program
+                "Redis stayed away until the worker had to stop: %d deliveries could not be written down. "
+                "%d of them were sent and will be sent once more, with the same code.",
+                len(batch),
+                sent,
+            )
+        except Exception:
+            # A mistake of ours; the leases run out and the deliveries are seen to again.
+            log.exception("%d settlements stumbled", len(batch))
+        else:
+            self._count(batch, replies)
+        self._hands.let_go([settlement.claim for settlement in batch])
+
+    def _count(self, batch: list[Settlement], replies: list[str]) -> None:
+        for settlement, reply in zip(batch, replies, strict=True):
+            if settlement.outcome is DeliveryStatus.SENT:
+                self.sent += 1
+            elif settlement.outcome in {DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED}:
+                self.failed += 1
+            log.debug(
+                "Delivery %d of verification %s: %s (%s)",
+                settlement.claim.number,
+                settlement.claim.verification.id,
+                settlement.outcome,
+                reply,
+            )

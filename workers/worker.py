@@ -1,0 +1,218 @@
+"""The worker that follows the master: an RQ worker in everything RQ shows, and in nothing that can end it.
+
+Its life: it announces itself to RQ, waits for the queue to have jobs, claims as many as it has hands for,
+lets sender threads mail them, and settles. What it claims, renews, settles and recovers is done in atomic
+steps (verifier/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its
+loops. A signal only sets a flag: the mails on their way are finished, the rest is given back.
+
+    main thread   wait for jobs, claim
+    sender-*      render, talk to the relay
+    settler       write down what became of the mails
+    keeper        renew leases, recover what is due, announce the worker
+    commands      listen for RQ's shutdown command
+    watcher       hear of the master's moves (sentinel/watcher.py)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+from redis import Redis
+from rq import worker_registration
+from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
+from rq.utils import now as rq_now
+from rq.utils import utcformat
+from rq.worker import Worker, WorkerStatus
+
+from verifier import keyspace
+from verifier.deliveries import Claim, Skipped
+from workers.commands import Commands
+from workers.hands import Hands
+from workers.keeper import Keeper
+from workers.patience import Stopping
+from workers.runtime import Runtime
+from workers.senders import Senders
+from workers.settler import Settler
+
+log = logging.getLogger(__name__)
+
+BLOCK_S = 1.0
+CLAIMS_PER_CONNECTION = 8
+# How long a stopping worker tries to write down what became of its last mails while Redis is away.
+STOP_GRACE_S = 3.0
+# RQ forgets a worker that has not been heard of for this long.
+WORKER_TTL_S = 60
+
+
+class MailWorker(Worker):
+    """Works on the mail queue until it is told to stop."""
+
+    def __init__(self, runtime: Runtime, name: str | None = None) -> None:
+        """Make a worker; nothing connects before `work`."""
+        self._runtime = runtime
+        self._patience = runtime.patience
+        self._blocking: Redis = runtime.link.client(timeout_s=BLOCK_S + runtime.link.access.node_timeout_s)
+        super().__init__(
+            [keyspace.QUEUE_NAME],
+            name=name,
+            connection=runtime.link.redis,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+        )
+        self.birth_date = rq_now()
+        connections = runtime.settings.mail.connections
+        self._hands = Hands(connections * CLAIMS_PER_CONNECTION)
+        self._settler = Settler(runtime, self._hands)
+        self._senders = Senders(runtime.delivering, self._settler.put, connections)
+        self._keeper = Keeper(runtime, self._hands, self.announce)
+        self._commands = Commands(runtime, self.pubsub_channel_name, self._request_stop)
+        self._suspended = False
+
+    def work(self, *_: object, burst: bool = False, **__: object) -> bool:
+        """Work until told to stop, or with `burst` until the queue is empty; tell whether a mail was sent."""
+        self._install_signal_handlers()
+        log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.QUEUE_NAME, os.getpid())
+        self._settler.start()
+        self._senders.start()
+        self._keeper.start()
+        self._commands.start()
+        try:
+            self._claim_until_told_to_stop(burst=burst)
+        except Stopping:
+            pass
+        finally:
+            self._wind_up()
+        return self._settler.sent > 0
+
+    def _claim_until_told_to_stop(self, *, burst: bool) -> None:
+        while not self._stop_requested:
+            try:
+                if not self._claim_some() and burst:
+                    self._hands.wait_until_empty(timeout_s=3600)
+                    return
+            except Stopping:
+                raise
+            except Exception:
+                # A mistake of ours; ending the worker would turn one mail's trouble into everybody's.
+                log.exception("The worker stumbled and goes on")
+                self._patience.pause(1.0)
+
+    def _claim_some(self) -> bool:
+        """Wait for jobs and for free hands, claim, and hand over; tell whether there was anything to do."""
+        if self._suspended:
+            self._patience.pause(BLOCK_S)
+            return True
+        room = self._hands.wait_for_room(BLOCK_S)
+        if room == 0 or self._stop_requested:
+            return True
+        found = self._runtime.claiming.claim(room)
+        if not found:
+            return self._wait_for_jobs()
+        claims = [each for each in found if isinstance(each, Claim)]
+        self._hands.take(claims)
+        for claim in claims:
+            self._senders.send(claim)
+        _report([each for each in found if isinstance(each, Skipped)])
+        return True
+
+    def _wait_for_jobs(self) -> bool:
+        """Block until the queue has a job; tell whether it has.
+
+        The job stays where it is: moving the head of a list onto its head is BLMOVE's way of waiting for
+        something without taking it, so a worker or a master that dies meanwhile loses nothing.
+        """
+
+        def wait() -> Any:
+            if self._stop_requested:
+                return None
+            return self._blocking.blmove(keyspace.QUEUE, keyspace.QUEUE, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
+
+        return self._patience.until_it_works(wait) is not None
+
+    def _wind_up(self) -> None:
+        """Finish the mails on their way, give back the others, say goodbye to RQ."""
+        log.info("Worker %s stops; %d deliveries are in hand.", self.name, len(self._hands))
+        self._patience.stop(STOP_GRACE_S)
+        self._senders.stop()
+        self._hands.wait_until_empty(self._runtime.relays.longest_send_s + STOP_GRACE_S)
+        self._settler.stop(timeout_s=STOP_GRACE_S)
+        self._runtime.relays.close()
+        self._say_goodbye()
+        self._runtime.link.close()
+        log.info(
+            "Worker %s has stopped: %d mails sent, %d given up.",
+            self.name,
+            self._settler.sent,
+            self._settler.failed,
+        )
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._patience.until_it_works(self.register_death)
+        except Stopping:
+            log.info("Redis is away, so RQ will forget this worker by itself within %d s.", WORKER_TTL_S)
+
+    def announce(self) -> None:
+        """Write the worker's record as RQ's tools read it, all of it each time, and read `rq suspend`'s flag.
+
+        So a worker is visible again at once after Redis lost what it knew, and no order of events matters.
+        """
+        self._state = self._current_state()
+        self.last_heartbeat = rq_now()
+        self.successful_job_count, self.failed_job_count = self._settler.sent, self._settler.failed
+        with self.connection.pipeline() as pipeline:
+            pipeline.hset(self.key, mapping=self.serialize())
+            pipeline.hset(
+                self.key,
+                mapping={
+                    "state": self._state,
+                    "last_heartbeat": utcformat(self.last_heartbeat),
+                    "successful_job_count": self.successful_job_count,
+                    "failed_job_count": self.failed_job_count,
+                },
+            )
+            pipeline.expire(self.key, WORKER_TTL_S)
+            worker_registration.register(self, pipeline)
+            pipeline.exists(WORKERS_SUSPENDED)
+            self._note_suspension(suspended=bool(pipeline.execute()[-1]))
+
+    def _current_state(self) -> str:
+        if self._suspended:
+            return WorkerStatus.SUSPENDED.value
+        return WorkerStatus.BUSY.value if len(self._hands) else WorkerStatus.IDLE.value
+
+    def _note_suspension(self, *, suspended: bool) -> None:
+        if suspended != self._suspended:
+            log.warning("Work is suspended: run `rq resume`." if suspended else "Work is resumed.")
+        self._suspended = suspended
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+        """Stop after the mails on their way; a second signal ends the process at once.
+
+        A signal handler that talked to Redis or raised, as RQ's does, could end up anywhere in the loop.
+        """
+        signal.signal(signal.SIGINT, self.request_force_stop)
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+        self._request_stop()
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+        """End the process; what is in flight is sent again by another worker."""
+        os._exit(128 + signum)
+
+    def _request_stop(self) -> None:
+        self._stop_requested = True
+
+    def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002 - RQ's signature
+        """Leave it open: RQ would ask Redis here, which may not be there yet."""
+        self.ip_address = "unknown"
+
+
+def _report(skipped: list[Skipped]) -> None:
+    for each in skipped:
+        level = logging.WARNING if each.reason == "foreign" else logging.DEBUG
+        log.log(level, "Job %s needs no mail: %s", each.job_id, each.reason)
