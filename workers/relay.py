@@ -48,14 +48,14 @@ class Relay:
         self._lock = threading.Lock()
         self._last_failure: tuple[float, str] | None = None
 
-    def send(self, mail: OutgoingMail) -> Outcome | None:
-        """The outcome, or None without a try while the relay rests."""
+    def send(self, mail: OutgoingMail, ends_at: float) -> Outcome | None:
+        """The outcome, or None without a try while the relay rests; `ends_at` as in `deliver`."""
         with self._lock:
             entry = self._breaker.admit(self._clock())
         if entry is None:
             return None
         try:
-            outcome = self._deliver(mail)
+            outcome = self._deliver(mail, ends_at)
         except BaseException:
             with self._lock:
                 self._breaker.gave_up(entry)
@@ -87,18 +87,18 @@ class Relay:
                 open_connections=open_connections,
             )
 
-    def _deliver(self, mail: OutgoingMail) -> Outcome:
-        outcome = self._over_a_connection(mail)
+    def _deliver(self, mail: OutgoingMail, ends_at: float) -> Outcome:
+        outcome = self._over_a_connection(mail, ends_at)
         if outcome is not None and _one_too_many(outcome) and self._connections.learn_limit():
-            outcome = self._over_a_connection(mail) or outcome
+            outcome = self._over_a_connection(mail, ends_at) or outcome
         return outcome or Outcome(Kind.DEFERRED, Stage.CONNECT, self.settings.name, None, _NONE_FREE)
 
-    def _over_a_connection(self, mail: OutgoingMail) -> Outcome | None:
+    def _over_a_connection(self, mail: OutgoingMail, ends_at: float) -> Outcome | None:
         connection = self._connections.take()
         if connection is None:
             return None
         try:
-            return connection.deliver(mail)
+            return connection.deliver(mail, ends_at)
         finally:
             self._connections.put_back(connection)
 

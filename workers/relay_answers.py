@@ -121,7 +121,9 @@ def printable(reply: bytes | str) -> str:
     """One line of at most 200 printable characters."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
     text = " ".join(text[: 4 * REPLY_LIMIT].split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:REPLY_LIMIT]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text[:REPLY_LIMIT]
 
 
 def enhanced_status(reply: str) -> str:

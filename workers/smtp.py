@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 Security = Literal["none", "starttls", "tls"]
 
+_OWN_MACHINE = ("127.", "localhost", "::1")
+
 # An address in an SMTP command: nothing that ends the command or the address, no control characters.
 _ENVELOPE_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
@@ -38,8 +40,8 @@ class RelaySettings:
 
     `connect_timeout_s` bounds the TCP connection and each TLS handshake, `command_timeout_s` the wait
     for each reply, `answer_timeout_s` the wait for the reply to the final dot (longer: giving up there
-    may mean a second mail), `total_timeout_s` the whole of `deliver`, give or take a connect timeout.
-    Only the name lookup is not bounded by us but by the system's resolver. `doubt_after_s` is how long a connection
+    may mean a second mail), `total_timeout_s` the whole of `deliver`; only a name lookup or a connection under way at its
+    end may outlast it, and no mail leaves after it. `doubt_after_s` is how long a connection
     may stand unused before it is asked whether it is still alive, `max_idle_s` before it is replaced.
     """
 
@@ -93,6 +95,8 @@ class OutgoingMail:
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
     """The TLS rules for this relay, None without TLS; ValueError when its CA file cannot be read."""
     if settings.security == "none":
+        if settings.username and not settings.host.startswith(_OWN_MACHINE):
+            logger.warning("Relay %s: the password crosses the network in the clear.", settings.name)
         return None
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
@@ -122,9 +126,13 @@ class RelayConnection(flask_mail.Connection):
         self._used_at = 0.0
         self._ends_at = math.inf
 
-    def deliver(self, mail: OutgoingMail) -> Outcome:
-        """Hand the mail over; never raises for anything the relay or the network does."""
-        self._ends_at = time.monotonic() + self.settings.total_timeout_s
+    def deliver(self, mail: OutgoingMail, ends_at: float = math.inf) -> Outcome:
+        """Hand the mail over; never raises for anything the relay or the network does.
+
+        The final dot is never sent after the total timeout, nor after `ends_at` of `time.monotonic()`:
+        whoever holds a lease for as long knows that no copy leaves once it is over.
+        """
+        self._ends_at = min(ends_at, time.monotonic() + self.settings.total_timeout_s)
         reused = self._still_usable()
         transaction, outcome = self._attempt(mail, fresh=not reused)
         if reused and transaction is not None and transaction.found_dead:

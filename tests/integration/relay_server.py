@@ -76,7 +76,7 @@ class Received:
     payload: bytes
 
 
-class _HangUp(Exception):  # noqa: N818 (control flow inside a session, not an error)
+class _HangUp(Exception):
     """The session ends here."""
 
 
