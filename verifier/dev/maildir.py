@@ -72,7 +72,7 @@ def _header(message: EmailMessage, name: str) -> str:
     try:
         return str(message.get(name, ""))
     except Exception:  # noqa: BLE001 - the library's parser fails in many ways on broken headers
-        return dict(message.raw_items()).get(name, "")
+        return str(dict(message.raw_items()).get(name, ""))
 
 
 def _body(message: EmailMessage, kind: str) -> str:

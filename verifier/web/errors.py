@@ -20,12 +20,24 @@ MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
 _TYPED_FIELDS = ("email", "code")
 
-_SENTENCES = {
-    400: "Your browser sent something that can't be read here. Please start again.",
-    404: "There is nothing at this address. Perhaps the link was cut off, or it is an old one.",
-    405: "This address only answers when a form is sent to it. Please start again.",
-    413: "What was sent is too large for this form, so nothing was done. An email address is short.",
-    500: "Something went wrong here. It was written down for the people who run this service.",
+_WORDS = {
+    400: (
+        "This could not be read",
+        "Your browser sent something that can't be read here. Please start again.",
+    ),
+    404: (
+        "Page not found",
+        "There is nothing at this address. Perhaps the link was cut off, or it is an old one.",
+    ),
+    405: ("Please use the form", "This address only answers when a form is sent to it. Please start again."),
+    413: (
+        "Too large",
+        "What was sent is too large for this form, so nothing was done. An email address is short.",
+    ),
+    500: (
+        "Something went wrong",
+        "Something went wrong here. It was written down for the people who run this service.",
+    ),
 }
 
 
@@ -38,7 +50,9 @@ def http_error(error: HTTPException) -> Response:
     """Answer an error of HTTP itself, or one that nobody foresaw (500)."""
     if is_for_api(request.path):
         return problems.of_http_error(error)
-    response = error_page(error.code or 500, _SENTENCES.get(error.code or 500, ""))
+    status = error.code or 500
+    title, sentence = _WORDS.get(status) or (HTTPStatus(status).phrase, "")
+    response = error_page(status, title, sentence)
     for name, value in error.get_headers():
         if name.lower() == "allow":
             response.headers[name] = value
@@ -49,12 +63,11 @@ def verifier_error(error: VerifierError) -> Response:
     """Answer an error of the domain that no form can show."""
     if isinstance(error, ServiceUnavailable):
         return unavailable_page(error)
-    return error_page(error.status, str(error), error.title)
+    return error_page(error.status, error.title, str(error))
 
 
-def error_page(status: int, sentence: str, title: str | None = None) -> Response:
+def error_page(status: int, title: str, sentence: str) -> Response:
     """Make a page with a sentence and a way on."""
-    title = title or HTTPStatus(status).phrase
     return make_response(render_template("error.html", title=title, sentence=sentence), status)
 
 
