@@ -14,7 +14,7 @@ OLDEST = (6, 2)
 SETTING = "VERIFIER_REDIS_SERVER"
 
 
-class RedisServerMissing(Exception):  # noqa: N818 - names what is wrong, as the sentence does
+class RedisServerMissing(Exception):
     """No redis-server can be run: install Redis 6.2 or newer, or name one with VERIFIER_REDIS_SERVER."""
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +19,7 @@ from typing import Self
 
 from .binary import find_redis_server
 from .local_credentials import Credential, Credentials
+from .local_directory import DirectoryInUse, LocalDirectory
 from .local_options import LocalOptions
 from .local_plan import Planner
 from .local_ports import PortReservation
@@ -28,7 +27,7 @@ from .local_process import START_TIMEOUT, STOP_TIMEOUT, LocalNode, LocalStartErr
 from .local_state import RunningTopology, TopologyError
 from .waiting import wait_for
 
-__all__ = ["LocalNode", "LocalOptions", "LocalStartError", "LocalTopology", "TopologyError"]
+__all__ = ["DirectoryInUse", "LocalNode", "LocalOptions", "LocalStartError", "LocalTopology", "TopologyError"]
 
 
 class LocalTopology(RunningTopology):
@@ -42,6 +41,7 @@ class LocalTopology(RunningTopology):
         self._environ = os.environ if environ is None else environ
         self._ports = PortReservation()
         self._spawner: Spawner | None = None
+        self._held: LocalDirectory | None = None
         self._planner: Planner | None = None
         self._owner = os.getpid()
         self._stopping = threading.Lock()
@@ -72,12 +72,14 @@ class LocalTopology(RunningTopology):
         Raises:
             RedisServerMissing: there is no redis-server to run.
             LocalStartError: a server did not start; the message holds the end of its log.
-            TopologyError: it was started before, its directory is in use, or the servers do not find each other.
+            DirectoryInUse: the directory named in the options is not empty.
+            TopologyError: it was started before, or the servers do not find each other.
         """
         if self._planner is not None:
             raise TopologyError("This embedded topology was started before: make another one.")
         server = self.options.redis_server or find_redis_server(self._environ)
-        directory = _make_directory(self.options.directory)
+        self._held = LocalDirectory(self.options.directory)
+        directory = self._held.path
         self._planner = Planner(self.options, server, directory, directory / "secrets", self._ports)
         self._owner = os.getpid()
         self._spawner = Spawner()
@@ -93,15 +95,14 @@ class LocalTopology(RunningTopology):
         if os.getpid() != self._owner:
             return
         with self._stopping:
-            if self._spawner is None or self._planner is None:
+            if self._spawner is None or self._held is None:
                 return
             atexit.unregister(self.stop)
             self._end_processes()
             self._spawner.close()
             self._spawner = None
             self._ports.release()
-            if self.options.directory is None:
-                shutil.rmtree(self._planner.directory, ignore_errors=True)
+            self._held.release()
 
     def start_stranger(self, *, shares_users: bool = False) -> LocalNode:
         """Start a Redis that belongs to nobody, for `make_rogue`; it ends with the topology.
@@ -174,15 +175,6 @@ def _require(condition: Callable[[], bool], complaint: str) -> None:
         raise TopologyError(
             f"{complaint} within {START_TIMEOUT:.0f} s: look whether this machine is overloaded."
         )
-
-
-def _make_directory(chosen: Path | None) -> Path:
-    if chosen is None:
-        return Path(tempfile.mkdtemp(prefix="verifier-topology-"))
-    chosen.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(chosen.iterdir()):
-        raise TopologyError(f"{chosen} is not empty: name a new directory for the embedded topology.")
-    return chosen.absolute()
 
 
 def _user_settings(prefix: str, credential: Credential) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 from sentinel.binary import RedisServerMissing
 from sentinel.endpoints import parse_endpoint
 from sentinel.local import LocalOptions, LocalStartError, LocalTopology, TopologyError
+from sentinel.local_directory import remove_abandoned
 from sentinel.local_view import connect
 from sentinel.waiting import wait_for
 
@@ -142,7 +143,7 @@ def test_chosen_directory_stays(tmp_path: Path) -> None:
 
 
 def test_killed_parent_leaves_no_process() -> None:
-    """When the parent dies of kill -9, the kernel kills every server."""
+    """When the parent dies of kill -9, the kernel kills every server; the next start removes the directory."""
     with subprocess.Popen(
         [sys.executable, "-c", STARTS_AND_WAITS],
         cwd=ROOT,
@@ -151,10 +152,13 @@ def test_killed_parent_leaves_no_process() -> None:
         text=True,
     ) as parent:
         assert parent.stdout is not None
-        _, *pids = parent.stdout.readline().split()
+        directory, *pids = parent.stdout.readline().split()
         assert len(pids) == 6
         parent.send_signal(signal.SIGKILL)
         assert wait_for(lambda: all(_is_gone(int(pid)) for pid in pids), 10)
+    os.utime(directory, (0, 0))
+    remove_abandoned(Path(directory).parent)
+    assert not Path(directory).exists()
 
 
 def test_parent_that_ends_without_stopping_leaves_nothing() -> None:

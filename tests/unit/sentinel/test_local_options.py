@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.local import LocalOptions, LocalTopology, TopologyError
+from sentinel.local import DirectoryInUse, LocalOptions, LocalTopology
 from sentinel.local_credentials import Credentials
 
 
@@ -38,7 +38,7 @@ def test_directory_in_use_is_refused(tmp_path: Path) -> None:
     """Files of an earlier topology are neither overwritten nor started from."""
     (tmp_path / "old").touch()
     options = LocalOptions(directory=tmp_path, redis_server=Path("/bin/false"))
-    with pytest.raises(TopologyError, match="is not empty: name a new directory"):
+    with pytest.raises(DirectoryInUse, match="is not empty: name a new directory"):
         LocalTopology(options).start()
 
 
