@@ -12,7 +12,7 @@ from sentinel.local import LocalOptions, LocalTopology
 from verifier import create_app
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
-from verifier.parts import Parts
+from verifier.parts import Parts, install, make_parts
 from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
 
 
@@ -61,20 +61,29 @@ def settings(topology: LocalTopology) -> Settings:
     )
 
 
-@pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """An app on the shared topology; nothing answers for its mails."""
-    made = create_app(settings)
+@pytest.fixture(scope="session")
+def parts(settings: Settings) -> Iterator[Parts]:
+    """The parts of all apps of the session: one link, since each has a thread for every sentinel."""
+    made = make_parts(settings)
     yield made
-    parts_of(made).link.close()
+    made.link.close()
 
 
 @pytest.fixture
-def clock(app: Flask) -> Clock:
-    """The clock of the app's service, in the hands of the test."""
+def app(settings: Settings, parts: Parts) -> Flask:
+    """An app on the shared topology; nobody works for its mails."""
+    made = create_app(settings)
+    install(made, parts)
+    return made
+
+
+@pytest.fixture
+def clock(parts: Parts) -> Iterator[Clock]:
+    """The clock of the apps' service, in the hands of the test."""
     clock = Clock(time.time())
-    parts_of(app).service.clock = clock
-    return clock
+    parts.service.clock, before = clock, parts.service.clock
+    yield clock
+    parts.service.clock = before
 
 
 class Clock:
@@ -89,9 +98,3 @@ class Clock:
     def move(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
-
-
-def parts_of(app: Flask) -> Parts:
-    """Give what an app is made of."""
-    parts: Parts = app.extensions["verifier"]
-    return parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Flask
 
-from verifier.domain.errors import VerifierError
 from verifier.parts import current_parts
 from verifier.web import delivery, errors, security, views
 
@@ -14,6 +13,5 @@ def init_app(app: Flask) -> None:
     security.init_app(app)
     errors.init_app(app)
     app.context_processor(lambda: {"service_name": current_parts().settings.name})
-    views.blueprint.register_error_handler(VerifierError, errors.verifier_error)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(delivery.blueprint)

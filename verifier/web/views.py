@@ -18,13 +18,16 @@ from verifier.domain.errors import (
     ResendTooSoon,
     TooManySends,
     VerificationEnded,
+    VerifierError,
 )
 from verifier.parts import current_service
+from verifier.web.errors import verifier_error
 from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
 from verifier.web.security import csrf
 from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN, describe_wrong_code
 
 blueprint = Blueprint("web", __name__)
+blueprint.register_error_handler(VerifierError, verifier_error)
 
 
 @blueprint.before_request
