@@ -92,6 +92,8 @@ class Verification:
         """Give when the mail may be asked for again, or None where it may not be any more."""
         if self.sends >= rules.max_sends or self.decided is not Status.PENDING:
             return None
+        if self.check_attempts >= rules.max_check_attempts:
+            return None
         available_at = self.last_sent_at + rules.resend_wait_s(self.sends)
         return available_at if available_at < self.expires_at else None
 
