@@ -1,0 +1,93 @@
+"""Counting who knocks at a dead server's door.
+
+A refused connection leaves no trace, so a listener takes the dead server's place: it accepts, finds out in
+/proc whose socket is at the other end, and closes. Whoever knocks fails as fast as before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sentinel.endpoints import Endpoint
+
+
+class Attempts:
+    """Listens on the endpoints of servers that are down while it is entered."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], processes: Callable[[], dict[str, int]]) -> None:
+        """Count for the named processes; all others go by the name `others`."""
+        self.counts: Counter[tuple[str, Endpoint]] = Counter()
+        self._endpoints = tuple(endpoints)
+        self._processes = processes
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="drill-attempts", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        for endpoint in self._endpoints:
+            listener = socket.create_server(endpoint)
+            self._selector.register(listener, selectors.EVENT_READ, endpoint)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the ports back."""
+        self._stopping = True
+        self._thread.join(timeout=5)
+        for key in list(self._selector.get_map().values()):
+            assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
+            key.fileobj.close()
+        self._selector.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for key, _ in self._selector.select(timeout=0.2):
+                assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
+                with contextlib.suppress(OSError):
+                    self._take(key.fileobj, key.data)
+
+    def _take(self, listener: socket.socket, endpoint: Endpoint) -> None:
+        knocking, (_, port) = listener.accept()
+        with knocking:
+            self.counts[_owner(port, endpoint.port, self._processes()), endpoint] += 1
+
+
+def _owner(port: int, peer_port: int, processes: dict[str, int]) -> str:
+    inode = _inode(port, peer_port)
+    for name, pid in processes.items():
+        if inode and inode in _sockets(pid):
+            return name
+    return "others"
+
+
+def _inode(port: int, peer_port: int) -> str:
+    """Find the socket with these ports at its own and at the other end; empty where it is gone already."""
+    own, other = f":{port:04X}", f":{peer_port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(own) and fields[2].endswith(other):
+            return fields[9]
+    return ""
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                name = os.readlink(entry.path)
+                if name.startswith("socket:["):
+                    found.add(name[len("socket:[") : -1])
+    return found

@@ -1,0 +1,190 @@
+"""What may befall the service, one by one. Each fault does its harm, lets it last, and undoes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from verifier.drill.attempts import Attempts
+from verifier.drill.scene import Scene
+
+QUEUE = "rq:queue:mail"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the service owes people in spite of a fault, beyond losing nothing and never exiting."""
+
+    accepts_all: bool = True
+    """False: what can't be accepted within the deadline is refused with a 503 and Retry-After."""
+    may_cut_off: bool = False
+    """Whether requests in flight may be reset."""
+    may_repeat: bool = False
+    """Whether a mail may go out twice, with the same Message-ID and code."""
+    switches: bool = False
+    """Whether another node becomes the master."""
+    costs_nothing: bool = False
+    """Whether the outage must cost next to no CPU, memory, connections and log."""
+    tells_within_s: float | None = None
+    """How soon an operator is told."""
+    mails_within_s: float | None = None
+    """How soon each mail goes out after the yes."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that happens."""
+
+    name: str
+    story: str
+    act: Callable[[Scene], None]
+    promise: Promise
+
+
+def _kill(scene: Scene) -> None:
+    master = scene.topology.current_master()
+    scene.begin()
+    master.kill()
+    scene.await_switch()
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+    master.restart()
+
+
+def _hang(scene: Scene) -> None:
+    master = scene.topology.current_master()
+    scene.begin()
+    master.pause()
+    scene.await_switch()
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+    master.resume()
+
+
+def _failover(scene: Scene) -> None:
+    scene.begin()
+    scene.topology.failover()
+    scene.await_switch()
+    scene.relieved()
+
+
+def _rogue(scene: Scene) -> None:
+    stranger = scene.topology.start_stranger()
+    scene.begin()
+    rogue = scene.topology.make_rogue(stranger.endpoint)
+    if scene.pace.heals_by_itself:
+        scene.await_switch(60)
+    else:
+        scene.linger(scene.pace.dead_s)
+        with scene.topology.admin(rogue) as client:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    scene.relieved()
+    stranger.kill()
+
+
+def _replica_kill(scene: Scene) -> None:
+    replica = scene.topology.replicas()[0]
+    scene.begin()
+    replica.kill()
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+    replica.restart()
+
+
+def _sentinel_kill(scene: Scene) -> None:
+    first, *others = scene.topology.sentinel_nodes
+    scene.begin()
+    first.kill()
+    scene.linger(scene.pace.dead_s)
+    for sentinel in others:
+        sentinel.kill()
+    scene.measure_from_here()
+    with Attempts(scene.topology.sentinels, scene.service.processes) as attempts:
+        scene.linger(scene.pace.blind_s)
+    scene.relieved(attempts.counts)
+    for sentinel in scene.topology.sentinel_nodes:
+        sentinel.restart()
+
+
+def _redis_down(scene: Scene) -> None:
+    """The load goes on for a second, so that some wait in vain, then pauses: what is measured is waiting."""
+    scene.begin()
+    for node in scene.topology.nodes:
+        node.kill()
+    endpoints = [node.endpoint for node in scene.topology.nodes]
+    with Attempts(endpoints, scene.service.processes) as attempts:
+        scene.linger(1.0)
+        scene.load.pause()
+        scene.measure_from_here()
+        attempts.counts.clear()
+        scene.linger(scene.pace.down_s - 1.0)
+    scene.relieved(attempts.counts)
+    for node in scene.topology.nodes:
+        node.restart()
+    scene.load.resume()
+
+
+def _worker_kill(scene: Scene) -> None:
+    scene.begin()
+    scene.service.kill_worker()
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+    scene.service.await_worker(scene.service.add_worker())
+
+
+def _web_kill(scene: Scene) -> None:
+    scene.begin()
+    os.kill(scene.service.serving()[0], signal.SIGKILL)
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+
+
+def _queue_loss(scene: Scene) -> None:
+    """The workers are stopped for two seconds, so that the queue holds something to lose."""
+    workers = scene.service.workers
+    for worker in workers:
+        worker.pause()
+    scene.linger(2.0)
+    scene.begin()
+    with scene.topology.admin(scene.topology.current_master()) as client:
+        client.delete(QUEUE)
+    for worker in workers:
+        worker.resume()
+    scene.linger(scene.pace.dead_s)
+    scene.relieved()
+
+
+MOVES = Promise(switches=True)
+
+FAULTS = {
+    each.name: each
+    for each in (
+        Fault("kill", "the master is killed (-9) and returns after the failover", _kill, MOVES),
+        Fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", _hang, MOVES),
+        Fault("failover", "somebody gives a bare SENTINEL FAILOVER", _failover, MOVES),
+        Fault(
+            "rogue",
+            "somebody makes the master follow a stranger (REPLICAOF)",
+            _rogue,
+            Promise(accepts_all=False, tells_within_s=1.0),
+        ),
+        Fault("replica-kill", "a replica is killed and returns", _replica_kill, Promise()),
+        Fault("sentinel-kill", "one sentinel is killed, then all, then they return", _sentinel_kill, Promise()),
+        Fault(
+            "redis-down",
+            "all Redis nodes are killed and return",
+            _redis_down,
+            Promise(accepts_all=False, costs_nothing=True),
+        ),
+        Fault(
+            "worker-kill",
+            "a worker is killed (-9), and another is started later",
+            _worker_kill,
+            Promise(may_repeat=True, mails_within_s=15.0),
+        ),
+        Fault("web-kill", "a gunicorn worker is killed (-9)", _web_kill, Promise(may_cut_off=True)),
+        Fault("queue-loss", "the queue is deleted whole", _queue_loss, Promise(mails_within_s=15.0)),
+    )
+}

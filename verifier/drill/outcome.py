@@ -1,0 +1,92 @@
+"""What one fault did to the service: plain numbers, as they go into table, JSON and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When things happened, in monotonic seconds; None where they did not."""
+
+    began: float
+    fault: float
+    switch: float | None
+    relieved: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the submissions and how long people waited; durations in seconds."""
+
+    submitted: int
+    accepted: int
+    refused: int
+    """Answered with anything but 201, or not at all; those cut off are counted on their own."""
+    unclear: int
+    """Of those refused, the ones that were not a 503 with Retry-After."""
+    cut_off: int
+    lost: int
+    """Accepted and never mailed."""
+    twice: int
+    """Mailed more than once."""
+    differing: int
+    """Of those, the ones whose repeats had another Message-ID or another code."""
+    answers: dict[str, int]
+    """How often each status or failure came."""
+    longest_wait_s: float
+    longest_mail_delay_s: float
+    """From the yes to the mail."""
+    switch_s: float | None
+    """From the fault to the first `+switch-master`."""
+    first_accept_s: float | None
+    """From there to the first yes."""
+    first_mail_s: float | None
+    """From there to the first mail of a submission accepted after it."""
+
+
+@dataclass(frozen=True)
+class ProcessCost:
+    """What one process cost during the outage."""
+
+    cpu_percent: float
+    memory_growth_bytes: int
+    log_lines: int
+    connects_per_s: float
+    """Attempts to connect with the endpoint it tried most, where the drill listened in a dead one's place."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """How many a second over time, in bins of `bin_s` seconds from the beginning of the load."""
+
+    bin_s: float
+    accepted: tuple[float, ...]
+    mailed: tuple[float, ...]
+    refused: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One fault, from beginning to end."""
+
+    contestant: str
+    fault: str
+    rate: float
+    counts: Counts
+    outage_s: float
+    """How long processes were measured: from the fault until it was relieved, or a quiet part of that."""
+    costs: dict[str, ProcessCost]
+    worker_exits: int
+    owed: int
+    """What the service still had to mail when the waiting was over."""
+    told_s: float | None
+    """From the fault to the first line of any log that tells an operator."""
+    healthy: bool
+    """Whether the topology was whole again in the end."""
+    marks: dict[str, float]
+    """Moments, in seconds from the beginning of the load."""
+    series: Series
+    broken: tuple[str, ...] = field(default=())
+    """The promises that were not kept, a sentence each."""

@@ -1,0 +1,75 @@
+"""What a fault may touch, and the moments it tells."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from sentinel.endpoints import Endpoint
+from sentinel.local import LocalTopology
+from verifier.drill.events import Events
+from verifier.drill.load import Load
+from verifier.drill.measuring import Measurement
+from verifier.drill.service import Service
+from verifier.drill.wait import Waiter
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the parts of a fault last, in seconds."""
+
+    before_s: float = 5.0
+    """Load before the fault."""
+    after_s: float = 5.0
+    """Load after everything is whole again."""
+    dead_s: float = 3.0
+    """How long a killed or hung process stays so, after the service could have noticed."""
+    down_s: float = 15.0
+    """How long all of Redis is down."""
+    blind_s: float = 10.0
+    """How long all sentinels are down."""
+    heals_by_itself: bool = True
+    """Whether a rogue master is left to Sentinel (half a minute) or called back by an operator."""
+    settle_s: float = 40.0
+    """How long the last mails are waited for."""
+
+
+class Scene:
+    """The fault's view of the stage."""
+
+    def __init__(
+        self, topology: LocalTopology, service: Service, load: Load, events: Events, waiter: Waiter, pace: Pace
+    ) -> None:
+        self.topology = topology
+        self.service = service
+        self.load = load
+        self.pace = pace
+        self.fault_at = 0.0
+        self.relieved_at = 0.0
+        self.measurement: Measurement | None = None
+        self._events = events
+        self._waiter = waiter
+
+    def begin(self) -> None:
+        """Say that the fault happens now; measuring begins."""
+        self.measure_from_here()
+        self.fault_at = time.monotonic()
+
+    def measure_from_here(self) -> None:
+        """Measure the processes from now on, instead of from the fault."""
+        self.measurement = Measurement(self.service)
+
+    def relieved(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
+        """Say that the harm is undone now, as far as anybody undoes it; measuring ends."""
+        self.relieved_at = time.monotonic()
+        if self.measurement is not None:
+            self.measurement.stop(attempts)
+
+    def linger(self, duration_s: float) -> None:
+        """Let it last."""
+        self._waiter.for_s(duration_s)
+
+    def await_switch(self, timeout_s: float = 40.0) -> bool:
+        """Wait until a sentinel announces a new master."""
+        return self._waiter.until(lambda: self._events.first_switch(self.fault_at) is not None, timeout_s)

@@ -1,0 +1,69 @@
+"""The stage: everything that runs during a drill, started in order and ended in reverse."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sentinel.local import LocalOptions, LocalTopology
+from sentinel.local_ports import PortReservation
+from verifier.drill.contestants import Contestant
+from verifier.drill.loop import LoopThread
+from verifier.drill.mail_recorder import MailRecorder
+from verifier.drill.service import Service
+
+
+class Stage:
+    """A private topology, a recording mail server and the service between them."""
+
+    def __init__(self, contestant: Contestant, *, workers: int, down_after_ms: int) -> None:
+        """Plan it; entering it starts it."""
+        self.contestant = contestant
+        self.topology = LocalTopology(LocalOptions(down_after_ms=down_after_ms, superuser=True))
+        self.loop = LoopThread()
+        self.recorder = MailRecorder(self.loop)
+        self.logs = Path(tempfile.mkdtemp(prefix=f"verifier-drill-{contestant.name}-"))
+        self.service: Service
+        self._workers = workers
+        self._ports = PortReservation()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything.
+
+        Raises:
+            RedisServerMissing, LocalStartError, TopologyError, ServiceStartError: something does not start.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._ports.release)
+            stack.enter_context(self.loop)
+            stack.enter_context(self.recorder)
+            stack.enter_context(self.topology)
+            self.service = Service(
+                self.contestant, self._settings(), self.logs, self._ports.reserve().port
+            )
+            stack.callback(self.service.stop)
+            self.service.start(self._workers)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything; the logs stay until `forget_logs`."""
+        self._stack.close()
+
+    def forget_logs(self) -> None:
+        """Remove the logs, which nobody needs once every promise was kept."""
+        shutil.rmtree(self.logs, ignore_errors=True)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            **self.topology.environment(),
+            "VERIFIER_MAIL_SERVER": "127.0.0.1",
+            "VERIFIER_MAIL_PORT": str(self.recorder.port),
+        }
