@@ -1,0 +1,160 @@
+"""A person's whole way in a real browser, with JavaScript and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+
+from sentinel.local import LocalTopology
+from verifier import keyspace
+from verifier.domain.errors import ServiceUnavailable
+from verifier.domain.verifications import Verification
+from verifier.parts import Parts
+from verifier.service import code_of
+from verifier.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+ADDRESS = "ada@example.org"
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def scripted(request: pytest.FixtureRequest) -> bool:
+    """Whether the browser runs scripts."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def page(browser: Browser, site: str, scripted: bool) -> Iterator[Page]:
+    """A phone's tab on the form; asserts at the end that nothing came from elsewhere and nothing broke."""
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, java_script_enabled=scripted, base_url=site
+    ) as context:
+        tab = context.new_page()
+        asked: list[str] = []
+        broken: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: broken.append(str(error)))
+        tab.on("console", lambda message: broken.append(message.text) if "Policy" in message.text else None)
+        tab.goto("/")
+        yield tab
+    assert all(url.startswith(site) for url in asked)
+    assert not broken
+
+
+def code_for(page: Page, settings: Settings) -> str:
+    """Give the code that the mail would carry."""
+    code = code_of(id_of(page), ADDRESS, settings.keys.current, settings.keys, settings.rules)
+    assert code is not None
+    return code
+
+
+def id_of(page: Page) -> str:
+    """Give the id of the verification that the tab shows."""
+    return page.url.rsplit("/", 1)[-1]
+
+
+def type_address(page: Page) -> None:
+    """Fill in the form and arrive at the page of the code."""
+    page.get_by_label("Email address").fill(ADDRESS)
+    page.get_by_role("button", name="Send me the code").click()
+    expect(page.get_by_role("heading", name="Type the code")).to_be_visible()
+
+
+def test_from_the_address_to_the_verified_page(page: Page, settings: Settings) -> None:
+    """A mistyped address, a wrong code, then the right one with a space in it."""
+    page.get_by_label("Email address").fill("ada@example")
+    page.get_by_label("Email address").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not an email address")
+    expect(page.get_by_label("Email address")).to_have_value("ada@example")
+    expect(page.get_by_label("Email address")).to_be_focused()
+
+    type_address(page)
+    expect(page.get_by_text(ADDRESS)).to_be_visible()
+    expect(page.get_by_label("Code")).to_be_focused()
+
+    right = code_for(page, settings)
+    wrong = "".join(str(9 - int(digit)) for digit in right)
+    page.get_by_label("Code").fill(wrong)
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("alert")).to_contain_text("not the right code. You have 2 attempts left.")
+
+    page.get_by_label("Code").fill(f"{right[:3]} {right[3:]}")
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("heading", name="Your address is verified")).to_be_visible()
+    expect(page).to_have_title("Address verified \u2013 Example")
+    page.reload()
+    expect(page.get_by_role("heading", name="Your address is verified")).to_be_visible()
+
+
+def test_the_mails_way_is_followed_while_the_code_is_typed(
+    page: Page, topology: LocalTopology, scripted: bool
+) -> None:
+    """The sentence changes by itself, and what is half typed stays."""
+    type_address(page)
+    page.get_by_label("Code").fill("12")
+    shown = page.locator("#mail") if scripted else page.frame_locator("iframe").locator("#mail")
+    expect(shown).to_have_text("Your mail is about to be sent.")
+    with topology.admin(topology.current_master()) as master:
+        master.hset(keyspace.record_key(id_of(page)), "delivery_status", "sent")
+    expect(shown).to_contain_text("has accepted your mail", timeout=15_000)
+    expect(page.get_by_label("Code")).to_have_value("12")
+
+
+def test_another_address_leads_back_to_the_form(page: Page) -> None:
+    """The verification left behind says that it was canceled."""
+    type_address(page)
+    left_behind = page.url
+    page.get_by_role("button", name="Use another address").click()
+    expect(page.get_by_label("Email address")).to_be_visible()
+    page.goto(left_behind)
+    expect(page.get_by_text("This verification was canceled.")).to_be_visible()
+
+
+def test_sending_again_too_soon(page: Page, scripted: bool) -> None:
+    """With a script the button waits; without one, the page says how long to wait."""
+    type_address(page)
+    button = page.get_by_role("button", name="Send again")
+    if scripted:
+        expect(button).to_be_disabled()
+        expect(page.get_by_text(re.compile(r"the next time in 2\d seconds"))).to_be_visible()
+    else:
+        button.click()
+        expect(page.get_by_role("alert")).to_contain_text("can be sent again in")
+
+
+class Recovering:
+    """A service that can't reach Redis the first time it is asked to start something."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._service = parts.service
+        self._away = True
+        self.clock = parts.service.clock
+        self.rules = parts.service.rules
+
+    def start(self, address: str) -> Verification:
+        """Fail once."""
+        if self._away:
+            self._away = False
+            raise ServiceUnavailable("Redis is away for a moment.", 1)
+        return self._service.start(address)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._service, name)
+
+
+def test_an_address_survives_an_outage(page: Page, app: Flask, parts: Parts, scripted: bool) -> None:
+    """The form sends itself again; without a script, a button does, and nothing has to be typed twice."""
+    app.extensions["verifier"] = replace(parts, service=Recovering(parts))  # type: ignore[arg-type]
+    page.get_by_label("Email address").fill(ADDRESS)
+    page.get_by_label("Email address").press("Enter")
+    expect(page.get_by_text("Redis is away for a moment.")).to_be_visible()
+    if not scripted:
+        page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Type the code")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text(ADDRESS)).to_be_visible()
