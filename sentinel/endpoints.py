@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_FOREIGN = re.compile(r"[/@\s]")
 
 
 class Endpoint(NamedTuple):
@@ -23,6 +26,8 @@ def parse_endpoint(text: str, default_port: int) -> Endpoint:
         ValueError: the text is no endpoint; the message says why.
     """
     text = text.strip()
+    if _FOREIGN.search(text):  # not quoted: a URL may hold a password
+        raise ValueError("an endpoint is host:port, without a scheme, a login or blanks in it")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         port_text = rest.removeprefix(":") if bracket else "?"

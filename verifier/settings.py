@@ -17,6 +17,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
 
 from sentinel.endpoints import Endpoint, parse_endpoint
@@ -99,10 +100,9 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         SettingsError: a setting is missing or wrong.
     """
     _forget_empty_values()
-    env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
     if dotenv is not None and dotenv.is_file():
-        env.read_env(dotenv, recurse=False)
-        _forget_empty_values()
+        _fill_in_from(dotenv)
+    env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
     with _errors_as_sentences():
         settings = _read(env)
         env.seal()
@@ -114,6 +114,15 @@ def _forget_empty_values() -> None:
     """Treat `NAME=` as not set, which is what people mean who clear a value in a file."""
     for name in [name for name, value in os.environ.items() if name.startswith(PREFIX) and not value.strip()]:
         del os.environ[name]
+
+
+def _fill_in_from(dotenv: Path) -> None:
+    """Take what the environment leaves open from a file; a setting and its `_FILE` form are one."""
+    before = set(os.environ)
+    for name, value in dotenv_values(dotenv).items():
+        other = name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
+        if name.startswith(PREFIX) and value and value.strip() and not before & {name, other}:
+            os.environ[name] = value
 
 
 @contextmanager
