@@ -327,7 +327,7 @@ DELIVERY_STATES = [
     ),
     ({"delivery_status": "sent"}, {"tone": "good", "settled": True}, "accepted your mail"),
     (
-        {"delivery_status": "rejected", "relay_reply": "550 no"},
+        {"delivery_status": "rejected", "relay_reply": "550 unknown mailbox"},
         {"tone": "bad", "settled": True},
         "refused this address",
     ),
@@ -350,7 +350,7 @@ def test_the_mails_way_is_told(
     assert ("<iframe" in page) is not state["settled"]
     for shown in (page, live["sentence"], frame.text):
         assert words in shown
-        assert "550" not in shown
+        assert "unknown mailbox" not in shown
 
 
 def test_the_mails_way_ends_with_the_verification(person: Person) -> None:
