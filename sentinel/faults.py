@@ -16,6 +16,8 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    InvalidResponse,
+    MasterDownError,
     MaxConnectionsError,
     NoPermissionError,
     OutOfMemoryError,
@@ -69,12 +71,15 @@ _WORDS: dict[str, Meaning] = {
 
 _CLASSES: tuple[tuple[type[Exception], Meaning], ...] = (
     (ReadOnlyError, Meaning.MOVED),
+    (MasterDownError, Meaning.MOVED),
     (BusyLoadingError, Meaning.NOT_READY),
     (OutOfMemoryError, Meaning.FULL),
     (NoPermissionError, Meaning.REFUSED),
     (AuthorizationError, Meaning.REFUSED),
     (AuthenticationError, Meaning.REFUSED),
     (MaxConnectionsError, Meaning.NOT_READY),
+    # What answers there speaks another protocol.
+    (InvalidResponse, Meaning.UNREACHABLE),
 )
 
 _SENTENCES: tuple[tuple[str, Meaning], ...] = (
@@ -82,10 +87,14 @@ _SENTENCES: tuple[tuple[str, Meaning], ...] = (
     ("invalid password", Meaning.REFUSED),
     ("without any password configured", Meaning.REFUSED),
     ("no password is set", Meaning.REFUSED),
+    # A script may do what its user may: 6.2 and 7.0, then newer ones.
+    ("user executing the script can't", Meaning.REFUSED),
+    ("ACL failure in script", Meaning.REFUSED),
 )
 
-# Redis 6.2 in a script: "ERR Error running script (call to f_...): @user_script:3: -READONLY You can't ..."
-_IN_SCRIPT = re.compile(r"@user_script.*?-?\b(" + "|".join(_WORDS) + r")\b")
+# Redis 6.2 in a script: "ERR Error running script (call to f_...): @user_script:3: -READONLY You can't ...".
+# Redis 7 at EXEC: "EXECABORT Transaction discarded because of: NOREPLICAS Not enough ...".
+_WITHIN = re.compile(r"(?:@user_script.*?|discarded because of: )-?\b(" + "|".join(_WORDS) + r")\b")
 
 
 def meaning_of(error: Exception) -> Meaning:
@@ -102,14 +111,18 @@ def _meaning_of_text(text: str) -> Meaning | None:
     word = text.split(" ", 1)[0]
     if word in _WORDS:
         return _WORDS[word]
-    if in_script := _IN_SCRIPT.search(text):
-        return _WORDS[in_script[1]]
+    if within := _WITHIN.search(text):
+        return _WORDS[within[1]]
     return next((meaning for part, meaning in _SENTENCES if part in text), None)
 
 
 def drops_socket(meaning: Meaning) -> bool:
-    """Tell whether the connection must not be used again."""
-    return meaning in {Meaning.MOVED, Meaning.NOT_READY, Meaning.UNREACHABLE}
+    """Tell whether the connection must not be used again.
+
+    A refusal ends a pipeline in redis-py before its other answers are read: the next user of the socket would
+    take them for their own.
+    """
+    return meaning not in {Meaning.FULL, Meaning.ANSWER}
 
 
 def translate(error: Exception, endpoint: Endpoint) -> Exception:
@@ -135,7 +148,7 @@ def translate(error: Exception, endpoint: Endpoint) -> Exception:
 def remedy(text: str) -> str:
     """Say what an operator should do about a refusal."""
     lowered = text.lower()
-    if "noperm" in lowered or "no permission" in lowered:
+    if any(sign in lowered for sign in ("noperm", "no permission", "executing the script", "acl failure")):
         return "Give the user this right in the ACL file, then ACL LOAD or restart the node."
     if "protected mode" in lowered:
         return "Set a password or an ACL user on the node, or bind it to a private address."
