@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
@@ -23,11 +23,17 @@ from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
 from sentinel.endpoints import Endpoint, parse_endpoint
 from verifier.domain.keys import KeyRing, parse_keys
 from verifier.domain.rules import Rules
+from verifier.mail_relays import MailRelay, parse_relays
 
 PREFIX = "VERIFIER_"
 DEFAULT_SENTINEL_PORT = 26379
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
 OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
+
+_NOT_SET = {
+    "SECRET_KEYS": "It is not set. Make a key with: "
+    "python -c 'import secrets; print(\"k1:\" + secrets.token_hex(32))'"
+}
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +72,6 @@ class MailSettings:
     connect_timeout_s: float
     command_timeout_s: float
     connections: int
-
-
-@dataclass(frozen=True)
-class MailRelay:
-    """One SMTP relay; `security` is none, starttls or tls."""
-
-    host: str
-    port: int
-    username: str
-    password: str = field(repr=False)
-    security: Literal["none", "starttls", "tls"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,11 @@ def _sentences(messages: dict[str, Any]) -> Iterator[str]:
     for name, reasons in messages.items():
         full_name = name if name.startswith(PREFIX) else f"{PREFIX}{name}"
         for reason in reasons if isinstance(reasons, list) else [reasons]:
-            text = str(reason)
+            text = (
+                _NOT_SET.get(name.removeprefix(PREFIX), "It is not set.")
+                if "not set" in str(reason)
+                else str(reason)
+            )
             yield f"{full_name}: {text if text.endswith('.') else text + '.'}"
 
 
@@ -190,7 +189,7 @@ def _read_redis(env: FileAwareEnv) -> RedisSettings:
 
 def _read_mail(env: FileAwareEnv) -> MailSettings:
     return MailSettings(
-        relays=(_read_relay(env),),
+        relays=_read_relays(env),
         default_sender=_parsed(env, "MAIL_DEFAULT_SENDER", _sender, "verifier@localhost"),
         verify_certificates=env.bool("MAIL_VERIFY_CERTIFICATES", True),
         ca_file=_parsed(env, "MAIL_CA_FILE", _file, ""),
@@ -200,17 +199,21 @@ def _read_mail(env: FileAwareEnv) -> MailSettings:
     )
 
 
+def _read_relays(env: FileAwareEnv) -> tuple[MailRelay, ...]:
+    listed: tuple[MailRelay, ...] = _parsed(env, "MAIL_RELAYS", parse_relays, "")
+    return listed or (_read_relay(env),)
+
+
 def _read_relay(env: FileAwareEnv) -> MailRelay:
-    use_tls = env.bool("MAIL_USE_TLS", False)
-    use_ssl = env.bool("MAIL_USE_SSL", False)
+    starttls = env.bool("MAIL_USE_TLS", False)
+    tls = env.bool("MAIL_USE_SSL", False)
+    usual_port = 465 if tls else 587 if starttls else 25
     return MailRelay(
         host=_parsed(env, "MAIL_SERVER", _one_line, "127.0.0.1"),
-        port=env.int(
-            "MAIL_PORT", 465 if use_ssl else 587 if use_tls else 25, validate=validate.Range(1, 65535)
-        ),
+        port=env.int("MAIL_PORT", usual_port, validate=validate.Range(1, 65535)),
         username=env.str("MAIL_USERNAME", ""),
         password=env.str("MAIL_PASSWORD", ""),
-        security="tls" if use_ssl else "starttls" if use_tls else "none",
+        security="tls" if tls else "starttls" if starttls else "none",
     )
 
 

@@ -23,6 +23,8 @@ from workers.retries import next_try
 
 log = logging.getLogger(__name__)
 
+SAY_REFUSAL_EVERY_S = 60.0
+
 
 class Delivering:
     """From a claim to its settlement; safe for threads."""
@@ -40,6 +42,7 @@ class Delivering:
         self._rules = rules
         self._least_life_s = least_life_s
         self._clock = clock
+        self._refusal_said_at = -SAY_REFUSAL_EVERY_S
 
     def deliver(self, claim: Claim) -> Settlement:
         """Send the mail of a claim. Never raises for anything that a relay, an address or a key does."""
@@ -74,8 +77,9 @@ class Delivering:
         if outcome.kind is Kind.REJECTED:
             return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=reply)
         if outcome.kind is Kind.RELAY_REFUSES_US:
-            log.error("The relay refuses this service, so mails wait: %s", reply)
-        verification, now = claim.verification, self._clock()
+            self._say_refusal(outcome)
+        now = self._clock()
+        verification = claim.verification
         at = next_try(
             max(1, verification.delivery.tries),
             now,
@@ -86,6 +90,18 @@ class Delivering:
         if at is None:
             return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply)
         return Settlement(claim, DeliveryStatus.DEFERRED, max(0.0, at - now), reply)
+
+    def _say_refusal(self, outcome: Outcome) -> None:
+        """Tell the operator, once a minute at the most; the relay's words stand in `flask deliveries show`."""
+        now = self._clock()
+        if now - self._refusal_said_at >= SAY_REFUSAL_EVERY_S:
+            self._refusal_said_at = now
+            log.error(
+                "Relay %s refuses this service (%s at %s), so mails wait: check its login and the sender.",
+                outcome.relay,
+                outcome.code or "no code",
+                outcome.stage.value,
+            )
 
 
 def deliver(verification_id: str, delivery_number: int) -> str:

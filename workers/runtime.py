@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sentinel.link import MasterLink
 from verifier.deliveries import Deliveries, Settlement
+from verifier.mail_relays import MailRelay
 from verifier.parts import access_of, acknowledgement_of
 from verifier.settings import MailSettings, Settings, SettingsError, load_settings
 from workers.claiming import Claiming
@@ -68,14 +69,16 @@ def runtime_of(pid: int) -> Runtime:  # noqa: ARG001 - the key of the cache: a f
 
 def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
     try:
-        relays = Relays([_relay(settings.mail, number) for number in range(len(settings.mail.relays))])
+        relays = Relays(
+            [_relay(settings.mail, relay) for relay in settings.mail.relays],
+            weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
+        )
         return relays, Mailer(settings.mail.default_sender, settings.name, relays)
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 
 
-def _relay(mail: MailSettings, number: int) -> RelaySettings:
-    relay = mail.relays[number]
+def _relay(mail: MailSettings, relay: MailRelay) -> RelaySettings:
     return RelaySettings(
         name=f"{relay.host}:{relay.port}",
         host=relay.host,

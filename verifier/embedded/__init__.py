@@ -22,6 +22,7 @@ from sentinel.local import LocalOptions, LocalTopology
 from verifier.embedded.banner import announce_when_it_answers
 from verifier.embedded.mail_server import MailServer
 from verifier.embedded.worker_process import WorkerProcess
+from verifier.settings import load_settings
 
 # Where the mailbox is, for the inner process; set by the outer one, never by people.
 MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
@@ -48,11 +49,14 @@ def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
     """Start what is missing, point the settings in `environ` to it, and give the mailbox's directory.
 
     Raises:
+        SettingsError: a setting is wrong.
         RedisServerMissing, LocalStartError, TopologyError: the topology does not start.
     """
     outer = MAILBOX_VARIABLE not in environ
+    _end_on_signals()
     if outer:
-        _end_on_signals()
+        environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
+        load_settings()  # a wrong one is told before anything is started
         _start_surroundings(environ)
     mailbox = Path(environ[MAILBOX_VARIABLE])
     if not (outer and serving.reloads):
@@ -71,7 +75,6 @@ def _start_surroundings(environ: MutableMapping[str, str]) -> None:
     topology.start()  # it registers its own end
     environ.update(topology.environment())
     environ[MAILBOX_VARIABLE] = str(directory / "mails")
-    environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
     if not environ.get("VERIFIER_MAIL_SERVER"):
         environ["VERIFIER_MAIL_SERVER"] = "127.0.0.1"
         environ["VERIFIER_MAIL_PORT"] = str(mail_server.port)
@@ -92,3 +95,5 @@ def _end_on_signals() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))
+        # A shell starts background jobs with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
