@@ -1,0 +1,122 @@
+"""What a planned switchover asks and orders, step by step; when and how long is decided in `failover`.
+
+Commands and replies are Redis's (https://redis.io/docs/latest/commands/, ROLE and REPLICAOF) and Sentinel's
+(https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Sentinel API").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from redis import RedisError
+
+from sentinel.conversations import Asking, Words
+from sentinel.endpoints import Endpoint
+from sentinel.topology import Role, Topology
+
+
+class Steps:
+    """The steps on one surveyed topology, which has a master."""
+
+    def __init__(self, topology: Topology, sentinels: Asking, nodes: Asking) -> None:
+        """Ask nothing yet."""
+        self._sentinels = sentinels
+        self._nodes = nodes
+        self._name = topology.master_name
+        self._majority = topology.sentinel_count // 2 + 1
+        self._heard = [each.endpoint for each in topology.heard]
+        self.candidates = tuple(node.endpoint for node in topology.candidates)
+
+    def missing_rights(self, old: Endpoint) -> list[str]:
+        """Name the orders to the old master that would be refused. Raises RedisError."""
+        return self._nodes.rehearse(
+            old, [("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"), *_demotion(old)]
+        )
+
+    def written(self, old: Endpoint) -> int:
+        """Give how far the old master has written, in bytes of its replication stream. Raises RedisError."""
+        return int(self._nodes.ask(old, "ROLE")[1])
+
+    def are_in_sync(self, offset: int) -> bool:
+        """Tell whether all candidates have everything up to an offset."""
+        return all(
+            _received(role) >= offset for role in self._nodes.ask_all(self.candidates, "ROLE").values()
+        )
+
+    def order(self) -> None:
+        """Tell a sentinel to fail over. Raises RedisError; a ResponseError means that it will not."""
+        self._sentinels.ask(self._heard[0], "SENTINEL", "FAILOVER", self._name)
+
+    def promoted(self, old: Endpoint) -> Endpoint | None:
+        """Give the new master, once a majority of all sentinels name it and it says so itself."""
+        replies = self._sentinels.ask_all(self._heard, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
+        votes = Counter(tuple(reply) for reply in replies.values() if _is_address(reply))
+        for (host, port), count in votes.most_common(1):
+            new = Endpoint(str(host), int(port))
+            if new != old and count >= self._majority and self._is_master(new):
+                return new
+        return None
+
+    def demote(self, old: Endpoint, new: Endpoint) -> str | None:
+        """Have the old master follow the new one and hang up on its clients, all at once.
+
+        Returns:
+            what an operator should look after, if anything.
+
+        Raises:
+            RedisError: it does not follow the new master, or nobody knows.
+        """
+        followed, remembered, *_ = self._nodes.transact(old, _demotion(new))
+        if isinstance(followed, Exception):
+            raise followed
+        if isinstance(remembered, Exception):
+            return (
+                f"{old} could not write its new role into its configuration file ({remembered}): restarted now, it "
+                "would be a master for some seconds. Make the file and its directory writable, then run CONFIG REWRITE."
+            )
+        return None
+
+    def is_settled(self, old: Endpoint, new: Endpoint) -> bool:
+        """Tell whether the old master is in sync with the new, and all sentinels are done with the failover."""
+        views = self._sentinels.ask_all(self._heard, "SENTINEL", "MASTER", self._name)
+        if not all(_is_done(view, new) for view in views.values()):
+            return False
+        with suppress(RedisError):
+            return _received(self._nodes.ask(old, "ROLE")) >= 0
+        return False
+
+    def _is_master(self, node: Endpoint) -> bool:
+        with suppress(RedisError):  # Sentinel hangs up on everybody at the node it promotes
+            return bool(self._nodes.ask(node, "ROLE")[0] == Role.MASTER)
+        return False
+
+
+def _demotion(new: Endpoint) -> Sequence[Words]:
+    """Hanging up on the clients is in the same transaction: none of them may hear of a replica and go on."""
+    return (
+        ("REPLICAOF", new.host, str(new.port)),
+        ("CONFIG", "REWRITE"),
+        ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
+        ("CLIENT", "KILL", "TYPE", "pubsub"),
+    )
+
+
+def _is_address(reply: Any) -> bool:
+    return isinstance(reply, list) and len(reply) == 2 and str(reply[1]).isdigit()
+
+
+def _received(role: Any) -> int:
+    """Read from ROLE how much a replica has received; -1 where it is no replica or not in sync."""
+    if isinstance(role, list) and role[0] == Role.REPLICA and role[3] == "connected":
+        return int(role[4])
+    return -1
+
+
+def _is_done(view: Any, new: Endpoint) -> bool:
+    if not isinstance(view, list):
+        return False
+    fields = dict(zip(view[::2], view[1::2], strict=False))
+    return (fields.get("ip"), fields.get("port"), fields.get("flags")) == (new.host, str(new.port), "master")

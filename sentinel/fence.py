@@ -1,0 +1,49 @@
+"""Holding the writes of one master, for moments only.
+
+`CLIENT PAUSE <ms> WRITE` (https://redis.io/docs/latest/commands/client-pause/, from Redis 6.2 on) makes
+clients that write wait, and expires by itself. Each order is short and renewed while it is needed: should the
+operator's terminal die, nobody waits for longer than the last one lasts. A renewal only ever extends it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sentinel.conversations import Asking
+from sentinel.endpoints import Endpoint
+
+PAUSE_S = 3.0
+RENEW_EVERY_S = 0.5
+
+
+class Fence:
+    """The hold on the writes of one master; use it from one thread."""
+
+    def __init__(self, nodes: Asking, master: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+        """Hold nothing yet."""
+        self._nodes = nodes
+        self._master = master
+        self._clock = clock
+        self._asked_at: float | None = None
+        self.gap_s = 0.0
+        """For how many seconds writes may have got through between two renewals; 0 when they can't have."""
+
+    def hold(self) -> None:
+        """Hold writes from now on. Raises RedisError."""
+        asked_at = self._clock()
+        self._nodes.ask(self._master, "CLIENT", "PAUSE", str(int(PAUSE_S * 1000)), "WRITE")
+        if self._asked_at is not None:
+            # The last pause ended no earlier than this, and the new one began no later than its answer came.
+            self.gap_s += max(0.0, self._clock() - (self._asked_at + PAUSE_S))
+        self._asked_at = asked_at
+
+    def keep(self) -> None:
+        """Renew the hold where it is time to; call it often. Raises RedisError."""
+        if self._asked_at is not None and self._clock() - self._asked_at >= RENEW_EVERY_S:
+            self.hold()
+
+    def release(self) -> None:
+        """Let writes go on at once. Raises RedisError; then they go on when the last pause ends."""
+        self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
+        self._asked_at = None

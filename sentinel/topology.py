@@ -1,0 +1,172 @@
+"""A frozen snapshot of one master's topology, as its sentinels and nodes described it.
+
+Nothing in here talks to anybody: `survey` fills it, `checks` judges it, the commands show it. What somebody
+did not or was not allowed to tell is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sentinel.endpoints import Endpoint
+
+
+class Role(StrEnum):
+    """What a node says of itself in answer to ROLE; the values are Redis's words."""
+
+    MASTER = "master"
+    REPLICA = "slave"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What one data node says of itself; only `endpoint` and `error` are set where it does not answer."""
+
+    endpoint: Endpoint
+    error: str | None = None
+    role: Role | None = None
+    follows: Endpoint | None = None
+    """The master of a replica, by the name the sentinels use where they know it."""
+    link: str | None = None
+    """A replica's connection to its master in ROLE's words; `connected` is in sync."""
+    offset: int | None = None
+    """How much of the replication stream it has, in bytes."""
+    priority: int | None = None
+    min_replicas_to_write: int | None = None
+    min_replicas_max_lag_s: int | None = None
+    appendonly: bool | None = None
+    maxmemory_policy: str | None = None
+    missing_rights: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether it told its role."""
+        return self.role is not None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReplica:
+    """A replica as one sentinel sees it."""
+
+    endpoint: Endpoint
+    flags: frozenset[str]
+    priority: int
+
+    @property
+    def is_down(self) -> bool:
+        """Tell whether this sentinel would not promote it because it does not reach it."""
+        return bool(self.flags & {"s_down", "o_down", "disconnected"})
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelState:
+    """What one sentinel knows; only `endpoint` and `error` are set where it does not answer."""
+
+    endpoint: Endpoint
+    error: str | None = None
+    run_id: str | None = None
+    master: Endpoint | None = None
+    epoch: int | None = None
+    flags: frozenset[str] = frozenset()
+    """Sentinel's words for the master's state: `master`, `s_down`, `failover_in_progress` ..."""
+    other_sentinels: int | None = None
+    quorum: int | None = None
+    down_after_ms: int | None = None
+    failover_timeout_ms: int | None = None
+    ckquorum: str | None = None
+    """The answer to SENTINEL CKQUORUM: it starts with OK, or says what is missing."""
+    tilt: bool | None = None
+    replicas: tuple[KnownReplica, ...] = ()
+    missing_rights: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether it named a master."""
+        return self.master is not None
+
+    @property
+    def has_quorum(self) -> bool | None:
+        """Tell whether it says that a failover could be agreed on; None where it may not be asked."""
+        return None if self.ckquorum is None else self.ckquorum.startswith("OK")
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Everybody, at one moment."""
+
+    master_name: str
+    sentinels: tuple[SentinelState, ...]
+    nodes: tuple[NodeState, ...]
+
+    @property
+    def heard(self) -> tuple[SentinelState, ...]:
+        """The sentinels that answered."""
+        return tuple(each for each in self.sentinels if each.answers)
+
+    @property
+    def sentinel_count(self) -> int:
+        """How many sentinels there are: those we know, or as many as one of them counts."""
+        counted = [each.other_sentinels + 1 for each in self.heard if each.other_sentinels is not None]
+        return max([len(self.sentinels), *counted])
+
+    @property
+    def named_masters(self) -> dict[Endpoint, int]:
+        """Who is called the master by how many sentinels, the most often named first."""
+        votes = Counter(each.master for each in self.heard if each.master is not None)
+        return dict(votes.most_common())
+
+    @property
+    def named_master(self) -> Endpoint | None:
+        """The address most of the sentinels name that answered, whatever the node itself says."""
+        return next(iter(self.named_masters), None)
+
+    @property
+    def master(self) -> NodeState | None:
+        """The node at that address."""
+        named = self.named_master
+        return self.node(named) if named is not None else None
+
+    @property
+    def replicas(self) -> tuple[NodeState, ...]:
+        """Every other node, whatever it says it is."""
+        return tuple(each for each in self.nodes if each.endpoint != self.named_master)
+
+    @property
+    def candidates(self) -> tuple[NodeState, ...]:
+        """The replicas Sentinel may promote: they follow the master, are in sync and have a priority."""
+        return tuple(each for each in self.healthy_replicas if each.priority != 0)
+
+    @property
+    def healthy_replicas(self) -> tuple[NodeState, ...]:
+        """The replicas that follow the master and are connected with it."""
+        return tuple(
+            each
+            for each in self.replicas
+            if each.role is Role.REPLICA and each.follows == self.named_master and each.link == "connected"
+        )
+
+    def node(self, endpoint: Endpoint) -> NodeState | None:
+        """Find a node."""
+        return next((each for each in self.nodes if each.endpoint == endpoint), None)
+
+    def lag_of(self, replica: NodeState) -> int | None:
+        """Give how many bytes of the master's stream a replica has yet to receive; None where unknown.
+
+        The two were not asked at the same moment, so under load a few hundred bytes mean nothing.
+        """
+        master = self.master
+        if (
+            replica.role is not Role.REPLICA
+            or master is None
+            or master.offset is None
+            or replica.offset is None
+        ):
+            return None
+        return max(0, master.offset - replica.offset)
+
+    def is_seen_down(self, replica: Endpoint) -> bool:
+        """Tell whether every sentinel that answered takes the replica for down, and so would not promote it."""
+        views = [known for each in self.heard for known in each.replicas if known.endpoint == replica]
+        return bool(views) and all(view.is_down for view in views)
