@@ -11,14 +11,14 @@ thrown away. So the old master's writes are held first. The life of a switchover
     released  the hold is over
     settled   the old one is in sync again and every sentinel agrees
 
-Whatever fails, or Ctrl-C, ends the hold. A failover that was ordered can't be called back: where it went
-through all the same, the old master is demoted before it is released.
+Whatever fails, or Ctrl-C, ends the hold (sentinel/failover_rollback.py).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from redis import RedisError, ResponseError
 
@@ -27,16 +27,20 @@ from sentinel.checks import orders_refused, refusals_of
 from sentinel.conversations import Asking, Conversations
 from sentinel.endpoints import Endpoint
 from sentinel.failover_report import (
+    Journal,
     Progress,
+    Report,
     Step,
     SwitchoverError,
     SwitchoverFailed,
     SwitchoverInterrupted,
     SwitchoverRefused,
     SwitchoverResult,
+    silently,
 )
+from sentinel.failover_rollback import RollBack
 from sentinel.failover_steps import Steps
-from sentinel.fence import PAUSE_S, Fence
+from sentinel.fence import Fence
 from sentinel.survey import NODE_TIMEOUT_S, survey_with
 from sentinel.topology import Topology
 
@@ -58,12 +62,7 @@ SETTLE_WITHIN_S = 15.0
 # How long an interrupted switchover waits for a failover that was ordered already; it takes about a second.
 INTERRUPTED_GRACE_S = 3.0
 POLL_EVERY_S = 0.01
-
-Report = Callable[[Progress], None]
-
-
-def silently(progress: Progress) -> None:
-    """Report to nobody."""
+Found = TypeVar("Found")
 
 
 def switch_over(
@@ -99,26 +98,23 @@ class Switchover:
         sentinels: Asking,
         nodes: Asking,
         *,
-        report: Report,
+        report: Report = silently,
         hold_at_most_s: float = HOLD_AT_MOST_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Touch nothing yet. Raises SwitchoverRefused where there is no master."""
+        """Touch nothing yet. Raises SwitchoverRefused where the topology forbids it."""
         refusals = refusals_of(topology)
         if refusals or topology.named_master is None:
             raise SwitchoverRefused(refusals)
         self._old = topology.named_master
-        self._topology = topology
+        self._down_after_s = min(each.down_after_ms or 1000 for each in topology.heard) / 1000
         self._do = Steps(topology, sentinels, nodes)
         self._fence = Fence(nodes, self._old, clock)
-        self._report, self._hold_at_most_s = report, hold_at_most_s
-        self._clock, self._sleep = clock, sleep
-        self._started_at = clock()
-        self._steps: list[Progress] = []
-        self._notes: list[str] = []
+        self._journal = Journal(report, clock)
+        self._clock, self._sleep, self._hold_at_most_s = clock, sleep, hold_at_most_s
+        self._give_up_at = 0.0
         self._ordered = False
-        self._new: Endpoint | None = None
 
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
@@ -130,15 +126,15 @@ class Switchover:
             self._release()
             self._settle(new)
         except KeyboardInterrupt:
-            raise SwitchoverInterrupted(self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)) from None
+            said = self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)
+            raise SwitchoverInterrupted(said) from None
         except Exception as error:
             raise SwitchoverFailed(self._roll_back(str(error))) from error
         except BaseException:
             self._roll_back("this process was told to end")
             raise
-        return SwitchoverResult(
-            self._old, new, self._do.candidates, offset, tuple(self._steps), tuple(self._notes)
-        )
+        steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
+        return SwitchoverResult(self._old, new, self._do.candidates, offset, steps, notes)
 
     def _refuse_without_rights(self) -> None:
         try:
@@ -156,29 +152,30 @@ class Switchover:
         """
         self._fence.hold()
         self._give_up_at = self._clock() + self._hold_at_most_s
-        self._reached(Step.HELD, f"{self._old} holds its writes.")
+        self._journal.reached(Step.HELD, f"{self._old} holds its writes.")
         offset = self._do.written(self._old)
-        down_after_s = min((each.down_after_ms or 1000 for each in self._topology.heard), default=1000) / 1000
         self._await(
             lambda: self._do.are_in_sync(offset),
-            min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, down_after_s)),
+            min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, self._down_after_s)),
             "a replica did not catch up with the master in time; try again when there is less to write",
         )
-        names = ", ".join(map(str, self._do.candidates))
-        self._reached(Step.IN_SYNC, f"Everything up to byte {offset} is on {names}.")
+        names = " and ".join(map(str, self._do.candidates))
+        self._journal.reached(Step.IN_SYNC, f"{names} have everything up to byte {offset}.")
         return offset
 
     def _promote(self) -> Endpoint:
         self._order()
-
-        def found() -> bool:
-            self._new = self._do.promoted(self._old)
-            return self._new is not None
-
-        self._await(found, self._give_up_at, "no replica was promoted in time; read the sentinels' logs")
-        assert self._new is not None  # noqa: S101 - said for the type checker
-        self._reached(Step.PROMOTED, f"{self._new} is the master, and most sentinels name it.")
-        return self._new
+        new = self._await(
+            lambda: self._do.promoted(self._old),
+            self._give_up_at,
+            "no replica was promoted in time; read the sentinels' logs",
+        )
+        if new not in self._do.candidates:
+            self._journal.notes.append(
+                f"{new} was not seen to have everything before: compare what it holds."
+            )
+        self._journal.reached(Step.PROMOTED, f"{new} is the master, and most sentinels name it.")
+        return new
 
     def _order(self) -> None:
         self._ordered = True  # with an answer that gets lost, it may be
@@ -187,98 +184,46 @@ class Switchover:
         except ResponseError:
             self._ordered = False
             raise
-        self._reached(Step.ORDERED, "Sentinel was told to fail over.")
+        self._journal.reached(Step.ORDERED, "Sentinel was told to fail over.")
 
     def _demote(self, new: Endpoint) -> None:
-        if new not in self._do.candidates:
-            self._notes.append(f"{new} was not seen to have everything before: compare what it holds.")
         if note := self._do.demote(self._old, new):
-            self._notes.append(note)
-        self._reached(Step.DEMOTED, f"{self._old} follows {new} and has hung up on its clients.")
+            self._journal.notes.append(note)
+        self._journal.reached(Step.DEMOTED, f"{self._old} follows {new} and has hung up on its clients.")
 
     def _release(self) -> None:
         if self._fence.gap_s:
-            self._notes.append(
+            self._journal.notes.append(
                 f"The hold may have run out for {self._fence.gap_s:.1f} s, and what {self._old} took then without "
                 "waiting for a replica may be lost. Run the next switchover from a less busy machine."
             )
-        if complaint := self._try_to_release():
-            self._notes.append(complaint)
-        self._reached(Step.RELEASED, "The hold on writes is over.")
+        if complaint := self._fence.release_or_complain():
+            self._journal.notes.append(complaint)
+        self._journal.reached(Step.RELEASED, "The hold on writes is over.")
 
     def _settle(self, new: Endpoint) -> None:
+        ends_at = self._clock() + SETTLE_WITHIN_S
         try:
-            self._await(
-                lambda: self._do.is_settled(self._old, new), self._clock() + SETTLE_WITHIN_S, "not settled"
-            )
+            self._await(lambda: self._do.is_settled(self._old, new), ends_at, "not settled")
         except TimeoutError:
-            self._notes.append(
+            self._journal.notes.append(
                 f"After {SETTLE_WITHIN_S:.0f} s {self._old} is not in sync with {new}, or not all sentinels agree: "
                 f"read the log of {self._old} and look at the topology."
             )
         else:
-            self._reached(Step.SETTLED, f"{self._old} is in sync with {new}, and all sentinels agree.")
+            said = f"{self._old} is in sync with {new}, and all sentinels agree."
+            self._journal.reached(Step.SETTLED, said)
 
-    def _await(self, condition: Callable[[], bool], until: float, complaint: str) -> None:
-        """Wait for a condition, keeping the hold where there is one. Raises TimeoutError with the complaint."""
-        while not condition():
+    def _await(self, find: Callable[[], Found | None], until: float, complaint: str) -> Found:
+        """Ask until there is an answer, keeping the hold where there is one. Raises TimeoutError."""
+        while not (found := find()):
             if self._clock() >= until:
                 raise TimeoutError(complaint)
             self._fence.keep()
             self._sleep(POLL_EVERY_S)
-
-    def _reached(self, step: Step, message: str) -> None:
-        progress = Progress(step, self._clock() - self._started_at, message)
-        self._steps.append(progress)
-        self._report(progress)
+        return found
 
     def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
-        """End the hold, and say what went wrong and in which state everything is."""
-        try:
-            state = self._state_after_giving_up(grace_s)
-        finally:
-            complaint = self._try_to_release()
-        return " ".join(
-            filter(None, [f"The switchover was given up: {reason.rstrip('. ')}.", state, complaint])
-        )
-
-    def _state_after_giving_up(self, grace_s: float) -> str:
-        """Demote the old master where a majority has gone over to another; with less, it stays the master."""
-        if any(each.step is Step.DEMOTED for each in self._steps):
-            return f"The switch itself is done: {self._new} is the master, and {self._old} follows it."
-        new = self._promoted_meanwhile(grace_s) if self._ordered else None
-        if new is None:
-            return f"{self._old} is still the master. " + (
-                _MAY_YET_COME if self._ordered else "Nothing was changed."
-            )
-        try:
-            self._do.demote(self._old, new)
-        except RedisError as error:
-            return (
-                f"{new} is the master, but {self._old} could not be told to follow it ({error}). Sentinel does so "
-                f"within some ten seconds; what {self._old} takes until then is lost."
-            )
-        return f"It was done all the same: {new} is the master, and {self._old} follows it."
-
-    def _promoted_meanwhile(self, grace_s: float) -> Endpoint | None:
-        until = self._clock() + grace_s
-        while (new := self._do.promoted(self._old)) is None and self._clock() < until:
-            self._try(self._fence.keep)
-            self._sleep(POLL_EVERY_S)
-        return new
-
-    def _try_to_release(self) -> str:
-        if error := self._try(self._fence.release):
-            return f"The hold on {self._old} could not be ended and ends by itself within {PAUSE_S:.0f} s: {error}"
-        return ""
-
-    @staticmethod
-    def _try(act: Callable[[], None]) -> RedisError | None:
-        try:
-            act()
-        except RedisError as error:
-            return error
-        return None
-
-
-_MAY_YET_COME = "The failover was ordered, though, and Sentinel may yet carry it out: look at the topology before you try again."
+        rollback = RollBack(self._do, self._fence, self._old, clock=self._clock, sleep=self._sleep)
+        done = self._journal.has(Step.DEMOTED)
+        return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sentinel.checks import Finding
 from sentinel.endpoints import Endpoint
+from sentinel.finding import Finding
 
 
 class Step(StrEnum):
@@ -20,7 +20,6 @@ class Step(StrEnum):
     DEMOTED = "demoted"
     RELEASED = "released"
     SETTLED = "settled"
-    ROLLED_BACK = "rolled back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,34 @@ class Progress:
     step: Step
     elapsed_s: float
     message: str
+
+
+Report = Callable[[Progress], None]
+
+
+def silently(progress: Progress) -> None:
+    """Report to nobody."""
+
+
+class Journal:
+    """The steps reached so far, told to somebody as they come, and what to note beside them."""
+
+    def __init__(self, report: Report, clock: Callable[[], float]) -> None:
+        """Start now."""
+        self._report = report
+        self._clock = clock
+        self._started_at = clock()
+        self.steps: list[Progress] = []
+        self.notes: list[str] = []
+
+    def reached(self, step: Step, message: str) -> None:
+        """Write a step down, then tell of it."""
+        self.steps.append(Progress(step, self._clock() - self._started_at, message))
+        self._report(self.steps[-1])
+
+    def has(self, step: Step) -> bool:
+        """Tell whether a step was reached."""
+        return any(each.step is step for each in self.steps)
 
 
 @dataclass(frozen=True, slots=True)

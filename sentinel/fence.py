@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from redis import RedisError
+
 from sentinel.conversations import Asking
 from sentinel.endpoints import Endpoint
 
@@ -47,3 +49,11 @@ class Fence:
         """Let writes go on at once. Raises RedisError; then they go on when the last pause ends."""
         self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
         self._asked_at = None
+
+    def release_or_complain(self) -> str:
+        """Let writes go on, or say that it did not work."""
+        try:
+            self.release()
+        except RedisError as error:
+            return f"The hold on {self._master} could not be ended and ends by itself within {PAUSE_S:.0f} s: {error}."
+        return ""

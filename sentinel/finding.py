@@ -1,0 +1,69 @@
+"""A finding: one thing that is wrong with a topology, with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sentinel.endpoints import Endpoint
+from sentinel.topology import NodeState, SentinelState
+
+
+class Severity(StrEnum):
+    """Critical: writes fail now, or the next failover would. Warning: it should be looked after."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A name for programs; for people what is wrong, where, and what to do now."""
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str
+    blocks_switchover: bool = False
+    """Some findings are harmless in everyday life, but no ground to switch over on."""
+
+    def __str__(self) -> str:
+        """Give it as people read it."""
+        return f"{self.message} {self.remedy}"
+
+
+def critical(code: str, message: str, remedy: str) -> Finding:
+    """Make a critical finding; each of them forbids a switchover."""
+    return Finding(code, Severity.CRITICAL, message, remedy, blocks_switchover=True)
+
+
+def warning(code: str, message: str, remedy: str, *, blocks_switchover: bool = False) -> Finding:
+    """Make a warning."""
+    return Finding(code, Severity.WARNING, message, remedy, blocks_switchover)
+
+
+def right_missing(endpoint: Endpoint, right: str, what: str, *, blocks_switchover: bool = False) -> Finding:
+    """Make the warning that somebody may not tell us something."""
+    return warning(
+        "right-missing",
+        f"{endpoint} does not tell us {what}, because our user lacks the right +{right}.",
+        "Set the operators' users in the settings, or give this user the right.",
+        blocks_switchover=blocks_switchover,
+    )
+
+
+def sentence(text: str | None) -> str:
+    """End somebody else's words as a sentence."""
+    return (text or "no reason is known").rstrip(". ") + "."
+
+
+def right_or(state: NodeState | SentinelState, remedy: str) -> str:
+    """Give the remedy for a silent process, which is a right where it lacks one."""
+    if state.missing_rights:
+        return f"Give our user the right {', '.join('+' + right for right in state.missing_rights)}."
+    return remedy
+
+
+def words(endpoint: Endpoint | None) -> str:
+    """Write an endpoint as Redis's commands take it."""
+    return f"{endpoint.host} {endpoint.port}" if endpoint else "HOST PORT"
