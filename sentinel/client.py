@@ -63,9 +63,9 @@ class MasterConnection(redis.Connection):
         directory.rests.worked(self.endpoint)
 
     def _refuse_while_it_rests(self, directory: Directory) -> None:
+        """Raise without doubting: the sentinels were asked when it failed, not by each who comes meanwhile."""
         rest_s = directory.rests.remaining_s(self.endpoint)
         if rest_s > 0:
-            directory.doubt(self.endpoint)
             raise TransientError(
                 f"{self.endpoint} is the master but failed just now, and is left alone for {rest_s:.1f} s."
             )
