@@ -11,6 +11,7 @@ from flask import Flask
 
 _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
+    "drill": ("verifier.drill.command", "drill_command"),
 }
 
 

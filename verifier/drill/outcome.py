@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Breach:
+    """A promise that was not kept: which figure shows it, and a sentence."""
+
+    figure: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One fault, from beginning to end."""
 
@@ -88,5 +96,14 @@ class Outcome:
     marks: dict[str, float]
     """Moments, in seconds from the beginning of the load."""
     series: Series
-    broken: tuple[str, ...] = field(default=())
-    """The promises that were not kept, a sentence each."""
+    breaches: tuple[Breach, ...] = ()
+
+    def worst(self, kind: str) -> ProcessCost:
+        """Give the highest costs among the processes whose name begins with `kind`, `web` or `worker`."""
+        costs = [cost for name, cost in self.costs.items() if name.startswith(kind)]
+        return ProcessCost(
+            cpu_percent=max((each.cpu_percent for each in costs), default=0.0),
+            memory_growth_bytes=max((each.memory_growth_bytes for each in costs), default=0),
+            log_lines=max((each.log_lines for each in costs), default=0),
+            connects_per_s=max((each.connects_per_s for each in costs), default=0.0),
+        )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
-from pathlib import Path
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
 from sentinel.local import TopologyError
-from verifier.drill import counting
+from verifier.drill import counting, verdicts
+from verifier.drill.alarm import Alarm
 from verifier.drill.events import Events
 from verifier.drill.faults import Fault
 from verifier.drill.load import CLIENT_TIMEOUT_S, Load
@@ -21,19 +21,19 @@ from verifier.drill.stage import Stage
 from verifier.drill.wait import Waiter
 
 WHOLE_WITHIN_S = 60.0
-_ALARM = re.compile(r" (?:WARNING|ERROR|CRITICAL) ")
 
 
 class Round:
     """One fault on a running stage."""
 
-    def __init__(self, stage: Stage, fault: Fault, rate: float, pace: Pace, waiter: Waiter) -> None:
+    def __init__(self, stage: Stage, fault: Fault, rate: float, pace: Pace) -> None:
         self.load = Load(stage.service.port, secrets.token_hex(3), rate)
         self._stage = stage
         self._fault = fault
         self._rate = rate
         self._pace = pace
-        self._waiter = waiter
+        self._alarm = Alarm(stage.logs)
+        self._waiter = Waiter(self._alarm.look)
         self._first_mail = len(stage.recorder.mails)
 
     @property
@@ -41,12 +41,13 @@ class Round:
         """The mails that came since the round began."""
         return self._stage.recorder.mails[self._first_mail :]
 
-    def run(self) -> Outcome:
-        """Run it to its end.
+    def run(self, waiter: Waiter) -> Outcome:
+        """Run it to its end; `waiter` is for those who want to see how it goes.
 
         Raises:
             TopologyError: the topology was not whole to begin with, or the fault found no master.
         """
+        self._waiter = waiter.also(self._alarm.look)
         self._stage.topology.heal()
         self._stage.service.replace_ended()
         began = time.monotonic()
@@ -100,7 +101,7 @@ class Round:
         marks = {"fault": moments.fault, "relieved": moments.relieved}
         if moments.switch is not None:
             marks["+switch-master"] = moments.switch
-        return Outcome(
+        outcome = Outcome(
             contestant=self._stage.contestant.name,
             fault=self._fault.name,
             rate=self._rate,
@@ -109,8 +110,9 @@ class Round:
             costs=measurement.costs if measurement else {},
             worker_exits=len(self._stage.service.ended_workers),
             owed=owed,
-            told_s=None,
+            told_s=self._alarm.first_after(moments.fault),
             healthy=healthy,
             marks={name: at - moments.began for name, at in marks.items()},
             series=counting.series(submissions, mails, moments),
         )
+        return replace(outcome, breaches=verdicts.judge(outcome, self._fault.promise))

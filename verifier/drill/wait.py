@@ -9,10 +9,14 @@ TICK_S = 0.05
 
 
 class Waiter:
-    """Waits; `tick` is called all the while."""
+    """Waits; whoever wants to look around meanwhile is called all the while."""
 
-    def __init__(self, tick: Callable[[], None] = lambda: None) -> None:
-        self._tick = tick
+    def __init__(self, *ticks: Callable[[], None]) -> None:
+        self._ticks = ticks
+
+    def also(self, tick: Callable[[], None]) -> Waiter:
+        """Give a waiter that calls one more."""
+        return Waiter(*self._ticks, tick)
 
     def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a condition; False when `timeout_s` seconds were not enough."""
@@ -20,7 +24,8 @@ class Waiter:
         while not condition():
             if time.monotonic() >= deadline:
                 return False
-            self._tick()
+            for tick in self._ticks:
+                tick()
             time.sleep(TICK_S)
         return True
 

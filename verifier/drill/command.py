@@ -1,0 +1,76 @@
+"""`flask drill`: practises failure on a private topology and reports what it did to the mails."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("drill")
+@click.option("--fault", "names", multiple=True, metavar="NAME", help="A fault to inject; repeat it for several.")
+@click.option("--rate", default=50.0, show_default=True, type=click.FloatRange(1, 500), help="Submissions a second.")
+@click.option(
+    "--seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(1, 300),
+    help="Seconds of load before each fault, and again after all is whole.",
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 8), help="Worker processes.")
+@click.option(
+    "--down-after",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(500, 10_000),
+    help="Milliseconds of silence after which Sentinel takes a node for dead.",
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write figures there.")
+@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report there.")
+@click.option("--peers", default="", metavar="rq,celery", help="Stock peers to put through the same faults.")
+@click.option("--list", "only_list", is_flag=True, help="List the faults and end.")
+def drill_command(
+    *,
+    names: tuple[str, ...],
+    rate: float,
+    seconds: float,
+    workers: int,
+    down_after: int,
+    json_file: Path | None,
+    html_file: Path | None,
+    peers: str,
+    only_list: bool,
+) -> None:
+    """Break things on purpose, under load, and count what becomes of every mail.
+
+    Starts a Redis topology, the web app, workers and a mail server on loopback, all of them private and
+    gone afterwards. Ends with 1 when a promise was broken.
+    """
+    # Imported here so that the web process does not carry the drill.
+    from verifier.drill.faults import FAULTS  # noqa: PLC0415
+
+    if only_list:
+        for fault in FAULTS.values():
+            click.echo(f"{fault.name:14} {fault.story}")
+        return
+    unknown = [name for name in names if name not in FAULTS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(FAULTS)}", param_hint="--fault")
+    from verifier.drill import presenting  # noqa: PLC0415
+    from verifier.drill.game_day import Plan  # noqa: PLC0415
+    from verifier.drill.scene import Pace  # noqa: PLC0415
+
+    plan = Plan(
+        faults=tuple(FAULTS[name] for name in names or FAULTS),
+        contestants=presenting.contestants(peers),
+        rate=rate,
+        workers=workers,
+        down_after_ms=down_after,
+        pace=Pace(before_s=seconds, after_s=seconds),
+    )
+    # An ordinary end, so that whatever was started is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if not presenting.run_and_present(plan, json_file, html_file):
+        sys.exit(1)

@@ -1,0 +1,83 @@
+"""The whole drill: for each contestant a stage, on it one round per fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from verifier.drill.contestants import Contestant
+from verifier.drill.faults import Fault
+from verifier.drill.outcome import Breach, Outcome
+from verifier.drill.progress import Show
+from verifier.drill.round import Round
+from verifier.drill.scene import Pace
+from verifier.drill.stage import Stage
+from verifier.drill.verdicts import judge_together
+from verifier.drill.wait import Waiter
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be drilled."""
+
+    faults: tuple[Fault, ...]
+    contestants: tuple[Contestant, ...]
+    rate: float = 50.0
+    workers: int = 2
+    down_after_ms: int = 1000
+    pace: Pace = Pace()
+
+
+@dataclass(frozen=True)
+class Results:
+    """All outcomes; only the first contestant, the project itself, is held to the promises."""
+
+    outcomes: tuple[Outcome, ...]
+    together: tuple[Breach, ...]
+    """Breaches that only several outcomes show."""
+    logs: tuple[str, ...]
+    """Where the logs of contestants that broke a promise are kept."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was."""
+        return not self.together and not any(each.breaches for each in self.outcomes if is_ours(each))
+
+
+def is_ours(outcome: Outcome) -> bool:
+    """Tell the project's own outcomes from those of its peers."""
+    return outcome.contestant == "verifier"
+
+
+def run(plan: Plan, show: Show, finished: Callable[[Outcome], None] = lambda _: None) -> Results:
+    """Run everything; `finished` hears of each outcome as it comes.
+
+    Raises:
+        RedisServerMissing, LocalStartError, TopologyError, ServiceStartError: something does not start.
+    """
+    outcomes: list[Outcome] = []
+    logs: list[str] = []
+    for contestant in plan.contestants:
+        show.say(f"{contestant.name}: starting topology, web and workers")
+        stage = Stage(contestant, workers=plan.workers, down_after_ms=plan.down_after_ms)
+        mine: list[Outcome] = []
+        try:
+            with stage:
+                for outcome in _rounds(plan, stage, show):
+                    finished(outcome)
+                    mine.append(outcome)
+        finally:
+            if len(mine) == len(plan.faults) and not any(each.breaches for each in mine):
+                stage.forget_logs()
+            else:
+                logs.append(str(stage.logs))
+        outcomes.extend(mine)
+    return Results(tuple(outcomes), judge_together([each for each in outcomes if is_ours(each)]), tuple(logs))
+
+
+def _rounds(plan: Plan, stage: Stage, show: Show) -> Iterator[Outcome]:
+    for fault in plan.faults:
+        title = f"{stage.contestant.name} {fault.name} at {plan.rate:g}/s"
+        current = Round(stage, fault, plan.rate, plan.pace)
+        yield current.run(Waiter(lambda: show.follow(title, current)))  # noqa: B023 - called in this turn only
+        show.done()

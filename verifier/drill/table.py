@@ -1,0 +1,103 @@
+"""The outcomes as tables for the terminal: one row per fault, red where a promise is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from verifier.drill.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure: its heading, how it is written, and which breaches make it red."""
+
+    heading: str
+    write: Callable[[Outcome], str]
+    figures: tuple[str, ...]
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration as precisely as it is of interest."""
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _connects(outcome: Outcome) -> str:
+    busiest = max(outcome.worst("web").connects_per_s, outcome.worst("worker").connects_per_s)
+    return f"{busiest:.1f}/s" if busiest else "-"
+
+
+def _cpu(outcome: Outcome) -> str:
+    return f"{outcome.worst('web').cpu_percent:.1f} / {outcome.worst('worker').cpu_percent:.1f} %"
+
+
+def _memory(outcome: Outcome) -> str:
+    growth = max(outcome.worst("web").memory_growth_bytes, outcome.worst("worker").memory_growth_bytes)
+    return f"{growth / 1024 / 1024:+.1f} MiB"
+
+
+def _twice(outcome: Outcome) -> str:
+    counts = outcome.counts
+    return f"{counts.twice} ({counts.differing} differ)" if counts.differing else str(counts.twice)
+
+
+FIGURES = {
+    "What people got": (
+        Column("accepted", lambda each: str(each.counts.accepted), ("accepted", "healthy")),
+        Column("refused", lambda each: str(each.counts.refused), ("refused",)),
+        Column("cut off", lambda each: str(each.counts.cut_off), ("cut_off",)),
+        Column("lost", lambda each: str(each.counts.lost), ("lost",)),
+        Column("twice", _twice, ("twice",)),
+        Column("longest wait", lambda each: seconds(each.counts.longest_wait_s), ("longest_wait_s",)),
+        Column("latest mail", lambda each: seconds(each.counts.longest_mail_delay_s), ("longest_mail_delay_s",)),
+    ),
+    "How the service followed": (
+        Column("to switch", lambda each: seconds(each.counts.switch_s), ("switch_s",)),
+        Column("then accept", lambda each: seconds(each.counts.first_accept_s), ("first_accept_s",)),
+        Column("then mail", lambda each: seconds(each.counts.first_mail_s), ("first_mail_s",)),
+        Column("alarm", lambda each: seconds(each.told_s), ("told_s",)),
+        Column("exits", lambda each: str(each.worker_exits), ("worker_exits",)),
+    ),
+    "What it cost while it lasted": (
+        Column("lasted", lambda each: seconds(each.outage_s), ()),
+        Column("CPU web / worker", _cpu, ("cpu",)),
+        Column("memory", _memory, ("memory",)),
+        Column("connects", _connects, ("connects",)),
+        Column("log lines", lambda each: str(each.worst("worker").log_lines), ("log_lines",)),
+    ),
+}
+
+
+def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
+    """Lay out the outcomes, whosever they are, in tables that a terminal is wide enough for."""
+    for title, columns in FIGURES.items():
+        laid_out = Table(title=title, title_justify="left", header_style="bold")
+        laid_out.add_column("fault", no_wrap=True)
+        for column in columns:
+            laid_out.add_column(column.heading, justify="right")
+        for outcome in outcomes:
+            laid_out.add_row(_name(outcome), *(_cell(column, outcome) for column in columns))
+        yield laid_out
+
+
+def is_broken(column: Column, outcome: Outcome) -> bool:
+    """Tell whether a figure breaks a promise."""
+    return any(breach.figure in column.figures for breach in outcome.breaches)
+
+
+def name_of(outcome: Outcome) -> str:
+    """Name an outcome; the project's own by the fault alone."""
+    return outcome.fault if outcome.contestant == "verifier" else f"{outcome.contestant}: {outcome.fault}"
+
+
+def _name(outcome: Outcome) -> Text:
+    return Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
+
+
+def _cell(column: Column, outcome: Outcome) -> Text:
+    return Text(column.write(outcome), style="bold red" if is_broken(column, outcome) else "")
