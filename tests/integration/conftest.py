@@ -1,0 +1,67 @@
+"""Fixtures of the integration tests: the topology healthy and empty, and what works on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from sentinel.link import MasterLink
+from sentinel.local import LocalTopology
+from tests.support.sink import MailSink
+from tests.support.stores import Store
+from verifier.deliveries import Deliveries
+from verifier.parts import access_of, acknowledgement_of
+from verifier.settings import Settings
+
+
+@pytest.fixture
+def master(topology: LocalTopology) -> Iterator[Redis]:
+    """The superuser's client on the master of the shared topology, which is healthy and empty."""
+    topology.heal()
+    with topology.admin(topology.current_master()) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
+    """A link to the master as the app has it."""
+    made = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(settings: Settings, link: MasterLink) -> Store:
+    """The store behind the link, and shortcuts for tests."""
+    return Store(link, settings)
+
+
+@pytest.fixture
+def deliveries(settings: Settings) -> Deliveries:
+    """The workers' steps."""
+    return Deliveries(acknowledgement_of(settings.redis), settings.rules)
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    """A relay on loopback that keeps what it gets."""
+    with MailSink() as running:
+        yield running
+
+
+@pytest.fixture
+def mailing(settings: Settings, sink: MailSink, master: Redis) -> Settings:
+    """The settings of the shared topology, with the sink as the relay."""
+    relay = replace(settings.mail.relays[0], port=sink.port)
+    return replace(settings, mail=replace(settings.mail, relays=(relay,), connections=4))
+
+
+@pytest.fixture
+def now() -> float:
+    """This moment."""
+    return time.time()
