@@ -8,8 +8,10 @@ slower. The channels are Sentinel's (https://redis.io/docs/latest/operate/oss_an
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -112,6 +114,8 @@ class Watcher:
         self._link = link
         self._stopping = threading.Event()
         self._selector = selectors.DefaultSelector()
+        self._bell, self._ear = socket.socketpair()
+        self._selector.register(self._ear, selectors.EVENT_READ)
         self._subscriptions: dict[Endpoint, Subscription] = {}
         self._reported: dict[Endpoint, str] = {}
         self._thread = threading.Thread(target=self._run, name="sentinel-watcher", daemon=True)
@@ -123,6 +127,8 @@ class Watcher:
     def stop(self) -> None:
         """End the thread; safe to call twice."""
         self._stopping.set()
+        with contextlib.suppress(OSError):  # it has ended already
+            self._bell.send(b".")
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
 
@@ -141,11 +147,14 @@ class Watcher:
         for subscription in self._subscriptions.values():
             subscription.drop()
         self._selector.close()
+        self._bell.close()
+        self._ear.close()
 
     def _tick(self) -> None:
         self._subscribe_where_due()
         for key, _ in self._selector.select(timeout=TICK_S):
-            self._guarded(key.data, self._hear)
+            if key.data is not None:
+                self._guarded(key.data, self._hear)
         now = time.monotonic()
         for subscription in list(self._subscriptions.values()):
             if subscription.subscribed:
