@@ -42,8 +42,10 @@ end
 if status == 'queued' then
   local head = redis.call('LINDEX', KEYS[3], 0)
   if head then
-    local head_id = string.match(head, '^(%x+)%-%d+$')
-    local head_sequence = head_id and redis.call('HGET', ARGV[7] .. head_id, 'sequence')
+    local head_id, head_number = string.match(head, '^(%x+)%-(%d+)$')
+    local at_head = head_id and redis.call('HMGET', ARGV[7] .. head_id, 'delivery', 'sequence') or {}
+    -- A superseded job says nothing: its record has the number of the newer one, which is far behind.
+    local head_sequence = at_head[1] == head_number and at_head[2]
     if not head_sequence or tonumber(found[5]) >= tonumber(head_sequence) then
       redis.call('ZADD', KEYS[2], look_again_at, id)
       return 'waiting'
