@@ -1,4 +1,4 @@
-"""`flask worker`: runs a worker."""
+"""`flask worker`: runs a worker, or several processes of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,33 @@ import click
 
 
 @click.command("worker")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="For several cores."
+)
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 @click.option("--name", help="The name RQ knows the worker by; random by default.")
-def worker_command(*, burst: bool, name: str | None) -> None:
+def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
     from verifier.logs import configure_logging  # noqa: PLC0415
     from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
+    from workers.processes import Processes  # noqa: PLC0415
     from workers.runtime import make_runtime  # noqa: PLC0415
     from workers.worker import MailWorker  # noqa: PLC0415
 
     configure_logging()
     try:
-        runtime = make_runtime(load_settings())
+        settings = load_settings()
+        runtime = make_runtime(settings)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    MailWorker(runtime, name=name).work(burst=burst)
+    if processes == 1:
+        MailWorker(runtime, name=name).work(burst=burst)
+        return
+    if burst:
+        raise click.UsageError("--burst is for one process.")
+
+    def work(number: int) -> None:
+        MailWorker(make_runtime(settings), name=f"{name}-{number}" if name else None).work()
+
+    Processes(processes, work).run()

@@ -43,5 +43,17 @@ def ready() -> tuple[Response, int]:
 
 
 def _overdue_s(client: Redis) -> float:
-    oldest: Any = client.zrange(keyspace.DUE, 0, 0, withscores=True)
-    return max(0.0, time.time() - float(oldest[0][1])) if oldest else 0.0
+    """Give how long the mail that has waited longest is overdue, in seconds.
+
+    A mail may wait for somebody to look after it (its due time has passed), or behind others in the queue.
+    """
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.zrange(keyspace.DUE, 0, 0, withscores=True)
+        pipeline.lindex(keyspace.QUEUE, 0)
+        oldest, head = pipeline.execute()
+    waits = [time.time() - float(oldest[0][1])] if oldest else []
+    if head is not None:
+        verification_id = head.decode(errors="replace").partition("-")[0]
+        queued_at: Any = client.hget(keyspace.record_key(verification_id), "queued_at")
+        waits += [time.time() - float(queued_at)] if queued_at else []
+    return max([0.0, *waits])
