@@ -6,8 +6,6 @@ in several states where no failover would come, so it is one check among others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sentinel import checks_nodes, checks_sentinels
 from sentinel.endpoints import Endpoint
 from sentinel.finding import Finding, Severity, critical
@@ -29,10 +27,10 @@ def refusals_of(topology: Topology) -> list[Finding]:
     return [finding for finding in findings_of(topology) if finding.blocks_switchover]
 
 
-def orders_refused(master: Endpoint, orders: Iterable[str]) -> Finding:
+def orders_refused(master: Endpoint, why: str) -> Finding:
     """Say that a switchover would get stuck because the master does not take our orders."""
     return critical(
         "right-missing",
-        f"The master {master} would not take from our user, as a switchover needs it: {', '.join(orders)}.",
-        "Set the operators' user in the settings, or give this user these rights.",
+        f"The master {master} would not take a switchover's orders from our user: {why.rstrip('. ')}.",
+        "Set the operators' user in the settings, or give this user its rights.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sentinel.finding import Finding, critical, right_missing, right_or, sentence, warning, words
+from sentinel.finding import Finding, critical, remedy_for, right_missing, silence, warning, words
 from sentinel.topology import NodeState, Role, Topology
 
 
@@ -15,8 +15,8 @@ def _the_master_is_one(topology: Topology) -> Iterator[Finding]:
     if not master.answers:
         yield critical(
             "master-silent",
-            f"The master {master.endpoint} tells us nothing: {sentence(master.error)}",
-            right_or(
+            f"The master {silence(master)}",
+            remedy_for(
                 master,
                 "If the sentinels can't reach it either, a replica takes over in a moment; look again.",
             ),
@@ -54,7 +54,10 @@ def _nobody_follows_a_stranger(topology: Topology) -> Iterator[Finding]:
 
 
 def _somebody_could_take_over(topology: Topology) -> Iterator[Finding]:
-    if topology.named_master is None:
+    unseen = [
+        node for node in topology.replicas if not node.answers and not topology.is_seen_down(node.endpoint)
+    ]
+    if topology.named_master is None or (unseen and not topology.healthy_replicas):
         return
     if not topology.healthy_replicas:
         yield critical(
@@ -90,8 +93,8 @@ def _replicas_are_ready(topology: Topology) -> Iterator[Finding]:
         if not node.answers:
             yield warning(
                 "replica-silent",
-                f"The replica {node.endpoint} tells us nothing: {sentence(node.error)}",
-                right_or(node, "Start it, or look why it can't be reached."),
+                f"The replica {silence(node)}",
+                remedy_for(node, "Start it, or look why it can't be reached."),
                 blocks_switchover=not topology.is_seen_down(node.endpoint),
             )
         elif node.role is Role.REPLICA and node.endpoint not in ready:
@@ -114,8 +117,12 @@ def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
             found = f"maxmemory-policy {node.maxmemory_policy}"
             consequence = "with its memory full, it throws mails away in silence"
             yield _setting(node, found, consequence, "maxmemory-policy noeviction")
-        if "config|get" in node.missing_rights:
-            yield right_missing(node.endpoint, "config|get", "its settings")
+
+
+def _settings_may_be_asked(topology: Topology) -> Iterator[Finding]:
+    silent = [node.endpoint for node in topology.nodes if "config|get" in node.missing_rights]
+    if silent:
+        yield right_missing(silent, "config|get", "the settings")
 
 
 def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Finding:
@@ -131,4 +138,5 @@ CHECKS = (
     _priorities_are_equal,
     _replicas_are_ready,
     _settings_keep_data,
+    _settings_may_be_asked,
 )

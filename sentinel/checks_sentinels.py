@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sentinel.finding import Finding, critical, right_missing, right_or, sentence, warning
+from sentinel.finding import Finding, critical, remedy_for, right_missing, silence, warning
 from sentinel.topology import SentinelState, Topology
 
 # A promotion on a busy machine takes longer than a shorter one allows.
@@ -50,16 +50,20 @@ def _quorum_is_there(topology: Topology) -> Iterator[Finding]:
         if sentinel.has_quorum is False:
             yield critical(
                 "quorum-lost",
-                f"Sentinel {sentinel.endpoint} could get no failover agreed on: {sentence(sentinel.ckquorum)}",
+                f"Sentinel {sentinel.endpoint} could get no failover agreed on: {sentinel.ckquorum}",
                 "Start the other sentinels again, or mend the network between them.",
             )
 
 
 def _they_may_be_asked(topology: Topology) -> Iterator[Finding]:
-    for sentinel in topology.heard:
-        if sentinel.has_quorum is None:
-            what = "whether it could get a failover agreed on"
-            yield right_missing(sentinel.endpoint, "sentinel|ckquorum", what, blocks_switchover=True)
+    asked = {
+        "sentinel|ckquorum": "whether a failover could be agreed on",
+        "info": "whether they are in TILT",
+    }
+    for right, what in asked.items():
+        silent = [each.endpoint for each in topology.heard if right in each.missing_rights]
+        if silent:
+            yield right_missing(silent, right, what, blocks_switchover=True)
 
 
 def _each_answers(topology: Topology) -> Iterator[Finding]:
@@ -67,8 +71,8 @@ def _each_answers(topology: Topology) -> Iterator[Finding]:
         if not sentinel.answers:
             yield warning(
                 "sentinel-silent",
-                f"Sentinel {sentinel.endpoint} tells us nothing: {sentence(sentinel.error)}",
-                right_or(sentinel, "Start it, or look why it can't be reached."),
+                f"Sentinel {silence(sentinel)}",
+                remedy_for(sentinel, "Start it, or look why it can't be reached."),
             )
 
 

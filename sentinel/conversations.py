@@ -34,7 +34,7 @@ class Asking(Protocol):
         """Give all orders as one; an error stands in place of a reply."""
 
     def rehearse(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[str]:
-        """Name the orders we would be refused, without giving any."""
+        """Name the rights we lack for these orders, without giving any."""
 
 
 class Conversations:
@@ -86,7 +86,7 @@ class Conversations:
         return replies
 
     def rehearse(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[str]:
-        """Name the orders this user has no right to, without giving any.
+        """Name the rights this user lacks for these orders, without giving any.
 
         Redis checks rights when a transaction takes an order in, not only when it runs it
         (https://redis.io/docs/latest/develop/interact/transactions/, "Errors inside a transaction").
@@ -95,11 +95,11 @@ class Conversations:
             RedisError: as `ask` does.
         """
         self.ask(endpoint, "MULTI")
-        refused = [
-            " ".join(order) for order in orders if isinstance(self._ask_quietly(endpoint, order), Exception)
+        missing = [
+            right_to(order) for order in orders if isinstance(self._ask_quietly(endpoint, order), Exception)
         ]
         self.ask(endpoint, "DISCARD")
-        return refused
+        return missing
 
     def _ask_quietly(self, endpoint: Endpoint, words: Words) -> Any:
         try:
@@ -128,6 +128,12 @@ class Conversations:
                 endpoint, self._login, self._timeout_s, self._timeout_s
             )
         return self._connections[endpoint]
+
+
+def right_to(words: Words) -> str:
+    """Name the right to a command as ACL files do: with its subcommand, where it has one."""
+    has_subcommand = words[0] in {"CLIENT", "CONFIG", "SENTINEL"}
+    return "|".join(words[: 2 if has_subcommand else 1]).lower()
 
 
 def _reply_or_refusal(connection: Any) -> Any:

@@ -138,11 +138,12 @@ class Switchover:
 
     def _refuse_without_rights(self) -> None:
         try:
-            refused = self._do.missing_rights(self._old)
+            missing = self._do.missing_rights(self._old)
         except RedisError as error:
-            refused = [str(error)]
-        if refused:
-            raise SwitchoverRefused([orders_refused(self._old, refused)])
+            raise SwitchoverRefused([orders_refused(self._old, str(error))]) from error
+        if missing:
+            rights = ", ".join(f"+{right}" for right in missing)
+            raise SwitchoverRefused([orders_refused(self._old, f"it lacks the rights {rights}")])
 
     def _hold_until_in_sync(self) -> int:
         """Hold writes until all candidates have everything; give how far that is.

@@ -31,10 +31,10 @@ class Steps:
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
     def missing_rights(self, old: Endpoint) -> list[str]:
-        """Name the orders to the old master that would be refused. Raises RedisError."""
-        return self._nodes.rehearse(
-            old, [("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"), *_demotion(old)]
-        )
+        """Name the rights we lack for what the old master will be told. Raises RedisError."""
+        pausing: Sequence[Words] = (("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"))
+        missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
+        return list(dict.fromkeys(missing))
 
     def written(self, old: Endpoint) -> int:
         """Give how far the old master has written, in bytes of its replication stream. Raises RedisError."""

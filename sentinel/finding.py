@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,26 +43,26 @@ def warning(code: str, message: str, remedy: str, *, blocks_switchover: bool = F
     return Finding(code, Severity.WARNING, message, remedy, blocks_switchover)
 
 
-def right_missing(endpoint: Endpoint, right: str, what: str, *, blocks_switchover: bool = False) -> Finding:
-    """Make the warning that somebody may not tell us something."""
+def right_missing(
+    whom: Iterable[Endpoint], right: str, what: str, *, blocks_switchover: bool = False
+) -> Finding:
+    """Make the warning that some may not tell us something."""
     return warning(
         "right-missing",
-        f"{endpoint} does not tell us {what}, because our user lacks the right +{right}.",
+        f"{', '.join(map(str, whom))} did not tell us {what}: our user lacks the right +{right}.",
         "Set the operators' users in the settings, or give this user the right.",
         blocks_switchover=blocks_switchover,
     )
 
 
-def sentence(text: str | None) -> str:
-    """End somebody else's words as a sentence."""
-    return (text or "no reason is known").rstrip(". ") + "."
+def silence(state: NodeState | SentinelState) -> str:
+    """Say why a process tells us nothing."""
+    return f"{state.endpoint} tells us nothing: {(state.error or 'no reason is known').rstrip('. ')}."
 
 
-def right_or(state: NodeState | SentinelState, remedy: str) -> str:
-    """Give the remedy for a silent process, which is a right where it lacks one."""
-    if state.missing_rights:
-        return f"Give our user the right {', '.join('+' + right for right in state.missing_rights)}."
-    return remedy
+def remedy_for(state: NodeState | SentinelState, remedy: str) -> str:
+    """Give the remedy for a silent process; where it refused us, its error has said what to do already."""
+    return "Until then nothing more can be said of it." if state.refused else remedy
 
 
 def words(endpoint: Endpoint | None) -> str:

@@ -17,6 +17,7 @@ from redis import RedisError
 from sentinel.access import Access
 from sentinel.conversations import Asking, Conversations
 from sentinel.endpoints import Endpoint
+from sentinel.errors import PermanentError
 from sentinel.survey_replies import Answers, node_state, peers_in, sentinel_state
 from sentinel.topology import NodeState, SentinelState, Topology
 
@@ -69,7 +70,7 @@ def _ask_sentinel(asking: Asking, endpoint: Endpoint, name: str) -> tuple[Sentin
         peers = peers_in(answers.to("SENTINEL", "SENTINELS", name))
         return sentinel_state(endpoint, name, answers), peers
     except RedisError as error:
-        return SentinelState(endpoint, error=str(error), missing_rights=tuple(answers.missing_rights)), {}
+        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError)), {}
 
 
 def _ask_node(asking: Asking, endpoint: Endpoint) -> NodeState:
@@ -77,7 +78,7 @@ def _ask_node(asking: Asking, endpoint: Endpoint) -> NodeState:
     try:
         return node_state(endpoint, answers)
     except RedisError as error:
-        return NodeState(endpoint, error=str(error), missing_rights=tuple(answers.missing_rights))
+        return NodeState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
 
 
 def _nodes_known_to(states: Iterable[SentinelState]) -> tuple[Endpoint, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from redis import ResponseError
 
+from sentinel.conversations import right_to
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, TransientError, UnknownMasterName
 from sentinel.faults import Meaning, meaning_of
@@ -34,7 +35,7 @@ class Answers:
             return self._ask(*words)
         except AccessRefused as error:
             if _is_missing_right(error):
-                self.missing_rights.append(_right(words))
+                self.missing_rights.append(right_to(words))
             raise
 
     def if_allowed(self, *words: str) -> Any:
@@ -54,12 +55,6 @@ def _is_missing_right(error: AccessRefused) -> bool:
         meaning_of(cause if isinstance(cause, Exception) else error) is Meaning.REFUSED
         and "permission" in text
     )
-
-
-def _right(words: tuple[str, ...]) -> str:
-    """Name a right as the ACL file does: the command, with its subcommand where it has one."""
-    has_subcommand = words[0] in {"SENTINEL", "CONFIG", "CLIENT"}
-    return "|".join(words[: 2 if has_subcommand else 1]).lower()
 
 
 def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelState:

@@ -22,10 +22,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What one data node says of itself; only `endpoint` and `error` are set where it does not answer."""
+    """What one data node says of itself; without an answer there is only the error, and whether it refused us."""
 
     endpoint: Endpoint
     error: str | None = None
+    refused: bool = False
     role: Role | None = None
     follows: Endpoint | None = None
     """The master of a replica, by the name the sentinels use where they know it."""
@@ -62,10 +63,11 @@ class KnownReplica:
 
 @dataclass(frozen=True, slots=True)
 class SentinelState:
-    """What one sentinel knows; only `endpoint` and `error` are set where it does not answer."""
+    """What one sentinel knows; without an answer there is only the error, and whether it refused us."""
 
     endpoint: Endpoint
     error: str | None = None
+    refused: bool = False
     run_id: str | None = None
     master: Endpoint | None = None
     epoch: int | None = None

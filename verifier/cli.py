@@ -12,6 +12,7 @@ from flask import Flask
 _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
     "drill": ("verifier.drill.command", "drill_command"),
+    "sentinel": ("verifier.sentinel_commands", "sentinel_group"),
 }
 
 
