@@ -7,7 +7,6 @@ A refused connection leaves no trace, so a listener takes the dead server's plac
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import threading
@@ -85,9 +84,9 @@ def _inode(port: int, peer_port: int) -> str:
 def _sockets(pid: int) -> set[str]:
     found = set()
     with contextlib.suppress(OSError):
-        for entry in os.scandir(f"/proc/{pid}/fd"):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                name = os.readlink(entry.path)
+                name = str(entry.readlink())
                 if name.startswith("socket:["):
                     found.add(name[len("socket:[") : -1])
     return found

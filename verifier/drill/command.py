@@ -10,8 +10,12 @@ import click
 
 
 @click.command("drill")
-@click.option("--fault", "names", multiple=True, metavar="NAME", help="A fault to inject; repeat it for several.")
-@click.option("--rate", default=50.0, show_default=True, type=click.FloatRange(1, 500), help="Submissions a second.")
+@click.option(
+    "--fault", "names", multiple=True, metavar="NAME", help="A fault to inject; repeat it for several."
+)
+@click.option(
+    "--rate", default=50.0, show_default=True, type=click.FloatRange(1, 500), help="Submissions a second."
+)
 @click.option(
     "--seconds",
     default=5.0,
@@ -27,8 +31,12 @@ import click
     type=click.IntRange(500, 10_000),
     help="Milliseconds of silence after which Sentinel takes a node for dead.",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write figures there.")
-@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report there.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write figures there."
+)
+@click.option(
+    "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report there."
+)
 @click.option("--peers", default="", metavar="rq,celery", help="Stock peers to put through the same faults.")
 @click.option("--list", "only_list", is_flag=True, help="List the faults and end.")
 def drill_command(

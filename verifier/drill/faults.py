@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sentinel.failover import SwitchoverError, switch_over
 from verifier.drill.attempts import Attempts
 from verifier.drill.promise import Promise
-from verifier.drill.scene import Scene
+from verifier.drill.scene import Scene, operators_access
 
 QUEUE = "rq:queue:mail"
 
@@ -48,6 +49,16 @@ def _failover(scene: Scene) -> None:
     scene.begin()
     scene.topology.failover()
     scene.await_switch()
+    scene.relieved()
+
+
+def _switchover(scene: Scene) -> None:
+    scene.begin()
+    try:
+        switch_over(operators_access(scene.topology))
+    except SwitchoverError as error:
+        scene.trouble = f"The switchover did not succeed: {error}"
+    scene.await_switch(1.0)
     scene.relieved()
 
 
@@ -145,6 +156,7 @@ FAULTS = {
         Fault("kill", "the master is killed (-9) and returns after the failover", _kill, MOVES),
         Fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", _hang, MOVES),
         Fault("failover", "somebody gives a bare SENTINEL FAILOVER", _failover, MOVES),
+        Fault("switchover", "an operator has the master moved (flask sentinel failover)", _switchover, MOVES),
         Fault(
             "rogue",
             "somebody makes the master follow a stranger (REPLICAOF)",
@@ -152,7 +164,9 @@ FAULTS = {
             Promise(accepts_all=False, tells_within_s=1.0),
         ),
         Fault("replica-kill", "a replica is killed and returns", _replica_kill, Promise()),
-        Fault("sentinel-kill", "one sentinel is killed, then all, then they return", _sentinel_kill, Promise()),
+        Fault(
+            "sentinel-kill", "one sentinel is killed, then all, then they return", _sentinel_kill, Promise()
+        ),
         Fault(
             "redis-down",
             "all Redis nodes are killed and return",

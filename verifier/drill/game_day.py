@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from verifier.drill.contestants import Contestant
 from verifier.drill.faults import Fault
@@ -25,7 +25,7 @@ class Plan:
     rate: float = 50.0
     workers: int = 2
     down_after_ms: int = 1000
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,9 @@ class Outcome:
     told_s: float | None
     """From the fault to the first line of any log that tells an operator."""
     healthy: bool
-    """Whether the topology was whole again in the end."""
+    """Whether topology and web were whole again in the end."""
+    trouble: str
+    """What kept the fault from being done as it should; empty where nothing did."""
     marks: dict[str, float]
     """Moments, in seconds from the beginning of the load."""
     series: Series

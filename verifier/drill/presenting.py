@@ -26,11 +26,8 @@ def contestants(peers: str) -> tuple[Contestant, ...]:
     """Give the project and the named peers. Raises click.BadParameter for one that is unknown."""
     from verifier.drill.peers import find_peer  # noqa: PLC0415 - most drills have none
 
-    found = [verifier()]
-    for name in (part.strip() for part in peers.split(",")):
-        if name and (peer := find_peer(name)):
-            found.append(peer)
-    return tuple(found)
+    names = [part.strip() for part in peers.split(",") if part.strip()]
+    return verifier(), *(peer for name in names if (peer := find_peer(name)))
 
 
 def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) -> bool:

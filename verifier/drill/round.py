@@ -53,7 +53,12 @@ class Round:
         began = time.monotonic()
         with Events(self._stage.topology) as events:
             scene = Scene(
-                self._stage.topology, self._stage.service, self.load, events, self._waiter, self._pace
+                topology=self._stage.topology,
+                service=self._stage.service,
+                load=self.load,
+                events=events,
+                waiter=self._waiter,
+                pace=self._pace,
             )
             healthy = self._put_under_load(scene)
             owed = self._await_the_last_mail()
@@ -75,7 +80,7 @@ class Round:
         return healthy
 
     def _is_whole(self) -> bool:
-        return self._stage.topology.is_healthy()
+        return self._stage.service.is_whole() and self._stage.topology.is_healthy()
 
     def _await_the_last_mail(self) -> int:
         """Wait until each accepted mail came and the service says that it owes none; give what it still owes."""
@@ -112,6 +117,7 @@ class Round:
             owed=owed,
             told_s=self._alarm.first_after(moments.fault),
             healthy=healthy,
+            trouble=scene.trouble,
             marks={name: at - moments.began for name, at in marks.items()},
             series=counting.series(submissions, mails, moments),
         )

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from sentinel.access import Access, Login
 from sentinel.endpoints import Endpoint
 from sentinel.local import LocalTopology
 from verifier.drill.events import Events
@@ -39,7 +40,14 @@ class Scene:
     """The fault's view of the stage."""
 
     def __init__(
-        self, topology: LocalTopology, service: Service, load: Load, events: Events, waiter: Waiter, pace: Pace
+        self,
+        *,
+        topology: LocalTopology,
+        service: Service,
+        load: Load,
+        events: Events,
+        waiter: Waiter,
+        pace: Pace,
     ) -> None:
         self.topology = topology
         self.service = service
@@ -47,6 +55,7 @@ class Scene:
         self.pace = pace
         self.fault_at = 0.0
         self.relieved_at = 0.0
+        self.trouble = ""
         self.measurement: Measurement | None = None
         self._events = events
         self._waiter = waiter
@@ -73,3 +82,15 @@ class Scene:
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
         return self._waiter.until(lambda: self._events.first_switch(self.fault_at) is not None, timeout_s)
+
+
+def operators_access(topology: LocalTopology) -> Access:
+    """Give what an operator's commands need to work on the topology."""
+    users = topology.credentials
+    assert users is not None  # noqa: S101 - a stage always has users
+    return Access(
+        sentinels=topology.sentinels,
+        master_name=topology.master_name,
+        node_login=Login(users.redis_ops.username, users.redis_ops.password),
+        sentinel_login=Login(users.sentinel_ops.username, users.sentinel_ops.password),
+    )

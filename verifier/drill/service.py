@@ -32,9 +32,8 @@ class Service:
         self.killed: list[DrillProcess] = []
         self._room = room
         self._web: DrillProcess | None = None
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(_NOT_HANDED_ON)
-        }
+        self._servers = 0
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_HANDED_ON)}
         self._environment = {
             **inherited,
             "PYTHONPATH": str(PROJECT),
@@ -66,6 +65,7 @@ class Service:
         for worker in self.workers:
             self.await_worker(worker)
         self._require(self.web, self._answers)
+        self._servers = len(self.serving())
 
     def add_worker(self) -> DrillProcess:
         """Start one more worker without waiting for it."""
@@ -96,6 +96,10 @@ class Service:
     def serving(self) -> list[int]:
         """Give the ids of the processes that serve requests."""
         return self.web.children()
+
+    def is_whole(self) -> bool:
+        """Tell whether as many processes serve as in the beginning."""
+        return self.web.exit_code is None and len(self.serving()) >= self._servers
 
     def processes(self) -> dict[str, int]:
         """Give name and id of every process that works with Redis, except gunicorn's own parent process."""

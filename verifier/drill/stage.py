@@ -43,9 +43,7 @@ class Stage:
             stack.enter_context(self.loop)
             stack.enter_context(self.recorder)
             stack.enter_context(self.topology)
-            self.service = Service(
-                self.contestant, self._settings(), self.logs, self._ports.reserve().port
-            )
+            self.service = Service(self.contestant, self._settings(), self.logs, self._ports.reserve().port)
             stack.callback(self.service.stop)
             self.service.start(self._workers)
             self._stack = stack.pop_all()

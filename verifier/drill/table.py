@@ -54,7 +54,9 @@ FIGURES = {
         Column("lost", lambda each: str(each.counts.lost), ("lost",)),
         Column("twice", _twice, ("twice",)),
         Column("longest wait", lambda each: seconds(each.counts.longest_wait_s), ("longest_wait_s",)),
-        Column("latest mail", lambda each: seconds(each.counts.longest_mail_delay_s), ("longest_mail_delay_s",)),
+        Column(
+            "latest mail", lambda each: seconds(each.counts.longest_mail_delay_s), ("longest_mail_delay_s",)
+        ),
     ),
     "How the service followed": (
         Column("to switch", lambda each: seconds(each.counts.switch_s), ("switch_s",)),

@@ -90,8 +90,10 @@ def _of_times(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
 def _of_processes(outcome: Outcome) -> Iterator[Breach]:
     if outcome.worker_exits:
         yield Breach("worker_exits", f"{outcome.worker_exits} workers ended by themselves.")
+    if outcome.trouble:
+        yield Breach("switch_s", outcome.trouble)
     if not outcome.healthy:
-        yield Breach("healthy", "The topology did not become whole again.")
+        yield Breach("healthy", "The topology or the web did not become whole again.")
 
 
 def _of_costs(outcome: Outcome) -> Iterator[Breach]:
@@ -113,7 +115,9 @@ def _of_one_process(name: str, cost: ProcessCost, outage_s: float) -> Iterator[B
 def _of_median(figure: str, thing: str, times: Iterable[float | None]) -> Iterator[Breach]:
     known = [each for each in times if each is not None]
     if known and (median := statistics.median(known)) >= FOLLOWED_WITHIN_S:
-        yield Breach(figure, f"From +switch-master to the first {thing} it took {median:.2f} s in the median.")
+        yield Breach(
+            figure, f"From +switch-master to the first {thing} it took {median:.2f} s in the median."
+        )
 
 
 def _answers(outcome: Outcome) -> str:

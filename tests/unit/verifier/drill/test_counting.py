@@ -1,0 +1,107 @@
+"""What becomes of submissions, counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from verifier.drill.counting import count, missing, series
+from verifier.drill.load import Submission
+from verifier.drill.mail_recorder import RecordedMail
+from verifier.drill.outcome import Moments
+
+MOMENTS = Moments(began=0.0, fault=1.0, switch=2.0, relieved=3.0, ended=4.0)
+
+
+def submission(
+    name: str, *, due: float = 0.0, ended: float = 0.5, status: int = 201, **more: str
+) -> Submission:
+    return Submission(name, due, ended, status, **more)
+
+
+def mail(name: str, at: float = 0.6, message_id: str = "<1@x>", code: str = "123456") -> RecordedMail:
+    return RecordedMail(at, name, message_id, code)
+
+
+def test_accepted_and_mailed_is_all_there_is_to_say() -> None:
+    """A submission that was accepted and mailed once is neither lost nor repeated."""
+    counted = count([submission("a")], [mail("a")], MOMENTS)
+    assert (counted.accepted, counted.refused, counted.lost, counted.twice) == (1, 0, 0, 0)
+
+
+def test_accepted_without_a_mail_is_lost() -> None:
+    """Only accepted submissions can be lost, and mails of anybody else do not count."""
+    submissions = [submission("a"), submission("b", status=503)]
+    assert count(submissions, [mail("somebody else")], MOMENTS).lost == 1
+    assert missing(submissions, [mail("somebody else")]) == 1
+
+
+def test_refusals_are_clear_or_unclear() -> None:
+    """A 503 with Retry-After is clear; one without, any other status and silence are not."""
+    submissions = [
+        submission("a", status=503, retry_after="2"),
+        submission("b", status=503),
+        submission("c", status=500),
+        submission("d", status=0, failure="no answer in time"),
+    ]
+    counted = count(submissions, [], MOMENTS)
+    assert (counted.refused, counted.unclear, counted.cut_off) == (4, 3, 0)
+    assert counted.answers == {"503": 2, "500": 1, "no answer in time": 1}
+
+
+def test_cut_off_requests_are_counted_on_their_own() -> None:
+    """A reset request is no refusal, and a mail it may have caused breaks nothing."""
+    counted = count([submission("a", status=0, failure="cut off")], [mail("a")], MOMENTS)
+    assert (counted.cut_off, counted.refused, counted.lost) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("second", "differing"),
+    [(mail("a"), 0), (mail("a", message_id="<2@x>"), 1), (mail("a", code="654321"), 1)],
+)
+def test_repeats_must_be_the_same_mail(second: RecordedMail, differing: int) -> None:
+    """A repeat is counted, and counted again where its Message-ID or code is another."""
+    counted = count([submission("a")], [mail("a"), second], MOMENTS)
+    assert (counted.twice, counted.differing) == (1, differing)
+
+
+def test_waiting_counts_from_the_schedule() -> None:
+    """Who started late because everybody was stuck has waited too."""
+    assert count([submission("a", due=0.5, ended=3.0)], [], MOMENTS).longest_wait_s == 2.5
+
+
+def test_mail_delay_counts_from_the_yes_to_the_first_mail() -> None:
+    """A repeat later on does not make the mail late, and a mail before the answer is not early."""
+    assert (
+        count([submission("a", ended=0.5)], [mail("a", 0.75), mail("a", 9.0)], MOMENTS).longest_mail_delay_s
+        == 0.25
+    )
+    assert count([submission("a", ended=0.5)], [mail("a", 0.4)], MOMENTS).longest_mail_delay_s == 0.0
+
+
+def test_times_after_the_switch() -> None:
+    """What was accepted before the switch does not count as following it, even when mailed after it."""
+    submissions = [submission("a", ended=1.9), submission("b", ended=2.25), submission("c", ended=2.5)]
+    mails = [mail("a", 2.1), mail("b", 2.75), mail("c", 2.6)]
+    counted = count(submissions, mails, MOMENTS)
+    assert (counted.switch_s, counted.first_accept_s) == (1.0, 0.25)
+    assert counted.first_mail_s == pytest.approx(0.6)
+
+
+def test_without_a_switch_there_are_no_times_after_it() -> None:
+    """A fault that moves no master has none of the three durations."""
+    still = Moments(began=0.0, fault=1.0, switch=None, relieved=3.0, ended=4.0)
+    counted = count([submission("a")], [mail("a")], still)
+    assert (counted.switch_s, counted.first_accept_s, counted.first_mail_s) == (None, None, None)
+
+
+def test_series_adds_up_to_the_counts() -> None:
+    """Each answer and each mail is in the bin of its time; rates times the width give the number again."""
+    submissions = [
+        submission("a", ended=0.1),
+        submission("b", ended=3.9),
+        submission("c", ended=1.0, status=503),
+    ]
+    found = series(submissions, [mail("a", 0.3), mail("b", 9.9)], MOMENTS)
+    assert found.accepted[0] == found.accepted[15] == 4.0
+    assert sum(found.refused) * found.bin_s == 1
+    assert (found.mailed[1], found.mailed[-1]) == (4.0, 4.0)
