@@ -50,15 +50,22 @@ class Rests:
         self._lock = threading.Lock()
         self._backoffs: dict[Endpoint, Backoff] = {}
         self._until: dict[Endpoint, float] = {}
+        self._reasons: dict[Endpoint, str] = {}
 
     def remaining_s(self, endpoint: Endpoint) -> float:
         """Give for how many more seconds the endpoint is left alone; 0 when it may be tried."""
         with self._lock:
             return max(0.0, self._until.get(endpoint, 0.0) - self._clock())
 
-    def failed(self, endpoint: Endpoint) -> None:
-        """Note that an attempt failed."""
+    def reason(self, endpoint: Endpoint) -> str:
+        """Give why the newest attempt failed; empty where it did not."""
         with self._lock:
+            return self._reasons.get(endpoint, "")
+
+    def failed(self, endpoint: Endpoint, reason: str) -> None:
+        """Note that an attempt failed, and why."""
+        with self._lock:
+            self._reasons[endpoint] = reason
             backoff = self._backoffs.setdefault(endpoint, Backoff(self._first_s, self._cap_s))
             self._until[endpoint] = self._clock() + backoff.next_s()
 
@@ -67,3 +74,4 @@ class Rests:
         with self._lock:
             self._backoffs.pop(endpoint, None)
             self._until.pop(endpoint, None)
+            self._reasons.pop(endpoint, None)

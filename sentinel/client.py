@@ -57,18 +57,18 @@ class MasterConnection(redis.Connection):
             self._verify_role()
         except Exception as error:
             self.disconnect()
-            directory.rests.failed(self.endpoint)
+            translated = translate(error, self.endpoint)
+            directory.rests.failed(self.endpoint, str(translated))
             directory.doubt(self.endpoint)
-            raise translate(error, self.endpoint) from error
+            raise translated from error
         directory.rests.worked(self.endpoint)
 
     def _refuse_while_it_rests(self, directory: Directory) -> None:
         """Raise without doubting: the sentinels were asked when it failed, not by each who comes meanwhile."""
         rest_s = directory.rests.remaining_s(self.endpoint)
         if rest_s > 0:
-            raise TransientError(
-                f"{self.endpoint} is the master but failed just now, and is left alone for {rest_s:.1f} s."
-            )
+            reason = directory.rests.reason(self.endpoint)
+            raise TransientError(f"{reason} The next attempt is in {rest_s:.1f} s.")
 
     def _verify_role(self) -> None:
         """Ask the node itself (`ROLE`, Redis 2.8.12): Sentinel may not have noticed yet, or be a stale minority."""

@@ -129,20 +129,26 @@ def translate(error: Exception, endpoint: Endpoint) -> Exception:
     """Give the exception whose type carries the decision; `error` itself where there is none to take."""
     if isinstance(error, TransientError | Backpressure | PermanentError):
         return error
+    said = sentence(error)
     match meaning_of(error):
         case Meaning.MOVED:
-            translated: Exception = MasterMoved(f"{endpoint} is not the master any more: {error}")
+            translated: Exception = MasterMoved(f"{endpoint} is not the master any more: {said}")
         case Meaning.NOT_READY:
-            translated = MasterNotReady(f"{endpoint} is not ready: {error}")
+            translated = MasterNotReady(f"{endpoint} is not ready: {said}")
         case Meaning.UNREACHABLE:
-            translated = TransientError(f"{endpoint} does not answer: {error}")
+            translated = TransientError(f"{endpoint} does not answer: {said}")
         case Meaning.FULL:
-            translated = Backpressure(f"{endpoint} takes no writes: {error}")
+            translated = Backpressure(f"{endpoint} takes no writes: {said}")
         case Meaning.REFUSED:
-            translated = AccessRefused(f"{endpoint} refuses us: {error}. {remedy(str(error))}")
+            translated = AccessRefused(f"{endpoint} refuses us: {said} {remedy(str(error))}")
         case Meaning.ANSWER:
             translated = error
     return translated
+
+
+def sentence(error: Exception) -> str:
+    """Give the text of an error with one full stop at its end."""
+    return f"{str(error).rstrip('. ') or type(error).__name__}."
 
 
 def remedy(text: str) -> str:

@@ -17,7 +17,7 @@ from sentinel.access import Access, Login
 from sentinel.backoff import Rests
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, PermanentError, TransientError, UnknownMasterName
-from sentinel.faults import translate
+from sentinel.faults import sentence, translate
 
 
 def plain_connection(endpoint: Endpoint, login: Login, timeout_s: float, connect_timeout_s: float) -> Any:
@@ -103,9 +103,8 @@ class Interview:
     def _ask_alone(self, *question: str) -> Any:
         fresh = not self._connection.is_connected
         if fresh and (rest_s := self._rests.remaining_s(self.endpoint)) > 0:
-            raise TransientError(
-                f"Sentinel {self.endpoint} failed just now and is left alone for {rest_s:.1f} s."
-            )
+            reason = self._rests.reason(self.endpoint)
+            raise TransientError(f"{reason} The next attempt is in {rest_s:.1f} s.")
         try:
             self._connection.send_command(*question)
             reply = self._connection.read_response()
@@ -121,15 +120,17 @@ class Interview:
         translated = translate(error, self.endpoint)
         if isinstance(translated, PermanentError):
             return AccessRefused(f"Sentinel {translated}")
-        self._rests.failed(self.endpoint)
-        return TransientError(f"Sentinel {self.endpoint} gives no usable answer: {error}")
+        return self._failed(f"Sentinel {self.endpoint} gives no usable answer: {sentence(error)}")
+
+    def _failed(self, reason: str) -> TransientError:
+        self._rests.failed(self.endpoint, reason)
+        return TransientError(reason)
 
     def _endpoint_in(self, reply: object) -> Endpoint:
         if isinstance(reply, list) and len(reply) == 2:
             host, port = str(reply[0]), str(reply[1])
             if host and host != "None" and port.isdigit() and 0 < int(port) < 65536:
                 return Endpoint(host, int(port))
-        self._rests.failed(self.endpoint)
-        raise TransientError(
-            f"Sentinel {self.endpoint} answers with something that is no address: {reply!r:.80}"
+        raise self._failed(
+            f"Sentinel {self.endpoint} answers with something that is no address: {reply!r:.80}."
         )

@@ -1,13 +1,15 @@
-"""The commands of `flask`.
+"""The commands of `flask`, each imported when it is used: the worker does not carry what the drill needs.
 
-The worker's command is named by its dotted path, as its jobs are: this package imports nothing of `workers`.
+Commands are named by dotted path, as jobs are: this package imports nothing of `workers`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
+import click
 from flask import Flask
+from flask.cli import AppGroup
 
 _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
@@ -16,7 +18,23 @@ _COMMANDS = {
 }
 
 
+class LazyCommands(AppGroup):
+    """A group that finds its commands by name and imports them only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names of all commands."""
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command; None where there is none of this name."""
+        if name not in _COMMANDS:
+            return super().get_command(ctx, name)
+        module, attribute = _COMMANDS[name]
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - said for the type checker
+        return command
+
+
 def add_commands(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for name, (module, attribute) in _COMMANDS.items():
-        app.cli.add_command(getattr(import_module(module), attribute), name)
+    app.cli = LazyCommands()

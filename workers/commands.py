@@ -60,6 +60,7 @@ class Commands:
             self._runtime.patience.outage.worked()
             while not self._over():
                 self._handle(self._next_message(connection))
+            raise Stopping
         finally:
             # It is subscribed, so nobody else can use it.
             connection.disconnect()

@@ -129,7 +129,7 @@ class MailWorker(Worker):
 
         def wait() -> Any:
             if self._stop_requested:
-                return None
+                raise Stopping
             return self._blocking.blmove(keyspace.QUEUE, keyspace.QUEUE, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
 
         return self._patience.until_it_works(wait) is not None
@@ -206,6 +206,7 @@ class MailWorker(Worker):
 
     def _request_stop(self) -> None:
         self._stop_requested = True
+        self._patience.ask_to_stop()
 
     def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002 - RQ's signature
         """Leave it open: RQ would ask Redis here, which may not be there yet."""
