@@ -1,0 +1,60 @@
+"""The project's worker in a thread of the tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from sentinel.waiting import wait_for
+from verifier.settings import Settings
+from workers.runtime import Runtime, make_runtime
+from workers.worker import MailWorker
+
+
+class RunningWorker:
+    """A context manager: the worker works from entry to exit, and must not have ended by itself before."""
+
+    def __init__(self, settings: Settings, *, name: str | None = None, burst: bool = False) -> None:
+        self.runtime: Runtime = make_runtime(settings)
+        self.worker = MailWorker(self.runtime, name=name)
+        # Signals are the main thread's.
+        self.worker._install_signal_handlers = lambda: None  # type: ignore[method-assign]
+        self._burst = burst
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._work, name="worker-under-test", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        alive = self.is_alive
+        self.worker._request_stop()
+        self._thread.join(30)
+        if kind is None:
+            assert not self._errors, self._errors
+            assert alive or self._burst, "the worker ended by itself"
+            assert not self.is_alive, "the worker does not stop"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still works."""
+        return self._thread.is_alive()
+
+    def wait(self, condition: Callable[[], bool], timeout: float = 15) -> None:
+        """Wait for something the worker should bring about; it must not end meanwhile."""
+        assert wait_for(lambda: condition() or not self.is_alive, timeout), f"nothing in {timeout} s"
+        assert condition(), "the worker ended"
+
+    def ended(self, timeout: float = 15) -> bool:
+        """Wait until it has ended."""
+        self._thread.join(timeout)
+        return not self.is_alive
+
+    def _work(self) -> None:
+        try:
+            self.worker.work(burst=self._burst)
+        except BaseException as error:
+            self._errors.append(error)
+            raise
