@@ -1,0 +1,106 @@
+"""Who competes in emptying a queue: how its queue is filled and how its worker is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from tests.bench.peers.surroundings import QUEUE
+from tests.bench.processes import Child
+from tests.bench.stage import Stage
+
+FILL_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A queue and its workers."""
+
+    key: str
+    name: str
+    setup: str
+    """How it runs, for the reader of the table."""
+    fill: Callable[[Stage, int], None]
+    worker: Callable[[Stage, int], tuple[list[str], dict[str, str]]]
+    """Its command and environment, for a relay at this port."""
+    is_peer: bool = True
+    slow: bool = False
+    """Takes one mail at a time over a connection of its own; gets fewer mails, or nobody would wait for it."""
+
+    def start_worker(self, stage: Stage, smtp_port: int) -> Child:
+        """Give its worker, to be entered."""
+        command, environment = self.worker(stage, smtp_port)
+        return Child(f"worker of {self.key}", command, environment, stage.room)
+
+
+def contestants(stage: Stage) -> list[Contestant]:
+    """Give everybody who can compete here: peers only where their virtualenv is, `--processes` where it exists."""
+    found = [_ours("verifier", "Verifier", "flask worker")]
+    if _has_processes_option(stage):
+        found.append(_ours("verifier-2", "Verifier, 2 processes", "flask worker --processes 2", "--processes", "2"))
+    return found + (_peers() if stage.peers_python else [])
+
+
+def fill_ours(stage: Stage, mails: int, *arguments: float, **settings: str) -> None:
+    """Fill our queue."""
+    command = stage.our_module("tests.bench.filling", str(mails), *map(str, arguments))
+    with Child("filling", command, stage.ours(25, **settings), stage.room) as child:
+        child.wait_for_success(FILL_TIMEOUT_S)
+
+
+def _ours(key: str, name: str, setup: str, *options: str) -> Contestant:
+    return Contestant(
+        key,
+        name,
+        setup,
+        fill=fill_ours,
+        worker=lambda stage, port: (stage.our_command("worker", *options), stage.ours(port)),
+        is_peer=False,
+    )
+
+
+@cache
+def _has_processes_option(stage: Stage) -> bool:
+    command = stage.our_command("worker", "--help")
+    with Child("worker-help", command, stage.ours(25), stage.room) as child:
+        child.wait_for_success(30)
+        return "--processes" in child.said()
+
+
+def _peers() -> list[Contestant]:
+    rq = ("-c", "tests.bench.peers.rq_settings", "-w", "rq.SimpleWorker", "--quiet")
+    celery = "tests.bench.peers.celery_app"
+    return [
+        _peer("rq", "rq", "RQ SimpleWorker", "rq worker -w rq.SimpleWorker", "rq.cli", "worker", *rq, QUEUE, slow=True),
+        _peer(
+            *("rq-pool", "rq", "RQ worker-pool of 4", "rq worker-pool -n 4 -w rq.SimpleWorker"),
+            *("rq.cli", "worker-pool", "-n", "4", *rq, QUEUE),
+            slow=True,
+        ),
+        _peer(
+            *("celery", "celery", "Celery -c 2", "celery worker -c 2 (prefork)"),
+            *("celery", "-A", celery, "worker", "-c", "2", "--loglevel", "WARNING"),
+        ),
+        _peer(
+            *("dramatiq", "dramatiq", "Dramatiq", "dramatiq -p 2 -t 8 (its defaults on 2 cores)"),
+            *("dramatiq", "tests.bench.peers.dramatiq_app", "-p", "2", "-t", "8"),
+        ),
+    ]
+
+
+def _peer(key: str, library: str, name: str, setup: str, *command: str, slow: bool = False) -> Contestant:
+    return Contestant(
+        key,
+        name,
+        setup,
+        fill=lambda stage, mails: _fill_peer(stage, library, mails),
+        worker=lambda stage, port: (stage.peer_command(*command), stage.peers(port)),
+        slow=slow,
+    )
+
+
+def _fill_peer(stage: Stage, library: str, mails: int) -> None:
+    command = stage.peer_command("tests.bench.peers.fill", library, str(mails))
+    with Child("filling", command, stage.peers(25), stage.room) as child:
+        child.wait_for_success(FILL_TIMEOUT_S)

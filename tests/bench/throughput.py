@@ -1,0 +1,108 @@
+"""Mails a second and the worker's memory, at relays that answer at once and 20 ms later, peers beside us."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from tests.bench.contestants import Contestant, contestants
+from tests.bench.draining import Drained, drain
+from tests.bench.sinks import counting_sink, far_away, reply_delay_ms, smtp_source
+from tests.bench.sizes import Sizes
+from tests.bench.stage import Stage, say
+
+SOURCE_MAILS_FACTOR = 2
+SLOW_SHARE = 0.4
+WAY_MS = 20
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """One contestant at one relay; of several rounds, the one in the middle."""
+
+    key: str
+    name: str
+    setup: str
+    rate: float
+    rates: list[float]
+    processes: int
+    peak_mb: float
+    pss_mb: float
+    cpu_us_a_mail: float
+
+
+@dataclass(frozen=True)
+class Relay:
+    """One relay and everybody at it."""
+
+    delay_ms: int
+    measured_reply_ms: float
+    results: list[Throughput]
+    source_rate: float | None
+
+
+def measure_throughput(stage: Stage, sizes: Sizes) -> list[Relay]:
+    """Measure both relays."""
+    return [_near(stage, sizes), _far(stage, sizes)]
+
+
+def _near(stage: Stage, sizes: Sizes) -> Relay:
+    rounds: dict[str, list[Drained]] = {}
+    everybody = contestants(stage)
+    # Round by round rather than one contestant after the other: a busy moment of the machine hits them all.
+    for _ in range(sizes.drain_rounds):
+        for one in everybody:
+            mails = int(sizes.drain_mails * (SLOW_SHARE if one.slow else 1))
+            rounds.setdefault(one.key, []).append(_once(stage, one, 0, mails, sizes.drain_limit_s))
+    return Relay(
+        0, _reply_ms(stage, 0), [_middle(one, rounds[one.key]) for one in everybody], _source_rate(stage, sizes)
+    )
+
+
+def _far(stage: Stage, sizes: Sizes) -> Relay:
+    results = [
+        _middle(one, [_once(stage, one, WAY_MS, sizes.far_mails, sizes.far_limit_s)])
+        for one in contestants(stage)
+    ]
+    return Relay(WAY_MS, _reply_ms(stage, WAY_MS), results, None)
+
+
+def _once(stage: Stage, one: Contestant, delay_ms: int, mails: int, limit_s: float) -> Drained:
+    stage.flush()
+    one.fill(stage, mails)
+    with counting_sink(stage.room) as sink, far_away(sink.port, delay_ms, stage.room) as port:
+        with one.start_worker(stage, port) as worker:
+            # Far away nobody empties the queue in time, so there the first mail starts the clock.
+            drained = drain(worker, sink, mails, limit_s, warm_up=not delay_ms)
+    say(f"{one.name} at {delay_ms} ms: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
+    return drained
+
+
+def _middle(one: Contestant, rounds: list[Drained]) -> Throughput:
+    middle = sorted(rounds, key=lambda drained: drained.rate)[len(rounds) // 2]
+    return Throughput(
+        key=one.key,
+        name=one.name,
+        setup=one.setup,
+        rate=statistics.median(drained.rate for drained in rounds),
+        rates=[drained.rate for drained in rounds],
+        processes=len(middle.memory),
+        peak_mb=max(drained.peak_mb for drained in rounds),
+        pss_mb=middle.pss_mb,
+        cpu_us_a_mail=middle.cpu_us_a_mail,
+    )
+
+
+def _reply_ms(stage: Stage, delay_ms: int) -> float:
+    with counting_sink(stage.room) as sink, far_away(sink.port, delay_ms, stage.room) as port:
+        return reply_delay_ms(port)
+
+
+def _source_rate(stage: Stage, sizes: Sizes) -> float:
+    """Give the mails a second of smtp-source with one persistent session: nobody with one is faster."""
+    mails = sizes.drain_mails * SOURCE_MAILS_FACTOR
+    with counting_sink(stage.room) as sink:
+        began = time.perf_counter()
+        smtp_source(sink.port, mails, stage.mail_bytes, stage.room)
+        return mails / (time.perf_counter() - began)
