@@ -1,4 +1,4 @@
-"""Deliveries in Redis, as the workers see them: claim, renew, settle, re-queue.
+"""Deliveries in Redis, as the workers see them: claim, renew, settle, re-queue; and operators: list, revive.
 
 A claim is a lease: the delivery's due time moves on, and whoever claims it alone may send the mail. All of
 this is timed by Redis's own clock, so that hosts may disagree about the time.
@@ -6,24 +6,28 @@ this is timed by Redis's own clock, so that hosts may disagree about the time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 
 from verifier import keyspace
+from verifier.dead_letters import BATCH, Keeping, load_burying_script
+from verifier.delivery_reports import DeliveryReport, report_of_record
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.domain.verifications import OWED, DeliveryStatus, Verification
 from verifier.scripts import Acknowledgement, Step, load_script, run_steps
 from verifier.store import QUEUE_GRACE_S, queueing_keys, read_record
 
-CLAIM = load_script("claim")
-SETTLE = load_script("settle")
+CLAIM = load_burying_script("claim")
+SETTLE = load_burying_script("settle")
 RECALL = load_script("recall")
 EXTEND = load_script("extend")
 OVERDUE = load_script("overdue")
-REQUEUE = load_script("requeue")
+REQUEUE = load_burying_script("requeue")
+REVIVE = load_burying_script("revive")
 
 # A code that lives for less than this is not mailed any more, in seconds.
 LEAST_LIFE_S = 60.0
@@ -62,9 +66,12 @@ class Deliveries:
     """The atomic steps. Each raises TransientError, Backpressure or PermanentError, and, but for `claim`, may
     be repeated after that."""
 
-    def __init__(self, acknowledgement: Acknowledgement, rules: Rules) -> None:
+    def __init__(
+        self, acknowledgement: Acknowledgement, rules: Rules, dead_letters: Keeping | None = None
+    ) -> None:
         self._acknowledgement = acknowledgement
         self._rules = rules
+        self._dead_letters = (dead_letters or Keeping()).arguments()
         # Codes that live for a minute or two in all would otherwise never be mailed.
         self.least_life_s = min(LEAST_LIFE_S, rules.lifetime_s / 4)
 
@@ -78,7 +85,7 @@ class Deliveries:
         """
         step = Step(
             CLAIM,
-            [keyspace.QUEUE, keyspace.DUE],
+            [keyspace.QUEUE, keyspace.DUE, keyspace.DEAD],
             [
                 keyspace.RECORD_PREFIX,
                 keyspace.JOB_PREFIX,
@@ -87,6 +94,7 @@ class Deliveries:
                 self.least_life_s,
                 how_many,
                 self._rules.max_check_attempts,
+                *self._dead_letters,
                 *job_ids,
             ],
         )
@@ -107,7 +115,7 @@ class Deliveries:
 
     def settle(self, client: Redis, settlements: Sequence[Settlement]) -> list[str]:
         """Write down what became of claims, in one round trip; give for each what the script said."""
-        steps = [_settle_step(settlement) for settlement in settlements]
+        steps = [self._settle_step(settlement) for settlement in settlements]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
 
     def overdue(self, client: Redis, how_many: int) -> list[tuple[str, int]]:
@@ -123,10 +131,44 @@ class Deliveries:
         steps = [self._requeue_step(client, *delivery, reclaim_leases) for delivery in overdue]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
 
+    def revive(self, client: Redis, verification_id: str, number: int | None) -> tuple[str, int]:
+        """Make a delivery due now because an operator says so: a deferred one, or one that was given up.
+
+        Without a number it is the newest of the verification. Gives what the script said, and the number.
+        """
+        step = Step(
+            REVIVE,
+            [keyspace.record_key(verification_id), keyspace.DUE, keyspace.DEAD],
+            [
+                verification_id,
+                "" if number is None else number,
+                self.least_life_s,
+                self._rules.max_check_attempts,
+            ],
+        )
+        what, found_number = run_steps(client, [step], self._acknowledgement)[0]
+        return what.decode(), int(found_number or 0)
+
+    def _settle_step(self, settlement: Settlement) -> Step:
+        claim = settlement.claim
+        return Step(
+            SETTLE,
+            [keyspace.record_key(claim.verification.id), keyspace.DUE, keyspace.DEAD],
+            [
+                claim.verification.id,
+                claim.number,
+                claim.lease,
+                settlement.outcome.value,
+                settlement.next_try_in_s,
+                settlement.relay_reply,
+                *self._dead_letters,
+            ],
+        )
+
     def _requeue_step(self, client: Redis, verification_id: str, number: int, reclaim_leases: bool) -> Step:
         return Step(
             REQUEUE,
-            queueing_keys(verification_id, number),
+            [*queueing_keys(verification_id, number), keyspace.DEAD],
             [
                 verification_id,
                 number,
@@ -135,25 +177,24 @@ class Deliveries:
                 self.least_life_s,
                 int(reclaim_leases),
                 keyspace.RECORD_PREFIX,
+                *self._dead_letters,
                 *keyspace.job_fields(verification_id, number, client),
             ],
         )
 
 
-def _settle_step(settlement: Settlement) -> Step:
-    claim = settlement.claim
-    return Step(
-        SETTLE,
-        [keyspace.record_key(claim.verification.id), keyspace.DUE],
-        [
-            claim.verification.id,
-            claim.number,
-            claim.lease,
-            settlement.outcome.value,
-            settlement.next_try_in_s,
-            settlement.relay_reply,
-        ],
-    )
+def owed_deliveries(client: Redis) -> Iterator[DeliveryReport]:
+    """Read what is owed, as it is asked for, by when somebody looks after it next."""
+    due: Any = client.zrange(keyspace.DUE, 0, -1, withscores=True)
+    remaining = iter(due)
+    while batch := list(itertools.islice(remaining, BATCH)):
+        with client.pipeline(transaction=False) as pipeline:
+            for verification_id, _ in batch:
+                pipeline.hgetall(keyspace.record_key(verification_id.decode()))
+            records = pipeline.execute()
+        for (verification_id, due_at), fields in zip(batch, records, strict=True):
+            if fields and DeliveryStatus(fields[b"delivery_status"].decode()) in OWED:
+                yield report_of_record(verification_id.decode(), fields, float(due_at))
 
 
 def _claimed_any(results: list[Any]) -> bool:

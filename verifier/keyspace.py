@@ -3,6 +3,9 @@
     verifier:verification:<id>   hash, with a TTL: the record of one verification and of its newest delivery
     verifier:due                 sorted set: the ids of verifications that owe a mail, by when it is next due
     verifier:sequence            counter: numbers the jobs in the order in which they were queued
+    verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
+                                 when each was given up; the newest ten thousand of a week
+    verifier:dead:<one of them>  JSON, with a TTL: what operators need to know of a dead letter
     rq:queue:mail, rq:job:<verification id>-<delivery number>, ...   RQ's own
 
 A job holds ids only: no address, no code.
@@ -25,6 +28,7 @@ DELIVER = "workers.jobs.deliver"
 RECORD_PREFIX = "verifier:verification:"
 DUE = "verifier:due"
 SEQUENCE = "verifier:sequence"
+DEAD = "verifier:dead"
 QUEUE = f"rq:queue:{QUEUE_NAME}"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
@@ -35,6 +39,11 @@ JOB_TIMEOUT_S = 180
 def record_key(verification_id: str) -> str:
     """Give the key of a verification's record."""
     return RECORD_PREFIX + verification_id
+
+
+def dead_letter_key(name: str) -> str:
+    """Give the key of the dead letter with this name, `<verification id>-<delivery number>`."""
+    return f"{DEAD}:{name}"
 
 
 def job_id(verification_id: str, delivery_number: int) -> str:

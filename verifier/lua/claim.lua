@@ -1,8 +1,8 @@
 -- Claim deliveries for one worker: take jobs off the queue and lease what they stand for.
 -- A claimed job is gone from RQ; the record and its due entry say all that is needed if the worker dies.
--- KEYS: queue, due
+-- KEYS: queue, due, dead letters
 -- ARGV: record prefix, job prefix, length of the lease (s), lease, least life left (s), how many,
---       max attempts, job ids ...
+--       max attempts, life of a dead letter (s), most dead letters, job ids ...
 -- Jobs are taken off the queue, unless job ids are given. Gives a list with an entry a job:
 --   { "claimed", verification id, delivery number, record fields and values ... }
 --   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled
@@ -15,8 +15,8 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local lease_ends_at = string.format('%.6f', now + tonumber(ARGV[3]))
 local job_ids = {}
-if #ARGV > 7 then
-  job_ids = { unpack(ARGV, 8) }
+if #ARGV > 9 then
+  job_ids = { unpack(ARGV, 10) }
 elseif tonumber(ARGV[6]) > 0 then
   job_ids = redis.call('LPOP', KEYS[1], ARGV[6]) or {}
 end
@@ -30,7 +30,9 @@ local function claim(job_id)
   local record = record_prefix .. id
   local found = redis.call('HMGET', record, 'status', 'delivery', 'delivery_status', 'expires_at', 'lease', 'attempts')
   if not found[1] then
-    redis.call('ZREM', KEYS[2], id)
+    if redis.call('ZREM', KEYS[2], id) == 1 then
+      bury(KEYS[3], ARGV[8], ARGV[9], now, record, id, number, 'abandoned', 'gone')
+    end
     return { 'skipped', job_id, 'gone' }
   end
   if found[2] ~= number then
@@ -46,10 +48,14 @@ local function claim(job_id)
     return { 'skipped', job_id, 'settled' }
   end
   local too_late = tonumber(found[4]) - now < least_life_s
-  if found[1] ~= 'pending' or too_late or tonumber(found[6]) >= max_attempts then
+  local ended = found[1] ~= 'pending' or tonumber(found[6]) >= max_attempts
+  if ended or too_late then
     redis.call('HSET', record, 'delivery_status', 'abandoned')
     redis.call('HDEL', record, 'next_try_at')
     redis.call('ZREM', KEYS[2], id)
+    if not ended then
+      bury(KEYS[3], ARGV[8], ARGV[9], now, record, id, number, 'abandoned', status)
+    end
     return { 'skipped', job_id, too_late and 'expired' or 'ended' }
   end
   redis.call('HSET', record, 'delivery_status', 'sending', 'lease', lease)

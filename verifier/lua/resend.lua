@@ -18,7 +18,7 @@ end
 redis.call('HINCRBY', KEYS[1], 'sends', 1)
 redis.call('HSET', KEYS[1], 'delivery', before + 1, 'delivery_status', 'queued', 'tries', 0,
   'queued_at', ARGV[3], 'last_sent_at', ARGV[3], 'sequence', redis.call('INCR', KEYS[6]))
-redis.call('HDEL', KEYS[1], 'next_try_at', 'sent_at', 'relay_reply', 'lease')
+redis.call('HDEL', KEYS[1], 'next_try_at', 'sent_at', 'relay_reply', 'lease', 'first_failed_at', 'last_failed_at')
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[4])
 redis.call('HSET', KEYS[5], unpack(ARGV, 7))
 redis.call('PEXPIRE', KEYS[5], math.max(1000, redis.call('PTTL', KEYS[1])))

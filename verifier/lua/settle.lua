@@ -1,6 +1,7 @@
 -- Write down what became of a claimed delivery. Safe to repeat.
--- KEYS: record, due
--- ARGV: verification id, delivery number, lease, outcome, next try in (s; for deferred), the relay's reply
+-- KEYS: record, due, dead letters
+-- ARGV: verification id, delivery number, lease, outcome, next try in (s; for deferred), the relay's reply,
+--       life of a dead letter (s), most dead letters
 -- Outcomes: sent, deferred, rejected, abandoned; queued gives back a delivery that was never tried.
 -- Gives "settled", "repeated", "gone", "superseded" or "lease lost".
 -- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
@@ -8,9 +9,14 @@
 redis.replicate_commands()
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'lease')
+local function bury_it(as, found_as)
+  bury(KEYS[3], ARGV[7], ARGV[8], now, KEYS[1], ARGV[1], ARGV[2], as, found_as)
+end
+local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'lease', 'tries', 'first_failed_at')
 if not found[1] then
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  if redis.call('ZREM', KEYS[2], ARGV[1]) == 1 and ARGV[4] ~= 'sent' then
+    bury_it('abandoned', 'gone')
+  end
   return 'gone'
 end
 if found[2] ~= ARGV[2] then
@@ -31,6 +37,11 @@ if (outcome == 'deferred' or outcome == 'queued') and found[1] ~= 'pending' then
 end
 redis.call('HSET', KEYS[1], 'delivery_status', outcome, 'relay_reply', ARGV[6])
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
+if ARGV[4] ~= 'sent' and ARGV[4] ~= 'queued' then
+  local failed_at = string.format('%.3f', now)
+  local first = tonumber(found[5]) > 1 and found[6] or failed_at
+  redis.call('HSET', KEYS[1], 'first_failed_at', first, 'last_failed_at', failed_at)
+end
 if outcome == 'deferred' then
   local next_try_at = string.format('%.6f', now + tonumber(ARGV[5]))
   redis.call('HSET', KEYS[1], 'next_try_at', next_try_at)
@@ -41,6 +52,13 @@ elseif outcome == 'queued' then
 else
   if outcome == 'sent' then
     redis.call('HSET', KEYS[1], 'sent_at', string.format('%.6f', now))
+    if found[3] == 'abandoned' then
+      -- Recovery had taken its silence for the end.
+      unbury(KEYS[3], ARGV[1], ARGV[2])
+    end
+  elseif outcome == 'rejected' or found[1] == 'pending' then
+    -- A mail that nobody waits for any more, because the person is through, is no loss.
+    bury_it(outcome)
   end
   redis.call('ZREM', KEYS[2], ARGV[1])
 end
