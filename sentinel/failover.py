@@ -149,7 +149,7 @@ class Switchover:
         """Hold writes until all candidates have everything; give how far that is.
 
         Sentinel's own hello to the old master waits behind the hold, and its pings wait behind the hello: so
-        this takes no longer than the time after which the sentinels would take the old master for down.
+        this takes no longer than half the time after which the sentinels would take the old master for down.
         """
         self._fence.hold()
         self._give_up_at = self._clock() + self._hold_at_most_s
@@ -157,7 +157,7 @@ class Switchover:
         offset = self._do.written(self._old)
         self._await(
             lambda: self._do.are_in_sync(offset),
-            min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, self._down_after_s)),
+            min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, self._down_after_s / 2)),
             "a replica did not catch up with the master in time; try again when there is less to write",
         )
         names = " and ".join(map(str, self._do.candidates))
@@ -193,9 +193,9 @@ class Switchover:
         self._journal.reached(Step.DEMOTED, f"{self._old} follows {new} and has hung up on its clients.")
 
     def _release(self) -> None:
-        if self._fence.gap_s:
+        if lapsed_s := self._fence.lapsed_s():
             self._journal.notes.append(
-                f"The hold may have run out for {self._fence.gap_s:.1f} s, and what {self._old} took then without "
+                f"The hold may have run out for {lapsed_s:.1f} s, and what {self._old} took then without "
                 "waiting for a replica may be lost. Run the next switchover from a less busy machine."
             )
         if complaint := self._fence.release_or_complain():

@@ -28,22 +28,27 @@ class Fence:
         self._master = master
         self._clock = clock
         self._asked_at: float | None = None
-        self.gap_s = 0.0
-        """For how many seconds writes may have got through between two renewals; 0 when they can't have."""
+        self._lapsed_s = 0.0
 
     def hold(self) -> None:
         """Hold writes from now on. Raises RedisError."""
         asked_at = self._clock()
         self._nodes.ask(self._master, "CLIENT", "PAUSE", str(int(PAUSE_S * 1000)), "WRITE")
-        if self._asked_at is not None:
-            # The last pause ended no earlier than this, and the new one began no later than its answer came.
-            self.gap_s += max(0.0, self._clock() - (self._asked_at + PAUSE_S))
+        # The new pause began no later than its answer came.
+        self._lapsed_s = self.lapsed_s()
         self._asked_at = asked_at
 
     def keep(self) -> None:
         """Renew the hold where it is time to; call it often. Raises RedisError."""
         if self._asked_at is not None and self._clock() - self._asked_at >= RENEW_EVERY_S:
             self.hold()
+
+    def lapsed_s(self) -> float:
+        """Give for how many seconds until now writes may have got through, because a renewal came too late."""
+        if self._asked_at is None:
+            return self._lapsed_s
+        # A pause lasts at least until its time has passed since it was asked for.
+        return self._lapsed_s + max(0.0, self._clock() - (self._asked_at + PAUSE_S))
 
     def release(self) -> None:
         """Let writes go on at once. Raises RedisError; then they go on when the last pause ends."""
