@@ -28,6 +28,10 @@ class _Connection:
     writer: asyncio.StreamWriter
     idle_since: float = 0.0
 
+    def drop(self) -> None:
+        """Close at once, whatever is still on its way."""
+        self.writer.transport.abort()
+
 
 class HttpClient:
     """Posts JSON to one server; use it in one loop only."""
@@ -47,10 +51,10 @@ class HttpClient:
         try:
             reply = await self._talk(connection, path, body)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            connection.writer.transport.abort()
+            connection.drop()
             raise CutOff(str(error)) from error
         except BaseException:
-            connection.writer.transport.abort()
+            connection.drop()
             raise
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
@@ -59,7 +63,7 @@ class HttpClient:
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
-            self._idle.pop().writer.transport.abort()
+            self._idle.pop().drop()
 
     async def _connect(self) -> _Connection:
         while self._idle:
@@ -67,7 +71,7 @@ class HttpClient:
             fresh = time.monotonic() - connection.idle_since < IDLE_LIMIT_S
             if fresh and not connection.reader.at_eof() and not connection.writer.is_closing():
                 return connection
-            connection.writer.transport.abort()
+            connection.drop()
         return _Connection(*await asyncio.open_connection("127.0.0.1", self._port))
 
     async def _talk(self, connection: _Connection, path: str, body: bytes) -> Reply:

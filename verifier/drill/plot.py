@@ -54,7 +54,7 @@ def _grid(frame: _Frame, rate: float) -> Iterator[str]:
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{factor * rate:g}</text>'
     step = next((each for each in _STEPS_S if frame.seconds / each <= 14), _STEPS_S[-1])
-    for second in range(0, int(frame.seconds) + 1, step):
+    for second in range(0, int(frame.seconds * 0.98) + 1, step):
         x = frame.x(second)
         yield f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{second} s</text>'
 

@@ -71,6 +71,8 @@ class Round:
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.act(scene)
+            if not self._pace.heals_by_itself:
+                self._stage.topology.heal()
             healthy = self._waiter.until(self._is_whole, WHOLE_WITHIN_S)
             self._waiter.for_s(self._pace.after_s)
         finally:

@@ -31,7 +31,7 @@ class Pace:
     blind_s: float = 10.0
     """How long all sentinels are down."""
     heals_by_itself: bool = True
-    """Whether a rogue master is left to Sentinel (half a minute) or called back by an operator."""
+    """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
     settle_s: float = 40.0
     """How long the last mails are waited for."""
 

@@ -1,0 +1,34 @@
+"""One stage for all chaos tests: topology, web, workers and a recording mail server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from verifier.drill.contestants import verifier
+from verifier.drill.faults import FAULTS
+from verifier.drill.outcome import Outcome
+from verifier.drill.round import Round
+from verifier.drill.scene import Pace
+from verifier.drill.stage import Stage
+from verifier.drill.wait import Waiter
+
+RATE = 20.0
+SHORT = Pace(
+    before_s=1.0, after_s=1.0, dead_s=1.0, down_s=6.0, blind_s=4.0, heals_by_itself=False, settle_s=30.0
+)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """The stage; each round heals it before it begins."""
+    with Stage(verifier(), workers=2, down_after_ms=1000) as running:
+        yield running
+    running.forget_logs()
+
+
+@pytest.fixture
+def drill(stage: Stage) -> Callable[[str], Outcome]:
+    """Run one fault, small."""
+    return lambda name: Round(stage, FAULTS[name], RATE, SHORT).run(Waiter())

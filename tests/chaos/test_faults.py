@@ -1,0 +1,28 @@
+"""Each fault once, small, on real processes: no accepted mail is lost, and none goes out twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from verifier.drill.faults import FAULTS
+from verifier.drill.outcome import Outcome
+
+pytestmark = pytest.mark.chaos
+
+# On a busy machine a process may use more than a percent of a core in a few seconds; the long run judges it.
+COSTS = {"cpu", "memory", "connects", "log_lines"}
+AWAY_FOR_LONG = {"rogue", "redis-down"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_service_keeps_its_promises(drill: Callable[[str], Outcome], fault: str) -> None:
+    """Nothing is lost, refused or repeated, no worker ends, and whatever else was promised holds."""
+    outcome = drill(fault)
+    counts = outcome.counts
+    assert counts.accepted > 0
+    assert (counts.lost, outcome.worker_exits, counts.differing) == (0, 0, 0), outcome
+    assert [each.sentence for each in outcome.breaches if each.figure not in COSTS] == []
+    if fault not in AWAY_FOR_LONG:
+        assert counts.refused == 0, counts.answers
