@@ -1,0 +1,100 @@
+"""Writing while a master is moved: what was accepted, refused, lost, and how long it took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, Self
+
+import pytest
+
+from sentinel.access import Access, Login
+from sentinel.local import LocalTopology
+from sentinel.local_credentials import Credential
+from verifier import keyspace
+from verifier.domain.errors import VerifierError
+from verifier.parts import Parts, make_parts
+from verifier.settings import load_settings
+
+
+def operators_of(topology: LocalTopology) -> Access:
+    """Give the operators' way to a topology."""
+    users = topology.credentials
+
+    def login(user: Credential) -> Login:
+        return Login(user.username, user.password)
+
+    if users is None:
+        return Access(topology.sentinels, topology.master_name)
+    return Access(topology.sentinels, topology.master_name, login(users.redis_ops), login(users.sentinel_ops))
+
+
+@contextmanager
+def service_on(topology: LocalTopology) -> Iterator[Parts]:
+    """Wire the service to a topology, through the environment as a deployment does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in topology.environment().items():
+            patch.setenv(name, value)
+        patch.setenv("VERIFIER_SECRET_KEYS", "test:" + "a" * 64)
+        parts = make_parts(load_settings(None))
+    try:
+        yield parts
+    finally:
+        parts.link.close()
+
+
+class Submitters:
+    """Threads that each submit one address after the other."""
+
+    def __init__(self, parts: Parts, *, threads: int = 8, each_s: float = 0.04) -> None:
+        """Start nobody yet; each thread submits every `each_s` seconds."""
+        self.accepted: list[tuple[float, str]] = []
+        self.refused: list[VerifierError] = []
+        self._parts = parts
+        self._each_s = each_s
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._submit, args=(number,)) for number in range(threads)]
+
+    def __enter__(self) -> Self:
+        """Start, and wait until something was accepted."""
+        for thread in self._threads:
+            thread.start()
+        while not self.accepted and not self.refused:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop once something was accepted after all that happened, or refused."""
+        seen, deadline = len(self.accepted), time.monotonic() + 15
+        while len(self.accepted) < seen + len(self._threads) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def longest_gap_s(self) -> float:
+        """Give the longest time in which nothing was accepted, in seconds."""
+        times = sorted(at for at, _ in self.accepted)
+        return max(later - earlier for earlier, later in pairwise(times))
+
+    def lost(self) -> list[str]:
+        """Name the accepted verifications that the master does not know."""
+        with self._parts.link.redis.pipeline(transaction=False) as pipeline:
+            for _, verification_id in self.accepted:
+                pipeline.exists(keyspace.record_key(verification_id))
+            found: list[Any] = pipeline.execute()
+        return [each for (_, each), exists in zip(self.accepted, found, strict=True) if not exists]
+
+    def _submit(self, number: int) -> None:
+        count = 0
+        while not self._stop.wait(self._each_s):
+            count += 1
+            try:
+                verification = self._parts.service.start(f"u{number}.{count}@example.org")
+            except VerifierError as error:
+                self.refused.append(error)
+            else:
+                self.accepted.append((time.monotonic(), verification.id))
