@@ -1,0 +1,124 @@
+"""What a full queue costs: the worker's speed, the memory of each waiting verification, and whether it comes back."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from sentinel.waiting import wait_for
+from tests.bench.contestants import contestants, fill_ours
+from tests.bench.draining import drain
+from tests.bench.processes import BenchError, Child
+from tests.bench.sinks import counting_sink
+from tests.bench.sizes import Sizes
+from tests.bench.stage import Stage, say
+
+BACKLOG_BYTES = 20_000_000
+PIECE_BYTES = 1_000_000
+SHORT_FOR_ROUNDS = 5_000
+"""Up to so many mails it takes no time to measure again."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Speed by the length of the queue, and memory."""
+
+    rates: dict[int, float]
+    rounds: dict[int, list[float]]
+    bytes_a_pending: float
+    bytes_a_sent: float
+    bytes_left_after_expiry: float
+    """A verification, once all of them have expired; what is left of the whole, divided by their number."""
+    keys_left_after_expiry: int
+
+
+def measure_growth(stage: Stage, sizes: Sizes) -> Growth:
+    """Measure speed, then memory."""
+    rounds = {
+        mails: [_speed(stage, mails, sizes) for _ in range(sizes.growth_rounds if mails <= SHORT_FOR_ROUNDS else 1)]
+        for mails in sizes.growth
+    }
+    pending, sent = _bytes_each(stage, sizes.memory_mails)
+    left, keys = _after_expiry(stage, sizes)
+    rates = {mails: statistics.median(found) for mails, found in rounds.items()}
+    return Growth(rates, rounds, pending, sent, left, keys)
+
+
+def _speed(stage: Stage, mails: int, sizes: Sizes) -> float:
+    stage.flush()
+    fill_ours(stage, mails)
+    ours = contestants(stage)[0]
+    with counting_sink(stage.room) as sink, ours.start_worker(stage, sink.port) as worker:
+        drained = drain(worker, sink, mails, sizes.growth_limit_s)
+    say(f"{mails} mails queued: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
+    return drained.rate
+
+
+def _bytes_each(stage: Stage, mails: int) -> tuple[float, float]:
+    """Give the bytes of Redis memory of a verification while its mail waits, and after it was sent."""
+    before = _empty_memory(stage)
+    fill_ours(stage, mails)
+    pending = (_settled_memory(stage) - before) / mails
+    _send_all(stage, mails)
+    sent = (_settled_memory(stage) - before) / mails
+    say(f"a waiting verification takes {pending:.0f} bytes of Redis memory, a sent one {sent:.0f}")
+    return pending, sent
+
+
+def _after_expiry(stage: Stage, sizes: Sizes) -> tuple[float, int]:
+    """Let verifications expire unsent, then have a worker clear up; give what is left."""
+    before = _empty_memory(stage)
+    mails = sizes.memory_mails
+    fill_ours(stage, mails, sizes.expiry_lifetime_s, 0.0)
+    timeout_s = sizes.expiry_lifetime_s + 60
+    if not wait_for(lambda: _keys(stage, "verifier:verification:*") == 0, timeout_s, interval=0.5):
+        raise BenchError(f"Not all verifications expired within {timeout_s:.0f} s.")
+    with counting_sink(stage.room) as sink:
+        environment = stage.ours(sink.port)
+        with Child("clearing worker", stage.our_command("worker"), environment, stage.room):
+            _wait_until_nothing_is_owed(stage)
+        if sink.mails():
+            raise BenchError(f"{sink.mails()} mails with dead codes were sent.")
+    left, keys = (_settled_memory(stage) - before) / mails, _keys(stage, "*")
+    say(f"after expiry {left:.1f} bytes each and {keys} keys in all are left")
+    return left, keys
+
+
+def _send_all(stage: Stage, mails: int) -> None:
+    ours = contestants(stage)[0]
+    with counting_sink(stage.room) as sink, ours.start_worker(stage, sink.port) as worker:
+        drain(worker, sink, mails, 120)
+        _wait_until_nothing_is_owed(stage)
+
+
+def _wait_until_nothing_is_owed(stage: Stage) -> None:
+    with stage.admin() as client:
+        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval=0.1):
+            raise BenchError("The worker did not clear the queue within 60 s.")
+
+
+def _empty_memory(stage: Stage) -> int:
+    """Give the memory of an empty Redis whose replication backlog is full, so that it grows no further."""
+    with stage.admin() as client:
+        for _ in range(BACKLOG_BYTES // PIECE_BYTES):
+            client.set("filler", b"x" * PIECE_BYTES)
+    stage.flush()
+    return _settled_memory(stage)
+
+
+def _settled_memory(stage: Stage) -> int:
+    """Give the memory in use once buffers of clients and replicas have emptied: the least of a few looks."""
+    seen = []
+    with stage.admin() as client:
+        for _ in range(8):
+            time.sleep(0.25)
+            memory = client.info("memory")
+            buffers = sum(int(memory.get(name, 0)) for name in ("mem_clients_normal", "mem_aof_buffer"))
+            seen.append(int(memory["used_memory"]) - buffers)
+    return min(seen)
+
+
+def _keys(stage: Stage, pattern: str) -> int:
+    with stage.admin() as client:
+        return sum(1 for _ in client.scan_iter(pattern, count=1000))
