@@ -15,6 +15,7 @@ _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
     "drill": ("verifier.drill.command", "drill_command"),
     "sentinel": ("verifier.sentinel_commands", "sentinel_group"),
+    "deliveries": ("verifier.delivery_commands", "deliveries_group"),
 }
 
 
