@@ -11,9 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 from redis import Redis
+from redis.exceptions import AuthenticationError, ResponseError
 
+from sentinel.access import Login
 from sentinel.errors import NotAcknowledged, TransientError
+from sentinel.interview import plain_connection
 from sentinel.link import MasterLink
 from sentinel.local import LocalNode, LocalTopology
 from sentinel.waiting import wait_for
@@ -320,6 +324,53 @@ def test_an_unacknowledged_write_is_told_as_such(
     step = Step(END, [keyspace.record_key(FAR_AWAY), keyspace.DUE], [Status.CANCELED.value, "r", FAR_AWAY])
     with pytest.raises(NotAcknowledged, match="0 of 2 replicas acknowledged the write within 20 ms"):
         run_steps(link.redis, [step], Acknowledgement(2, 20))
+
+
+def _has_on_disk(node: LocalNode, text: str) -> bool:
+    files = [file for file in node.directory.rglob("*appendonly*") if file.is_file()]
+    return any(text.encode() in file.read_bytes() for file in files)
+
+
+@pytest.mark.chaos
+def test_what_was_accepted_survives_the_restart_of_all_nodes(
+    store: Store, topology: LocalTopology, master: Redis
+) -> None:
+    """Once it is on their disks; a script's writes no less than plain ones."""
+    verification = store.resent(store.accepted())
+    assert wait_for(lambda: all(_has_on_disk(node, verification.id) for node in topology.nodes), 15)
+    for node in topology.nodes:
+        node.kill()
+    topology.heal()
+    assert store.get(verification.id) == verification
+    with topology.admin(topology.current_master()) as client:
+        assert waiting_jobs(client) == [f"{verification.id}-1", f"{verification.id}-2"]
+
+
+def test_nobody_comes_in_as_the_default_user(topology: LocalTopology, master: Redis) -> None:
+    """It has rights for the reading of the append-only file only, and can't be logged in as."""
+    endpoint = topology.current_master().endpoint
+    for username, password in [
+        (None, None),
+        (None, "x"),
+        ("default", None),
+        ("default", ""),
+        ("default", "x"),
+    ]:
+        login = Login(username or "", password or "")
+        connection = plain_connection(endpoint, login, 1, 1)
+        try:
+            with pytest.raises(
+                (AuthenticationError, ResponseError), match=r"NOAUTH|WRONGPASS|required|invalid"
+            ):
+                _say(connection, "SET", "verifier:anything", "x")
+        finally:
+            connection.disconnect()
+    assert master.dbsize() == 0
+
+
+def _say(connection: redis.Connection, *command: str) -> object:
+    connection.send_command(*command)
+    return connection.read_response()
 
 
 def _at_once(how_many: int, work: Callable[[], Any]) -> list[Any]:
