@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import click
 from redis import Redis
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from sentinel.errors import TRANSIENT, Backpressure, PermanentError
 from sentinel.link import MasterLink
@@ -25,11 +25,10 @@ from verifier.delivery_arguments import DurationType, Name, NameType
 from verifier.delivery_reports import Filter
 from verifier.delivery_search import find_dead_letters, find_details, find_listing, find_named
 from verifier.delivery_tables import (
-    Listing,
     details_as_json,
     details_as_text,
     listing_as_json,
-    listing_as_tables,
+    listing_for_people,
 )
 from verifier.domain.verifications import DeliveryStatus
 from verifier.parts import access_of, acknowledgement_of
@@ -99,8 +98,15 @@ def list_command(
     now = time.time()
     with _desk() as desk:
         listing = desk.link.run(lambda client: find_listing(client, wanted, limit, now))
-    _print(json.dumps(listing_as_json(listing), indent=2) if wants_json else listing_as_tables(listing, now))
-    _tell_of_more(listing, limit)
+    if wants_json:
+        click.echo(json.dumps(listing_as_json(listing), indent=2))
+    else:
+        console = _console()
+        console.print(listing_for_people(listing, now, console.width))
+    if listing.more:
+        click.echo(
+            f"There is more than {limit} of a kind: narrow it down, or give a higher --limit.", err=True
+        )
 
 
 @deliveries_group.command("show")
@@ -115,9 +121,9 @@ def show_command(*, name: Name, wants_json: bool) -> None:
         raise click.ClickException(f"Nothing is known of {name}, or it was forgotten some time ago.")
     now = time.time()
     if wants_json:
-        _print(json.dumps(details_as_json(details, now, rules), indent=2))
+        click.echo(json.dumps(details_as_json(details, now, rules), indent=2))
     else:
-        _print(details_as_text(details, now, rules))
+        _console().print(details_as_text(details, now, rules))
 
 
 @deliveries_group.command("requeue")
@@ -218,21 +224,12 @@ def _desk() -> Iterator[Desk]:
         link.close()
 
 
-def _print(what: str | RenderableType) -> None:
-    if isinstance(what, str):
-        click.echo(what)
-        return
+def _console() -> Console:
+    """Give where to print: as wide as the terminal is, wide enough for all where there is none."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
-    console.print(what)
-
-
-def _tell_of_more(listing: Listing, limit: int) -> None:
-    if listing.more:
-        click.echo(
-            f"There is more than {limit} of a kind: narrow it down, or give a higher --limit.", err=True
-        )
+    return console
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,8 @@ _COLOURS = {
     DeliveryStatus.ABANDONED: "red",
     DeliveryStatus.SENT: "green",
 }
+_LEAST_WIDTH = 110
+_NOTHING = Text("Nothing that matches is owed, and no dead letter matches.")
 _FOUND = {
     "queued": "found in the queue when too little of its code's life was left",
     "deferred": "found waiting for its next try when too little of its code's life was left",
@@ -94,14 +97,17 @@ def report_as_json(report: DeliveryReport) -> dict[str, Any]:
     }
 
 
-def listing_as_tables(listing: Listing, now: float) -> RenderableType:
-    """Give a listing for people."""
+def listing_for_people(listing: Listing, now: float, width: int) -> RenderableType:
+    """Give a listing as tables, or where they do not fit, delivery by delivery."""
     parts: list[RenderableType] = []
+    if width < _LEAST_WIDTH:
+        parts = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
+        return Group(*parts) if parts else _NOTHING
     if listing.owed:
         parts.append(_owed_table(listing.owed, now))
     if listing.dead_letters:
         parts.append(_dead_table(listing.dead_letters, now))
-    return Group(*parts) if parts else Text("Nothing is owed, and there are no dead letters, that match.")
+    return Group(*parts) if parts else _NOTHING
 
 
 def details_as_text(details: Details, now: float, rules: Rules) -> RenderableType:
@@ -177,6 +183,15 @@ def _table(title: str, *columns: str) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("the relay's last reply", overflow="fold", min_width=20)
     return table
+
+
+def _lines(report: DeliveryReport, now: float) -> RenderableType:
+    """Give one delivery in a few lines."""
+    who, address, state = _who(report)
+    dead = report.is_dead_letter
+    age = f"dead for {span(report.age_s(now))}" if dead else f"owed for {span(report.age_s(now))}"
+    first = Text("  ").join([who, state, Text(f"tries {report.tries}, {age}")])
+    return Group(first, *(Padding(each, (0, 0, 0, 4)) for each in (address, _reply(report)) if each.plain))
 
 
 def _who(report: DeliveryReport) -> tuple[Text, Text, Text]:

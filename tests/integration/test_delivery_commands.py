@@ -97,7 +97,7 @@ def test_an_empty_list_says_so(counter: Counter) -> None:
     """That nothing is wrong is worth a sentence."""
     result = counter.run("list")
     assert result.exit_code == 0
-    assert "Nothing is owed" in result.stdout
+    assert "Nothing that matches is owed" in result.stdout
     assert counter.listed() == ([], [])
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from verifier.delivery_arguments import DurationType, NameType
 from verifier.delivery_commands import deliveries_group
 from verifier.delivery_reports import DeliveryReport, Filter
-from verifier.delivery_tables import Listing, listing_as_json, listing_as_tables, moment, span
+from verifier.delivery_tables import Listing, listing_as_json, listing_for_people, moment, span
 from verifier.domain.verifications import DeliveryStatus
 
 ID = "0123456789abcdef" * 2
@@ -168,24 +168,40 @@ def test_filters_narrow_down(wanted: Filter, *, owed: bool, dead: bool) -> None:
     assert (wanted.wants(DEFERRED, NOW), wanted.wants(DEAD, NOW)) == (owed, dead)
 
 
+def shown(*, owed: tuple[DeliveryReport, ...] = (), dead: tuple[DeliveryReport, ...] = (), width: int) -> str:
+    console = Console(width=width, markup=True, no_color=True)
+    with console.capture() as captured:
+        console.print(listing_for_people(Listing(owed, dead, more=False), NOW, width))
+    return captured.get()
+
+
 def test_tables_show_what_was_said_as_it_was_said() -> None:
     """Nothing that a relay says is taken for colours or pictures; each id stands in one piece."""
-    console = Console(width=200, markup=True)
-    with console.capture() as captured:
-        console.print(listing_as_tables(Listing((DEFERRED,), (DEAD,), more=False), NOW))
-    text = captured.get()
+    text = shown(owed=(DEFERRED,), dead=(DEAD,), width=200)
     for words in (DEFERRED.name, DEAD.name, "in 7s", "3m 20s", "1m 30s ago", "expired", DEAD.relay_reply):
         assert words in text
+
+
+def test_a_narrow_terminal_loses_nothing() -> None:
+    """Each delivery has lines of its own, none longer than the terminal."""
+    text = shown(owed=(DEFERRED,), dead=(DEAD,), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    for words in (DEFERRED.name, DEAD.name, DEAD.address, DEAD.relay_reply, "owed for 3m 20s", "rejected"):
+        assert words in text
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_an_empty_listing_is_a_sentence(width: int) -> None:
+    """However wide."""
+    assert "Nothing that matches is owed" in shown(width=width)
 
 
 def test_a_forgotten_mail_is_shown_as_such() -> None:
     """With what is known of it."""
     forgotten = replace(DEAD, address="", relay_reply="", found_as="gone", expires_at=None)
-    console = Console(width=200)
-    with console.capture() as captured:
-        console.print(listing_as_tables(Listing((), (forgotten,), more=False), NOW))
-    assert "(forgotten)" in captured.get()
-    assert "its record had ended" in captured.get()
+    text = shown(dead=(forgotten,), width=200)
+    assert "(forgotten)" in text
+    assert "its record had ended" in text
 
 
 def test_json_has_the_same_members_for_both() -> None:
