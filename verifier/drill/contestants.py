@@ -24,8 +24,15 @@ class Contestant:
     """What its log holds once it takes jobs."""
     owing: tuple[tuple[str, str], ...]
     """Commands and keys whose numbers add up to what is still to be mailed."""
+    superuser: bool = False
+    """Whether it may do everything in Redis; the topology's users are cut to this project's measure."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More of its environment."""
+
+    @property
+    def queue(self) -> str:
+        """The key of its queue, which is a list."""
+        return next(key for command, key in self.owing if command == "LLEN")
 
     def web(self, port: int) -> tuple[str, ...]:
         """Give the web's command: the deployment's own gunicorn settings, on this port of loopback."""

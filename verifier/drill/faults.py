@@ -12,8 +12,6 @@ from verifier.drill.attempts import Attempts
 from verifier.drill.promise import Promise
 from verifier.drill.scene import Scene, operators_access
 
-QUEUE = "rq:queue:mail"
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -141,7 +139,7 @@ def _queue_loss(scene: Scene) -> None:
     scene.linger(2.0)
     scene.begin()
     with scene.topology.admin(scene.topology.current_master()) as client:
-        client.delete(QUEUE)
+        client.delete(scene.service.contestant.queue)
     for worker in workers:
         worker.resume()
     scene.linger(scene.pace.dead_s)

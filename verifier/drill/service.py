@@ -36,7 +36,7 @@ class Service:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_HANDED_ON)}
         self._environment = {
             **inherited,
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             **settings,
             **contestant.settings,
         }

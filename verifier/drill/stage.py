@@ -62,6 +62,15 @@ class Stage:
     def _settings(self) -> dict[str, str]:
         return {
             **self.topology.environment(),
+            **(self._superuser() if self.contestant.superuser else {}),
             "VERIFIER_MAIL_SERVER": "127.0.0.1",
             "VERIFIER_MAIL_PORT": str(self.recorder.port),
+        }
+
+    def _superuser(self) -> dict[str, str]:
+        users = self.topology.credentials
+        assert users is not None  # noqa: S101 - a stage always has users
+        return {
+            "VERIFIER_REDIS_USERNAME": users.redis_drill.username,
+            "VERIFIER_REDIS_PASSWORD": users.redis_drill.password,
         }
