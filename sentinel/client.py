@@ -19,7 +19,7 @@ from sentinel.access import Access
 from sentinel.changes import Changes
 from sentinel.directory import Directory
 from sentinel.endpoints import Endpoint
-from sentinel.errors import AccessRefused, MasterMoved, TransientError
+from sentinel.errors import AccessRefused, TransientError
 from sentinel.faults import Meaning, drops_socket, meaning_of, translate
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class MasterConnection(redis.Connection):
         if not isinstance(role, list) or not role or role[0] not in {b"master", b"slave"}:
             raise TransientError(f"{self.endpoint} answers ROLE with something that is no role.")
         if role[0] == b"slave":
-            raise MasterMoved(
-                f"{self.endpoint} is a replica of {role[1].decode()}:{role[2]}, though Sentinel named it as the "
-                "master: a failover is under way, or somebody gave it REPLICAOF."
-            )
+            raise self._link.demoted(self.endpoint, Endpoint(role[1].decode(), int(role[2])))
 
     def read_response(self, *args: Any, **arguments: Any) -> Any:
         """Read a reply; an error that means "not your master" drops the socket and comes back typed."""

@@ -73,6 +73,20 @@ class Directory:
             if self._believed == master:
                 self._believed = None
 
+    def knows_node(self, node: Endpoint) -> bool:
+        """Tell whether some sentinel knows this data node; also where none of them can say."""
+        places = _places(node)
+        answered = False
+        for interview in list(self._interviews.values()):
+            try:
+                known = [interview.master(), *interview.replicas()]
+            except (TransientError, PermanentError):
+                continue
+            answered = True
+            if any(places & _places(each) for each in known):
+                return True
+        return not answered
+
     def ask(self) -> Endpoint:
         """Ask the sentinels, once for everybody who wants to know at this moment; raises as `master` does."""
         wanted_at = time.monotonic()

@@ -18,6 +18,10 @@ class MasterMoved(TransientError):
     """The node answered as something that is not, or no longer, the master."""
 
 
+class RogueMaster(MasterMoved):
+    """The master that Sentinel names was made a replica of a node that nobody knows."""
+
+
 class MasterNotReady(TransientError):
     """The node is the master but can't take the command just now."""
 

@@ -23,7 +23,7 @@ from sentinel.changes import Changes
 from sentinel.client import MasterPool
 from sentinel.directory import Directory
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TRANSIENT, PermanentError, TransientError
+from sentinel.errors import TRANSIENT, MasterMoved, PermanentError, RogueMaster, TransientError
 from sentinel.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
+TELL_OF_ROGUE_EVERY_S = 60.0
 
 
 class MasterLink:
@@ -53,6 +54,7 @@ class MasterLink:
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
+        self._told_of_rogue_at = -TELL_OF_ROGUE_EVERY_S
 
     @property
     def redis(self) -> Redis:
@@ -122,6 +124,24 @@ class MasterLink:
         self.changes.announce()
         if hung_up:
             log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
+
+    def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
+        """Give the error for a node that Sentinel names as the master but that follows another.
+
+        In a failover it follows one that Sentinel knows. A stranger instead means that somebody gave it
+        REPLICAOF; Sentinel takes half a minute to mend that, so operators are told at once.
+        """
+        if self.directory.knows_node(follows):
+            return MasterMoved(f"{node} is a replica of {follows} by now: a failover is under way.")
+        error = RogueMaster(
+            f"{node}, which Sentinel names as the master, was made a replica of {follows}, which Sentinel does "
+            "not know. Find out who gave it REPLICAOF. Sentinel takes half a minute to mend it; REPLICAOF NO ONE on "
+            "it does so at once."
+        )
+        if time.monotonic() - self._told_of_rogue_at > TELL_OF_ROGUE_EVERY_S:
+            self._told_of_rogue_at = time.monotonic()
+            log.error("%s", error)
+        return error
 
     def look_again(self) -> None:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
