@@ -128,7 +128,7 @@ class Deliveries:
         self, client: Redis, overdue: Sequence[tuple[str, int]], *, reclaim_leases: bool
     ) -> list[str]:
         """Give overdue deliveries fresh jobs, each once, however many workers do this at the same time."""
-        steps = [self._requeue_step(client, *delivery, reclaim_leases) for delivery in overdue]
+        steps = [self._requeue_step(*delivery, reclaim_leases) for delivery in overdue]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
 
     def revive(self, client: Redis, verification_id: str, number: int | None) -> tuple[str, int]:
@@ -165,7 +165,7 @@ class Deliveries:
             ],
         )
 
-    def _requeue_step(self, client: Redis, verification_id: str, number: int, reclaim_leases: bool) -> Step:
+    def _requeue_step(self, verification_id: str, number: int, reclaim_leases: bool) -> Step:
         return Step(
             REQUEUE,
             [*queueing_keys(verification_id, number), keyspace.DEAD],
@@ -178,7 +178,7 @@ class Deliveries:
                 int(reclaim_leases),
                 keyspace.RECORD_PREFIX,
                 *self._dead_letters,
-                *keyspace.job_fields(verification_id, number, client),
+                *keyspace.job_fields(verification_id, number),
             ],
         )
 

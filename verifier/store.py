@@ -127,7 +127,7 @@ class VerificationStore:
     def _queueing_step(
         self, script: Script, verification_id: str, delivery_number: int, arguments: Sequence[Argument]
     ) -> Step:
-        job = keyspace.job_fields(verification_id, delivery_number, self._link.redis)
+        job = keyspace.job_fields(verification_id, delivery_number)
         return Step(script, queueing_keys(verification_id, delivery_number), [*arguments, *job])
 
     def _commit(self, step: Step) -> Any:

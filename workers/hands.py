@@ -33,9 +33,13 @@ class Hands:
             self._condition.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> int:
-        """Wait until there is room for a claim, at most `timeout_s` seconds; give for how many there is."""
+        """Wait until there is room worth a claim, at most `timeout_s` seconds; give for how many there is.
+
+        A claim costs a round trip to the master and its replica, for one delivery as for many. So while the
+        senders have enough to do it pays to wait until half of the room is free.
+        """
         with self._condition:
-            self._condition.wait_for(lambda: len(self._claims) < self._room, timeout_s)
+            self._condition.wait_for(lambda: 2 * len(self._claims) <= self._room, timeout_s)
             return max(0, self._room - len(self._claims))
 
     def wait_until_empty(self, timeout_s: float) -> bool:
