@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from sentinel.endpoints import Endpoint
 
+# How long the one who tries an endpoint after its rest has for it, in seconds.
+PROBE_S = 1.0
+
 
 class Backoff:
     """How long to wait before the next attempt, in seconds.
@@ -53,9 +56,17 @@ class Rests:
         self._reasons: dict[Endpoint, str] = {}
 
     def remaining_s(self, endpoint: Endpoint) -> float:
-        """Give for how many more seconds the endpoint is left alone; 0 when it may be tried."""
+        """Give for how many more seconds the endpoint is left alone; 0 tells the caller to try it now.
+
+        After a rest one caller is told so, and the others only when it has worked, or has had its time:
+        whoever waits for a master that is away would otherwise try together.
+        """
         with self._lock:
-            return max(0.0, self._until.get(endpoint, 0.0) - self._clock())
+            now = self._clock()
+            rest_s = max(0.0, self._until.get(endpoint, 0.0) - now)
+            if rest_s == 0.0 and endpoint in self._backoffs:
+                self._until[endpoint] = now + PROBE_S
+            return rest_s
 
     def reason(self, endpoint: Endpoint) -> str:
         """Give why the newest attempt failed; empty where it did not."""
