@@ -60,19 +60,27 @@ def run(plan: Plan, show: Show, finished: Callable[[Outcome], None] = lambda _: 
     for contestant in plan.contestants:
         show.say(f"{contestant.name}: starting topology, web and workers")
         stage = Stage(contestant, workers=plan.workers, down_after_ms=plan.down_after_ms)
-        mine: list[Outcome] = []
-        try:
-            with stage:
-                for outcome in _rounds(plan, stage, show):
-                    finished(outcome)
-                    mine.append(outcome)
-        finally:
-            if len(mine) == len(plan.faults) and not any(each.breaches for each in mine):
-                stage.forget_logs()
-            else:
-                logs.append(str(stage.logs))
+        mine = _drill(plan, stage, show, finished)
+        if any(each.breaches for each in mine):
+            logs.append(str(stage.logs))
+        else:
+            stage.forget_logs()
         outcomes.extend(mine)
     return Results(tuple(outcomes), judge_together([each for each in outcomes if is_ours(each)]), tuple(logs))
+
+
+def _drill(plan: Plan, stage: Stage, show: Show, finished: Callable[[Outcome], None]) -> list[Outcome]:
+    """Run all rounds of one contestant; where that ends early, nothing is left behind."""
+    outcomes = []
+    try:
+        with stage:
+            for outcome in _rounds(plan, stage, show):
+                finished(outcome)
+                outcomes.append(outcome)
+    except BaseException:
+        stage.forget_logs()
+        raise
+    return outcomes
 
 
 def _rounds(plan: Plan, stage: Stage, show: Show) -> Iterator[Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -78,7 +79,7 @@ FIGURES = {
 def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
     """Lay out the outcomes, whosever they are, in tables that a terminal is wide enough for."""
     for title, columns in FIGURES.items():
-        laid_out = Table(title=title, title_justify="left", header_style="bold")
+        laid_out = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
         laid_out.add_column("fault", no_wrap=True)
         for column in columns:
             laid_out.add_column(column.heading, justify="right")
