@@ -47,8 +47,14 @@ class RunningWorker:
 
     def wait(self, condition: Callable[[], bool], timeout: float = 15) -> None:
         """Wait for something the worker should bring about; it must not end meanwhile."""
-        assert wait_for(lambda: condition() or not self.is_alive, timeout), f"nothing in {timeout} s"
-        assert condition(), "the worker ended"
+        answers: list[bool] = []
+
+        def settled() -> bool:
+            answers.append(condition())
+            return answers[-1] or not self.is_alive
+
+        assert wait_for(settled, timeout), f"nothing in {timeout} s"
+        assert answers[-1], "the worker ended"
 
     def ended(self, timeout: float = 15) -> bool:
         """Wait until it has ended."""
