@@ -38,7 +38,9 @@ def contestants(stage: Stage) -> list[Contestant]:
     """Give everybody who can compete here: peers only where their virtualenv is, `--processes` where it exists."""
     found = [_ours("verifier", "Verifier", "flask worker")]
     if _has_processes_option(stage):
-        found.append(_ours("verifier-2", "Verifier, 2 processes", "flask worker --processes 2", "--processes", "2"))
+        found.append(
+            _ours("verifier-2", "Verifier, 2 processes", "flask worker --processes 2", "--processes", "2")
+        )
     return found + (_peers() if stage.peers_python else [])
 
 
@@ -72,7 +74,17 @@ def _peers() -> list[Contestant]:
     rq = ("-c", "tests.bench.peers.rq_settings", "-w", "rq.SimpleWorker", "--quiet")
     celery = "tests.bench.peers.celery_app"
     return [
-        _peer("rq", "rq", "RQ SimpleWorker", "rq worker -w rq.SimpleWorker", "rq.cli", "worker", *rq, QUEUE, slow=True),
+        _peer(
+            "rq",
+            "rq",
+            "RQ SimpleWorker",
+            "rq worker -w rq.SimpleWorker",
+            "rq.cli",
+            "worker",
+            *rq,
+            QUEUE,
+            slow=True,
+        ),
         _peer(
             *("rq-pool", "rq", "RQ worker-pool of 4", "rq worker-pool -n 4 -w rq.SimpleWorker"),
             *("rq.cli", "worker-pool", "-n", "4", *rq, QUEUE),

@@ -34,7 +34,7 @@ class Pipe(asyncio.Protocol):
         self._pieces.append((asyncio.get_running_loop().time() + self._delay_s, data))
         self._schedule()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Hand on the end too, after what is still on its way."""
         if self.out is not None:
             asyncio.get_running_loop().call_later(self._delay_s + 0.01, self.out.close)

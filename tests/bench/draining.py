@@ -44,9 +44,7 @@ class Drained:
         return sum(memory.pss_mb for memory in self.memory)
 
 
-def drain(
-    worker: Child, sink: CountingSink, mails: int, limit_s: float, *, warm_up: bool = True
-) -> Drained:
+def drain(worker: Child, sink: CountingSink, mails: int, limit_s: float, *, warm_up: bool = True) -> Drained:
     """Watch a worker that just started until it has sent so many mails, or for `limit_s` seconds.
 
     With `warm_up` the first twentieth of the mails is not counted, else only the very first one.

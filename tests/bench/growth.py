@@ -16,6 +16,8 @@ from tests.bench.stage import Stage, say
 
 BACKLOG_BYTES = 20_000_000
 PIECE_BYTES = 1_000_000
+SENDING_LIVES = 3
+"""How many times longer those live that have to be sent before they expire."""
 SHORT_FOR_ROUNDS = 5_000
 """Up to so many mails it takes no time to measure again."""
 
@@ -31,18 +33,23 @@ class Growth:
     bytes_left_after_expiry: float
     """A verification, once all of them have expired; what is left of the whole, divided by their number."""
     keys_left_after_expiry: int
+    bytes_left_unsent: float
+    """The same where no worker ran until all had expired: dead letters are kept for operators."""
 
 
 def measure_growth(stage: Stage, sizes: Sizes) -> Growth:
     """Measure speed, then memory."""
     rounds = {
-        mails: [_speed(stage, mails, sizes) for _ in range(sizes.growth_rounds if mails <= SHORT_FOR_ROUNDS else 1)]
+        mails: [
+            _speed(stage, mails, sizes)
+            for _ in range(sizes.growth_rounds if mails <= SHORT_FOR_ROUNDS else 1)
+        ]
         for mails in sizes.growth
     }
     pending, sent = _bytes_each(stage, sizes.memory_mails)
-    left, keys = _after_expiry(stage, sizes)
+    left, keys = _after_sending(stage, sizes)
     rates = {mails: statistics.median(found) for mails, found in rounds.items()}
-    return Growth(rates, rounds, pending, sent, left, keys)
+    return Growth(rates, rounds, pending, sent, left, keys, _after_never_sending(stage, sizes))
 
 
 def _speed(stage: Stage, mails: int, sizes: Sizes) -> float:
@@ -66,30 +73,45 @@ def _bytes_each(stage: Stage, mails: int) -> tuple[float, float]:
     return pending, sent
 
 
-def _after_expiry(stage: Stage, sizes: Sizes) -> tuple[float, int]:
-    """Let verifications expire unsent, then have a worker clear up; give what is left."""
+def _after_sending(stage: Stage, sizes: Sizes) -> tuple[float, int]:
+    """Send short-lived verifications and let them expire; give the bytes left of each, and the keys."""
     before = _empty_memory(stage)
-    mails = sizes.memory_mails
-    fill_ours(stage, mails, sizes.expiry_lifetime_s, 0.0)
-    timeout_s = sizes.expiry_lifetime_s + 60
-    if not wait_for(lambda: _keys(stage, "verifier:verification:*") == 0, timeout_s, interval=0.5):
-        raise BenchError(f"Not all verifications expired within {timeout_s:.0f} s.")
-    with counting_sink(stage.room) as sink:
-        environment = stage.ours(sink.port)
-        with Child("clearing worker", stage.our_command("worker"), environment, stage.room):
-            _wait_until_nothing_is_owed(stage)
-        if sink.mails():
-            raise BenchError(f"{sink.mails()} mails with dead codes were sent.")
-    left, keys = (_settled_memory(stage) - before) / mails, _keys(stage, "*")
+    lifetime_s = SENDING_LIVES * sizes.expiry_lifetime_s
+    fill_ours(stage, sizes.memory_mails, lifetime_s, 0.0)
+    _send_all(stage, sizes.memory_mails, VERIFIER_CODE_LIFETIME=str(lifetime_s))
+    _wait_until_expired(stage, lifetime_s)
+    left, keys = (_settled_memory(stage) - before) / sizes.memory_mails, _keys(stage, "*")
     say(f"after expiry {left:.1f} bytes each and {keys} keys in all are left")
     return left, keys
 
 
-def _send_all(stage: Stage, mails: int) -> None:
-    ours = contestants(stage)[0]
-    with counting_sink(stage.room) as sink, ours.start_worker(stage, sink.port) as worker:
-        drain(worker, sink, mails, 120)
-        _wait_until_nothing_is_owed(stage)
+def _after_never_sending(stage: Stage, sizes: Sizes) -> float:
+    """Let verifications expire unsent, then have a worker clear up; give the bytes left of each."""
+    before = _empty_memory(stage)
+    fill_ours(stage, sizes.memory_mails, sizes.expiry_lifetime_s, 0.0)
+    _wait_until_expired(stage, sizes.expiry_lifetime_s)
+    with counting_sink(stage.room) as sink:
+        with Child("clearing worker", stage.our_command("worker"), stage.ours(sink.port), stage.room):
+            _wait_until_nothing_is_owed(stage)
+        if sink.mails():
+            raise BenchError(f"{sink.mails()} mails with dead codes were sent.")
+    left = (_settled_memory(stage) - before) / sizes.memory_mails
+    say(f"of those never sent, {left:.1f} bytes each are left")
+    return left
+
+
+def _wait_until_expired(stage: Stage, lifetime_s: float) -> None:
+    timeout_s = lifetime_s + 60
+    if not wait_for(lambda: _keys(stage, "verifier:verification:*") == 0, timeout_s, interval=0.5):
+        raise BenchError(f"Not all verifications expired within {timeout_s:.0f} s.")
+
+
+def _send_all(stage: Stage, mails: int, **settings: str) -> None:
+    with counting_sink(stage.room) as sink:
+        environment = stage.ours(sink.port, **settings)
+        with Child("sending worker", stage.our_command("worker"), environment, stage.room) as worker:
+            drain(worker, sink, mails, 120)
+            _wait_until_nothing_is_owed(stage)
 
 
 def _wait_until_nothing_is_owed(stage: Stage) -> None:

@@ -35,9 +35,14 @@ class Latency:
 
 def measure_latency(stage: Stage, sizes: Sizes) -> list[Latency]:
     """Measure everybody."""
-    found = [_once(stage, sizes, "Verifier", OURS, lambda port: (stage.our_command("worker"), stage.ours(port)))]
+    found = [
+        _once(stage, sizes, "Verifier", OURS, lambda port: (stage.our_command("worker"), stage.ours(port)))
+    ]
     if stage.peers_python:
-        for name, kind in (("Flask + RQ, SimpleWorker", "rq.SimpleWorker"), ("Flask + RQ, forking worker", "rq.Worker")):
+        for name, kind in (
+            ("Flask + RQ, SimpleWorker", "rq.SimpleWorker"),
+            ("Flask + RQ, forking worker", "rq.Worker"),
+        ):
             found.append(_once(stage, sizes, name, BARE, _rq_worker(stage, kind)))
     return found
 

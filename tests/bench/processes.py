@@ -26,9 +26,7 @@ class BenchError(Exception):
 class Child:
     """One process in a session of its own, with a log; ends, children included, when the `with` block does."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], room: Path
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], room: Path) -> None:
         """Plan it: it runs in the directory `room`, where its output goes too."""
         self.name = name
         self.log = room / f"{name.replace(' ', '-').replace('/', '-')}.log"
@@ -175,4 +173,3 @@ def _fields(text: str) -> dict[str, float]:
         if len(words) == 2 and words[1] == "kB":
             found[name] = int(words[0]) * 1024 / 1e6
     return found
-

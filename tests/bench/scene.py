@@ -39,7 +39,9 @@ def stage(peers_python: Path | None = PEERS_PYTHON) -> Iterator[Stage]:
 
 def our_mail_bytes() -> int:
     """Give the size of one of our mails."""
-    mailer = Mailer("Verifier <verifier@localhost>", "Verifier", Relays([RelaySettings("none", "127.0.0.1", 25)]))
+    mailer = Mailer(
+        "Verifier <verifier@localhost>", "Verifier", Relays([RelaySettings("none", "127.0.0.1", 25)])
+    )
     mail = mailer.render("0" * 32, 1, "user000001@example.org", "123456", expires_in_s=600, now=time.time())
     return len(mail.payload)
 

@@ -27,7 +27,9 @@ GUNICORN_CONFIG = str(PROJECT / "gunicorn.conf.py")
 class Stage:
     """What a contestant needs to know of its surroundings."""
 
-    def __init__(self, topology: LocalTopology, room: Path, peers_python: Path | None, mail_bytes: int) -> None:
+    def __init__(
+        self, topology: LocalTopology, room: Path, peers_python: Path | None, mail_bytes: int
+    ) -> None:
         """The topology runs and has a superuser; `peers_python` is None where only we compete."""
         self.topology = topology
         self.room = room
@@ -41,7 +43,12 @@ class Stage:
         drill = self.topology.credentials.redis_drill
         host, port = self.topology.current_master().endpoint
         return Redis(
-            host=host, port=port, username=drill.username, password=drill.password, socket_timeout=30, protocol=2
+            host=host,
+            port=port,
+            username=drill.username,
+            password=drill.password,
+            socket_timeout=30,
+            protocol=2,
         )
 
     def flush(self) -> None:
@@ -93,7 +100,9 @@ class Stage:
             raise BenchError("There is no virtualenv with the peers: see requirements-bench.in.")
         return [str(self.peers_python), "-m", *words]
 
-    def child(self, name: str, command: list[str], environment: dict[str, str]) -> AbstractContextManager[Child]:
+    def child(
+        self, name: str, command: list[str], environment: dict[str, str]
+    ) -> AbstractContextManager[Child]:
         """Give a process to be entered."""
         return Child(name, command, environment, self.room)
 

@@ -56,7 +56,10 @@ def _near(stage: Stage, sizes: Sizes) -> Relay:
             mails = int(sizes.drain_mails * (SLOW_SHARE if one.slow else 1))
             rounds.setdefault(one.key, []).append(_once(stage, one, 0, mails, sizes.drain_limit_s))
     return Relay(
-        0, _reply_ms(stage, 0), [_middle(one, rounds[one.key]) for one in everybody], _source_rate(stage, sizes)
+        0,
+        _reply_ms(stage, 0),
+        [_middle(one, rounds[one.key]) for one in everybody],
+        _source_rate(stage, sizes),
     )
 
 
@@ -71,10 +74,13 @@ def _far(stage: Stage, sizes: Sizes) -> Relay:
 def _once(stage: Stage, one: Contestant, delay_ms: int, mails: int, limit_s: float) -> Drained:
     stage.flush()
     one.fill(stage, mails)
-    with counting_sink(stage.room) as sink, far_away(sink.port, delay_ms, stage.room) as port:
-        with one.start_worker(stage, port) as worker:
-            # Far away nobody empties the queue in time, so there the first mail starts the clock.
-            drained = drain(worker, sink, mails, limit_s, warm_up=not delay_ms)
+    with (
+        counting_sink(stage.room) as sink,
+        far_away(sink.port, delay_ms, stage.room) as port,
+        one.start_worker(stage, port) as worker,
+    ):
+        # Far away nobody empties the queue in time, so there the first mail starts the clock.
+        drained = drain(worker, sink, mails, limit_s, warm_up=not delay_ms)
     say(f"{one.name} at {delay_ms} ms: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
     return drained
 
