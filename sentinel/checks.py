@@ -13,7 +13,7 @@ from sentinel.topology import Topology
 
 _CHECKS = (*checks_sentinels.CHECKS, *checks_nodes.CHECKS)
 
-__all__ = ["Finding", "Severity", "findings_of", "orders_refused", "refusals_of"]
+__all__ = ["Finding", "Severity", "findings_of", "no_room_for_orders", "orders_refused", "refusals_of"]
 
 
 def findings_of(topology: Topology) -> list[Finding]:
@@ -30,7 +30,17 @@ def refusals_of(topology: Topology) -> list[Finding]:
 def orders_refused(master: Endpoint, why: str) -> Finding:
     """Say that a switchover would get stuck because the master does not take our orders."""
     return critical(
-        "right-missing",
+        "orders-refused",
         f"The master {master} would not take a switchover's orders from our user: {why.rstrip('. ')}.",
         "Set the operators' user in the settings, or give this user its rights.",
+    )
+
+
+def no_room_for_orders(master: Endpoint) -> Finding:
+    """Say that the master takes no transaction, as one with a full memory does."""
+    return critical(
+        "no-room",
+        f"The master {master} has its memory full, and takes no transaction then, not even the one that makes it a "
+        "replica.",
+        "Raise its maxmemory, or wait until there is room.",
     )

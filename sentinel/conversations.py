@@ -15,6 +15,7 @@ from redis import RedisError
 
 from sentinel.access import Login
 from sentinel.endpoints import Endpoint
+from sentinel.errors import AccessRefused
 from sentinel.faults import translate
 from sentinel.interview import plain_connection
 
@@ -92,14 +93,20 @@ class Conversations:
         (https://redis.io/docs/latest/develop/interact/transactions/, "Errors inside a transaction").
 
         Raises:
+            Backpressure: Redis takes no transaction at all, because its memory is full.
             RedisError: as `ask` does.
         """
         self.ask(endpoint, "MULTI")
-        missing = [
-            right_to(order) for order in orders if isinstance(self._ask_quietly(endpoint, order), Exception)
-        ]
+        replies = [self._ask_quietly(endpoint, order) for order in orders]
         self.ask(endpoint, "DISCARD")
-        return missing
+        for reply in replies:
+            if isinstance(reply, RedisError) and not isinstance(reply, AccessRefused):
+                raise reply
+        return [
+            right_to(order)
+            for order, reply in zip(orders, replies, strict=True)
+            if isinstance(reply, AccessRefused)
+        ]
 
     def _ask_quietly(self, endpoint: Endpoint, words: Words) -> Any:
         try:

@@ -6,7 +6,8 @@ thrown away. So the old master's writes are held first. The life of a switchover
     held      the old master takes no more writes (sentinel/fence.py)
     in sync   every replica Sentinel may choose has all that was written: the choice is Sentinel's alone
     ordered   SENTINEL FAILOVER
-    promoted  a majority of the sentinels name the new master, and it says so itself
+    promoted  a replica says it is a master now; the other replicas are sent to it at once
+    agreed    a majority of the sentinels name it
     demoted   in one transaction the old one follows the new, remembers it, and hangs up on its clients
     released  the hold is over
     settled   the old one is in sync again and every sentinel agrees
@@ -23,9 +24,10 @@ from typing import TypeVar
 from redis import RedisError, ResponseError
 
 from sentinel.access import Access
-from sentinel.checks import orders_refused, refusals_of
+from sentinel.checks import no_room_for_orders, orders_refused, refusals_of
 from sentinel.conversations import Asking, Conversations
 from sentinel.endpoints import Endpoint
+from sentinel.errors import Backpressure
 from sentinel.failover_report import (
     Journal,
     Progress,
@@ -139,6 +141,8 @@ class Switchover:
     def _refuse_without_rights(self) -> None:
         try:
             missing = self._do.missing_rights(self._old)
+        except Backpressure:
+            raise SwitchoverRefused([no_room_for_orders(self._old)]) from None
         except RedisError as error:
             raise SwitchoverRefused([orders_refused(self._old, str(error))]) from error
         if missing:
@@ -166,17 +170,14 @@ class Switchover:
 
     def _promote(self) -> Endpoint:
         self._order()
-        new = self._await(
-            lambda: self._do.promoted(self._old),
-            self._give_up_at,
-            "no replica was promoted in time; read the sentinels' logs",
-        )
-        if new not in self._do.candidates:
-            self._journal.notes.append(
-                f"{new} was not seen to have everything before: compare what it holds."
-            )
-        self._journal.reached(Step.PROMOTED, f"{new} is the master, and most sentinels name it.")
-        return new
+        complaint = "no replica was promoted in time; read the sentinels' logs"
+        new = self._await(self._do.promoted, self._give_up_at, complaint)
+        self._do.redirect(new)
+        self._journal.reached(Step.PROMOTED, f"{new} is a master, and the other replicas are sent to it.")
+        complaint = f"most sentinels do not name {new} the master; read their logs"
+        agreed = self._await(lambda: self._do.agreed(self._old), self._give_up_at, complaint)
+        self._journal.reached(Step.AGREED, f"Most sentinels name {agreed} the master.")
+        return agreed
 
     def _order(self) -> None:
         self._ordered = True  # with an answer that gets lost, it may be

@@ -17,6 +17,7 @@ class Step(StrEnum):
     IN_SYNC = "in sync"
     ORDERED = "ordered"
     PROMOTED = "promoted"
+    AGREED = "agreed"
     DEMOTED = "demoted"
     RELEASED = "released"
     SETTLED = "settled"

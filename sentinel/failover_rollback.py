@@ -1,8 +1,8 @@
 """Giving up a planned switchover: the hold ends, and people are told in which state everything is.
 
 A failover that was ordered can't be called back. Where a majority of the sentinels went over to a new master,
-the old one is demoted before its writes go on. With less than a majority it stays the master, for then it is the
-new one that Sentinel makes a replica again.
+the old one is demoted before its writes go on. With less than a majority it stays the master and gets its replicas
+back; the new one is left to Sentinel, which either makes it a replica again or has the last word.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class RollBack:
             return f"The master had moved by then, and {self._old} is a replica: look at the topology."
         if not ordered:
             return f"{self._old} is still the master, and nothing was changed."
-        new = self._promoted(grace_s)
+        new = self._agreed(grace_s)
         if new is None:
+            self._do.redirect(self._old)
             return (
                 f"{self._old} is still the master, but Sentinel was told to fail over and may yet do so: look at the "
                 "topology before you try again."
@@ -72,11 +73,18 @@ class RollBack:
                 f"{new} is the master, but {self._old} could not be made its replica ({error}). Sentinel does so "
                 f"within some ten seconds; what is written to {self._old} until then is lost."
             )
-        return f"The failover had gone through, though: {new} is the master, and {self._old} follows it."
+        doubt = (
+            ""
+            if new in self._do.candidates
+            else " It was not seen to have everything before: compare what it holds."
+        )
+        return (
+            f"The failover had gone through, though: {new} is the master, and {self._old} follows it.{doubt}"
+        )
 
-    def _promoted(self, grace_s: float) -> Endpoint | None:
+    def _agreed(self, grace_s: float) -> Endpoint | None:
         until = self._clock() + grace_s
-        while (new := self._do.promoted(self._old)) is None and self._clock() < until:
+        while (new := self._do.agreed(self._old)) is None and self._clock() < until:
             with suppress(RedisError):
                 self._fence.keep()
             self._sleep(POLL_EVERY_S)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from redis import RedisError
@@ -28,6 +27,7 @@ class Steps:
         self._name = topology.master_name
         self._majority = topology.sentinel_count // 2 + 1
         self._heard = [each.endpoint for each in topology.heard]
+        self._replicas = [node.endpoint for node in topology.healthy_replicas]
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
     def missing_rights(self, old: Endpoint) -> list[str]:
@@ -50,13 +50,29 @@ class Steps:
         """Tell a sentinel to fail over. Raises RedisError; a ResponseError means that it will not."""
         self._sentinels.ask(self._heard[0], "SENTINEL", "FAILOVER", self._name)
 
-    def promoted(self, old: Endpoint) -> Endpoint | None:
+    def promoted(self) -> Endpoint | None:
+        """Give the replica that says it is a master now; the sentinels learn of it up to a second later."""
+        roles = self._nodes.ask_all(self.candidates, "ROLE")
+        return next((node for node, role in roles.items() if _is_master(role)), None)
+
+    def redirect(self, master: Endpoint) -> None:
+        """Have the other replicas follow a master, as Sentinel does when it has noticed.
+
+        Doing it at once matters: the old master still sends its replicas a ping every ten seconds. One that
+        gets such a ping after the promotion is ahead of the new master by 14 bytes, and then has to copy
+        everything, for as long as which the new master finds nobody to acknowledge its writes.
+        """
+        for replica in self._replicas:
+            if replica != master and not _is_master(self._quietly(replica, "ROLE")):
+                self._quietly(replica, "REPLICAOF", master.host, str(master.port))
+
+    def agreed(self, old: Endpoint) -> Endpoint | None:
         """Give the new master, once a majority of all sentinels name it and it says so itself."""
         replies = self._sentinels.ask_all(self._heard, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
         votes = Counter(tuple(reply) for reply in replies.values() if _is_address(reply))
         for (host, port), count in votes.most_common(1):
             new = Endpoint(str(host), int(port))
-            if new != old and count >= self._majority and self._is_master(new):
+            if new != old and count >= self._majority and _is_master(self._quietly(new, "ROLE")):
                 return new
         return None
 
@@ -84,14 +100,14 @@ class Steps:
         views = self._sentinels.ask_all(self._heard, "SENTINEL", "MASTER", self._name)
         if not all(_is_done(view, new) for view in views.values()):
             return False
-        with suppress(RedisError):
-            return _received(self._nodes.ask(old, "ROLE")) >= 0
-        return False
+        return _received(self._quietly(old, "ROLE")) >= 0
 
-    def _is_master(self, node: Endpoint) -> bool:
-        with suppress(RedisError):  # Sentinel hangs up on everybody at the node it promotes
-            return bool(self._nodes.ask(node, "ROLE")[0] == Role.MASTER)
-        return False
+    def _quietly(self, node: Endpoint, *words: str) -> Any:
+        """Ask a node that may hang up on us, as one that Sentinel is just promoting does with everybody."""
+        try:
+            return self._nodes.ask(node, *words)
+        except RedisError as error:
+            return error
 
 
 def _demotion(new: Endpoint) -> Sequence[Words]:
@@ -106,6 +122,10 @@ def _demotion(new: Endpoint) -> Sequence[Words]:
 
 def _is_address(reply: Any) -> bool:
     return isinstance(reply, list) and len(reply) == 2 and str(reply[1]).isdigit()
+
+
+def _is_master(role: Any) -> bool:
+    return isinstance(role, list) and bool(role[0] == Role.MASTER)
 
 
 def _received(role: Any) -> int:

@@ -10,7 +10,7 @@ from redis import RedisError, ResponseError
 
 from sentinel.conversations import Words
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TransientError
+from sentinel.errors import Backpressure, TransientError
 from sentinel.failover import (
     Progress,
     Step,
@@ -37,8 +37,10 @@ class World:
         self.offsets = {OLD: 500, ONE: 500, TWO: 500}
         self.masters = {OLD}
         self.named = dict.fromkeys(SENTINELS, OLD)
+        self.follows = {ONE: OLD, TWO: OLD}
         self.promotes: Endpoint | None = ONE
-        self.promotes_at: float | None = None
+        self.agreeing = 3
+        self.ordered_at: float | None = None
         self.failing: dict[str, BaseException] = {}
         self.rewrite: Any = "OK"
         self.missing_rights: list[str] = []
@@ -50,11 +52,14 @@ class World:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, and Sentinel do what it was told a second ago."""
+        """Let time pass: 0.2 s after the order a replica is promoted, 0.8 s later the sentinels name it."""
         self.now += seconds
-        if self.promotes_at is not None and self.now >= self.promotes_at and self.promotes:
+        if self.ordered_at is None or self.promotes is None:
+            return
+        if self.now >= self.ordered_at + 0.2:
             self.masters.add(self.promotes)
-            self.named = dict.fromkeys(SENTINELS, self.promotes)
+        if self.now >= self.ordered_at + 1.0:
+            self.named |= dict.fromkeys(SENTINELS[: self.agreeing], self.promotes)
 
     @property
     def holds(self) -> bool:
@@ -74,6 +79,7 @@ class World:
             "ROLE": lambda endpoint, _: self._role(endpoint),
             "CLIENT": self._client,
             "SENTINEL": self._sentinel,
+            "REPLICAOF": self._replicaof,
         }
         return answers[words[0]](endpoint, words)
 
@@ -108,6 +114,10 @@ class World:
             return ["master", self.offsets[endpoint], []]
         return ["slave", OLD.host, str(OLD.port), "connected", self.offsets[endpoint]]
 
+    def _replicaof(self, endpoint: Endpoint, words: Words) -> Any:
+        self.follows[endpoint] = Endpoint(words[1], int(words[2]))
+        return "OK"
+
     def _client(self, endpoint: Endpoint, words: Words) -> Any:
         assert endpoint == OLD
         self.paused_until = self.now + int(words[2]) / 1000 if words[1] == "PAUSE" else 0.0
@@ -115,7 +125,7 @@ class World:
 
     def _sentinel(self, endpoint: Endpoint, words: Words) -> Any:
         if words[1] == "FAILOVER":
-            self.promotes_at = self.now + 1.0
+            self.ordered_at = self.now
             return "OK"
         named = self.named[endpoint]
         if words[1] == "MASTER":
@@ -161,12 +171,13 @@ DEMOTION = (
 
 
 def test_steps_come_in_the_order_that_loses_nothing(world: World) -> None:
-    """Hold, then order, renew the hold meanwhile (each half second), demote, and only then let writes go on."""
+    """Hold, order, send the other replica over, renew the hold each half second, demote, and only then release."""
     result = _run(world)
     renewals = world.given.count("CLIENT PAUSE 3000 WRITE") - 1
     assert world.given == [
         "CLIENT PAUSE 3000 WRITE",
         "SENTINEL FAILOVER verifier",
+        "REPLICAOF 10.0.0.1 6380",
         *["CLIENT PAUSE 3000 WRITE"] * renewals,
         DEMOTION,
         "CLIENT UNPAUSE",
@@ -176,6 +187,14 @@ def test_steps_come_in_the_order_that_loses_nothing(world: World) -> None:
     assert (result.old, result.new, result.in_sync, result.offset) == (OLD, ONE, (ONE, TWO), 500)
     assert result.held_s == pytest.approx(1.0, abs=0.05)
     assert result.notes == ()
+    assert world.follows[TWO] == ONE
+
+
+def test_other_replicas_are_sent_over_at_once(world: World) -> None:
+    """A ping of the old master that one gets after the promotion would cost it a full copy."""
+    result = _run(world)
+    assert result.at_s(Step.PROMOTED) == pytest.approx(0.2, abs=0.05)
+    assert result.at_s(Step.AGREED) == pytest.approx(1.0, abs=0.05)
 
 
 def test_nothing_is_ordered_before_all_candidates_have_everything(world: World) -> None:
@@ -237,14 +256,13 @@ def test_failover_that_does_not_come_is_given_up(world: World) -> None:
     assert not world.holds
 
 
-def test_two_sentinels_of_three_are_waited_for(world: World) -> None:
-    """One sentinel that names a new master is no majority."""
-    world.promotes = None
-    world.named[SENTINELS[0]] = ONE
-    world.masters.add(ONE)
-    with pytest.raises(SwitchoverFailed, match=r"10\.0\.0\.1:6379 is still the master"):
+def test_majority_is_waited_for(world: World) -> None:
+    """One sentinel of three that names the new master is not enough: the old one gets its replicas back."""
+    world.agreeing = 1
+    with pytest.raises(SwitchoverFailed, match=r"most sentinels do not name.*:6379 is still the master"):
         _run(world)
     assert DEMOTION not in world.given
+    assert world.follows[TWO] == OLD
 
 
 def test_node_that_does_not_agree_is_no_new_master(world: World) -> None:
@@ -262,6 +280,7 @@ def test_node_that_does_not_agree_is_no_new_master(world: World) -> None:
         (Step.IN_SYNC, "nothing was changed", False),
         (Step.ORDERED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
         (Step.PROMOTED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
+        (Step.AGREED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
         (Step.DEMOTED, "10.0.0.1:6379 is a replica", True),
         (Step.RELEASED, "10.0.0.1:6379 is a replica", True),
     ],
@@ -329,6 +348,14 @@ def test_master_that_can_not_be_asked_refuses_it(world: World) -> None:
     world.failing = {"MULTI": TransientError("10.0.0.1:6379 does not answer")}
     with pytest.raises(SwitchoverRefused, match="does not answer"):
         _run(world)
+
+
+def test_full_master_refuses_it(world: World) -> None:
+    """A master without memory takes no transaction: it could be replaced, but not be made a replica."""
+    world.failing = {"MULTI": Backpressure("OOM command not allowed")}
+    with pytest.raises(SwitchoverRefused, match=r"memory full.*Raise its maxmemory"):
+        _run(world)
+    assert world.given == []
 
 
 def test_finding_refuses_it(world: World) -> None:
