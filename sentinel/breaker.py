@@ -46,7 +46,7 @@ class Breaker:
             if now >= self._next_probe_at:
                 self._next_probe_at = now + self._probe_every_s
                 return
-            down_for_s = now - (self._down_since or now)
+            down_for_s = 0.0 if self._down_since is None else now - self._down_since
         raise CircuitOpen(f"Redis has been away for {down_for_s:.0f} s.", self._probe_every_s)
 
     def worked(self) -> None:

@@ -8,6 +8,7 @@ configuration. A sentinel that hangs delays nobody but itself, apart from the fi
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 import time
@@ -105,6 +106,8 @@ class Directory:
         executor = ThreadPoolExecutor(max_workers=max(1, len(interviews)), thread_name_prefix="ask-sentinel")
         try:
             futures = {executor.submit(interview.master): interview for interview in interviews}
+            for future, interview in futures.items():
+                future.add_done_callback(functools.partial(self._note_silence, interview.endpoint))
             answers, errors = self._collect(futures)
         finally:
             executor.shutdown(wait=False)
@@ -127,8 +130,14 @@ class Directory:
                     answers[futures[future]] = future.result()
                 except (TransientError, PermanentError) as error:
                     errors.append(error)
-        self._silent = {futures[future].endpoint for future in pending}
         return answers, errors
+
+    def _note_silence(self, sentinel: Endpoint, answer: Future[Endpoint]) -> None:
+        """Remember who gave no answer, until they do: a late one was perhaps only not needed this time."""
+        if isinstance(answer.exception(), TransientError):
+            self._silent.add(sentinel)
+        else:
+            self._silent.discard(sentinel)
 
     def _settled(self, answers: dict[Interview, Endpoint], pending: Sequence[Interview], asked: int) -> bool:
         votes = Counter(answers.values()).most_common(1)

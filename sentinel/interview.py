@@ -84,10 +84,9 @@ class Interview:
     def config_epoch(self) -> int:
         """Give the version of its configuration of the master; raises as `master` does."""
         reply = self._ask("SENTINEL", "MASTER", self._access.master_name)
-        fields = dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else {}
         try:
-            return int(fields["config-epoch"])
-        except (KeyError, ValueError):
+            return int(_entries([reply])[0]["config-epoch"])
+        except (IndexError, KeyError, ValueError):
             raise TransientError(f"Sentinel {self.endpoint} answers without a configuration epoch.") from None
 
     def close(self) -> None:
@@ -112,7 +111,8 @@ class Interview:
             reply = self._connection.read_response()
         except Exception as error:
             self._connection.disconnect()
-            if not fresh:  # it may have closed an idle connection: that says nothing of it yet
+            # It may have closed an idle connection, which says nothing of it yet; a timeout does.
+            if not fresh and not isinstance(error, redis.TimeoutError):
                 return self._ask_alone(*question)
             raise self._failure(error) from error
         self._rests.worked(self.endpoint)
