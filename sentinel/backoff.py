@@ -45,7 +45,7 @@ class Rests:
     """
 
     def __init__(
-        self, first_s: float = 0.2, cap_s: float = 1.6, clock: Callable[[], float] = time.monotonic
+        self, first_s: float = 0.2, cap_s: float = 2.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._first_s = first_s
         self._cap_s = cap_s

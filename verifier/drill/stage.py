@@ -23,10 +23,13 @@ class Stage:
     def __init__(self, contestant: Contestant, *, workers: int, down_after_ms: int) -> None:
         """Plan it; entering it starts it."""
         self.contestant = contestant
-        self.topology = LocalTopology(LocalOptions(down_after_ms=down_after_ms, superuser=True))
+        self.logs = Path(tempfile.mkdtemp(prefix=f"verifier-drill-{contestant.name}-"))
+        directory = self.logs / "topology"
+        self.topology = LocalTopology(
+            LocalOptions(down_after_ms=down_after_ms, superuser=True, directory=directory)
+        )
         self.loop = LoopThread()
         self.recorder = MailRecorder(self.loop)
-        self.logs = Path(tempfile.mkdtemp(prefix=f"verifier-drill-{contestant.name}-"))
         self.service: Service
         self._workers = workers
         self._ports = PortReservation()
