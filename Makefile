@@ -1,6 +1,8 @@
 # Every target that has a ## comment is listed by `make help`.
 PYTHON ?= python3
 PORT ?= 8000
+# Most tests wait for processes rather than compute, so more of them run side by side than there are cores.
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -28,7 +30,7 @@ run: install ## Run the whole service with an embedded topology and a mailbox (P
 
 .PHONY: test
 test: lint types ## Lint, check the types, run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS)
 
 .PHONY: lint
 lint: install ## Check style and formatting

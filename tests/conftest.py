@@ -16,6 +16,18 @@ from verifier.parts import Parts, install, make_parts
 from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
 
 
+# Run side by side, each folder of these in one process: they share a set-up that takes seconds.
+TOGETHER = ("chaos", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share an expensive set-up in one process."""
+    for item in items:
+        for folder in TOGETHER:
+            if folder in item.path.parts:
+                item.add_marker(pytest.mark.xdist_group(folder))
+
+
 @pytest.fixture(scope="session")
 def topology() -> Iterator[LocalTopology]:
     """One embedded topology for the whole session; a test that disturbs it calls `heal` afterwards."""

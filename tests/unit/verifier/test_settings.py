@@ -100,7 +100,7 @@ def test_a_setting_is_read_and_has_its_default(
 def test_no_setting_is_missing_in_these_tests() -> None:
     """A new setting needs a row above."""
     rows = {f"VERIFIER_{each[0]}" for each in READ}
-    tested_below = {"VERIFIER_SECRET_KEYS", "VERIFIER_MAIL_CA_FILE"}
+    tested_below = {"VERIFIER_SECRET_KEYS", "VERIFIER_MAIL_CA_FILE", "VERIFIER_MAIL_RELAYS"}
     assert rows | tested_below == known_names() - OTHER_NAMES
 
 
@@ -114,8 +114,45 @@ def test_secret_keys_are_read_in_their_order() -> None:
 def test_secret_keys_are_required() -> None:
     """There is no default secret."""
     del os.environ["VERIFIER_SECRET_KEYS"]
-    with pytest.raises(SettingsError, match="VERIFIER_SECRET_KEYS: Environment variable not set"):
+    with pytest.raises(SettingsError, match="VERIFIER_SECRET_KEYS: It is not set"):
         load_settings()
+
+
+def test_a_list_of_relays_takes_the_place_of_the_single_one() -> None:
+    """Order, encryption, logins and ports are read from the URLs."""
+    text = f"smtp+starttls://us:{SECRET}@one.example, smtps://two.example:4465,smtp://[::1]"
+    first, second, third = _load(MAIL_RELAYS=text, MAIL_SERVER="other.example").mail.relays
+    assert (first.host, first.port, first.security) == ("one.example", 587, "starttls")
+    assert (first.username, first.password) == ("us", SECRET)
+    assert (second.host, second.port, second.security) == ("two.example", 4465, "tls")
+    assert (third.host, third.port, third.security, third.weight) == ("::1", 25, "none", None)
+
+
+def test_relays_may_have_weights() -> None:
+    """A weight on each spreads the mails over them; letters in a login may be written as %XX."""
+    relays = _load(MAIL_RELAYS="smtp://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1").mail.relays
+    assert [relay.weight for relay in relays] == [3, 1]
+    assert (relays[0].username, relays[0].password) == ("a@b", "c,d")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"imap://us:{SECRET}@one.example", "relay 1 must be smtp://"),
+        (f"smtp://one.example,smtp://us:{SECRET}@", "relay 2 must be smtp://"),
+        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is no URL with a port"),
+        ("smtp://one.example?weight=3,smtp://two.example", "either each relay a weight or none"),
+        ("smtp://one.example?weight=0", "relay 1 needs a weight greater than 0"),
+        ("smtp://one.example?wait=1", "relay 1 has an unknown option: wait"),
+        ("smtp://one.example,smtp://one.example:25", "a relay stands there twice"),
+    ],
+)
+def test_a_wrong_relay_is_told_without_its_password(text: str, reason: str) -> None:
+    """The message says which relay is wrong and why."""
+    with pytest.raises(SettingsError, match=reason) as caught:
+        _load(MAIL_RELAYS=text)
+    assert "VERIFIER_MAIL_RELAYS" in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 def test_the_ca_file_must_be_there(tmp_path: Path) -> None:
