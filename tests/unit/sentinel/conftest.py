@@ -1,0 +1,69 @@
+"""A small world for links: three fake sentinels, and fake nodes they may name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from sentinel.access import Access
+from sentinel.link import MasterLink
+from tests.support.fake_redis import FakeNode, FakeSentinel
+
+TIMEOUT_S = 0.4
+
+
+class World:
+    """Two nodes, the first of which is the master, and three sentinels that name it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.master, self.other = stack.enter_context(FakeNode()), stack.enter_context(FakeNode("slave"))
+        self.other.follows = self.master.endpoint
+        self.sentinels = [stack.enter_context(FakeSentinel(self.master.endpoint)) for _ in range(3)]
+
+    def access(self, **more: Any) -> Access:
+        """Give the way to the sentinels, with short limits."""
+        return Access(
+            tuple(each.endpoint for each in self.sentinels),
+            "mymaster",
+            sentinel_timeout_s=TIMEOUT_S,
+            node_connect_timeout_s=TIMEOUT_S,
+            node_timeout_s=TIMEOUT_S,
+            **more,
+        )
+
+    def fail_over(self) -> None:
+        """Make the other node the master; the old one follows it, and all sentinels know."""
+        self.master, self.other = self.other, self.master
+        self.master.role, self.other.role, self.other.follows = "master", "slave", self.master.endpoint
+        for each in self.sentinels:
+            each.master = self.master.endpoint
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Everything up."""
+    with ExitStack() as stack:
+        yield World(stack)
+
+
+@pytest.fixture
+def make_link(world: World) -> Iterator[Callable[..., MasterLink]]:
+    """Makes links into that world, without a watcher unless asked for; they are closed at the end."""
+    made: list[MasterLink] = []
+
+    def make(*, watch: bool = False, patience_s: float = 5.0, **access: Any) -> MasterLink:
+        made.append(MasterLink(world.access(**access), patience_s=patience_s, watch=watch))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def link(make_link: Callable[..., MasterLink]) -> MasterLink:
+    """A link without a watcher."""
+    return make_link()
