@@ -7,6 +7,7 @@ import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench.processes import BenchError, Child
 from tests.bench.sizes import Sizes
@@ -52,11 +53,11 @@ def _once(stage: Stage, name: str, sizes: Sizes) -> Accepting:
     return Accepting(name, found["rate"], [found["rate"]], found["p50_ms"], found["p99_ms"], refused)
 
 
-def _load(stage: Stage, port: int, sizes: Sizes, seconds: float) -> dict[str, object]:
+def _load(stage: Stage, port: int, sizes: Sizes, seconds: float) -> dict[str, Any]:
     command = [sys.executable, str(_LOAD), str(port), str(sizes.accept_connections), str(seconds)]
     with Child("http-load", command, {}, stage.room) as child:
         child.wait_for_success(seconds + 30)
-        found: dict[str, object] = json.loads(child.said())
+        found: dict[str, Any] = json.loads(child.said())
         return found
 
 

@@ -75,7 +75,7 @@ class Stage:
         assert credentials is not None
         drill, sentinel_app = credentials.redis_drill, credentials.sentinel_app
         given = Surroundings(
-            sentinels=[tuple(endpoint) for endpoint in self.topology.sentinels],
+            sentinels=[(endpoint.host, endpoint.port) for endpoint in self.topology.sentinels],
             master_name=self.topology.master_name,
             username=drill.username,
             password=drill.password,
