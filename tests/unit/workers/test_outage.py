@@ -1,0 +1,122 @@
+"""What the log says while Redis is away, with a clock in the test's hands."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from sentinel.errors import AccessRefused, Backpressure, TransientError, UnknownMasterName
+from workers.outage import SAY_AGAIN_AFTER_S, Outage
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The outage's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def outage(clock: Clock) -> Outage:
+    """Nothing has failed yet."""
+    return Outage(clock)
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    return [(each.levelno, each.getMessage()) for each in caplog.records]
+
+
+def test_a_reconnect_is_not_worth_a_line(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failover that the watcher sees is over before anybody needs to know."""
+    for _ in range(4):
+        outage.failed(TransientError("x"))
+        clock.now += 0.1
+    outage.worked()
+    assert _lines(caplog) == []
+
+
+def test_an_outage_is_said_once_and_once_that_it_is_over(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the reason, and how long it took, however many loops report it."""
+    for _ in range(500):
+        outage.failed(TransientError("redis-1:6379 does not answer."))
+        clock.now += 0.1
+    outage.worked()
+    outage.worked()
+    (level, first), (_, last) = _lines(caplog)
+    assert level == logging.WARNING
+    assert first.startswith("Redis is away")
+    assert first.endswith("redis-1:6379 does not answer.")
+    assert last == "Redis is back after 50.0 s; going on."
+
+
+def test_a_long_outage_is_said_again_now_and_then(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At most one line in ten seconds."""
+    for _ in range(3000):
+        outage.failed(TransientError("x"))
+        clock.now += 0.1
+    assert len(_lines(caplog)) == 300 / SAY_AGAIN_AFTER_S
+    assert SAY_AGAIN_AFTER_S >= 10
+
+
+@pytest.mark.parametrize("error", [AccessRefused("why, and what to do"), UnknownMasterName("why")])
+def test_what_an_operator_must_mend_is_said_at_once(
+    outage: Outage, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """As an error, and once."""
+    for _ in range(5):
+        outage.failed(error)
+    [(level, line)] = _lines(caplog)
+    assert level == logging.ERROR
+    assert "until an operator acts" in line
+    assert line.endswith(str(error))
+
+
+def test_what_an_operator_must_mend_is_said_in_an_outage_too(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is news."""
+    outage.failed(TransientError("x"))
+    clock.now += 1
+    outage.failed(TransientError("x"))
+    outage.failed(AccessRefused("y"))
+    assert [level for level, _ in _lines(caplog)] == [logging.WARNING, logging.ERROR]
+
+
+def test_a_full_redis_is_not_said_to_be_away(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no room."""
+    outage.failed(Backpressure("OOM"))
+    clock.now += 1
+    outage.failed(Backpressure("OOM"))
+    assert _lines(caplog)[0][1].startswith("Redis has no room")
+
+
+def test_it_knows_for_how_long_redis_has_been_back(outage: Outage, clock: Clock) -> None:
+    """Recovery gives everybody that time to renew what could not be renewed meanwhile."""
+    assert outage.over_for_s() is None
+    outage.failed(TransientError("x"))
+    assert outage.is_on()
+    assert outage.over_for_s() is None
+    clock.now += 5
+    outage.worked()
+    clock.now += 2
+    assert not outage.is_on()
+    assert outage.over_for_s() == pytest.approx(2)
+    outage.failed(TransientError("x"))
+    assert outage.over_for_s() is None
