@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sentinel.finding import Finding, critical, remedy_for, right_missing, silence, warning
-from sentinel.topology import SentinelState, Topology
+from sentinel.topology import Role, SentinelState, Topology
 
 # A promotion on a busy machine takes longer than a shorter one allows.
 SHORTEST_FAILOVER_TIMEOUT_MS = 3000
@@ -94,6 +94,23 @@ def _nothing_is_under_way(topology: Topology) -> Iterator[Finding]:
             )
 
 
+def _last_failover_is_known(topology: Topology) -> Iterator[Finding]:
+    """Look for what undoes a second failover soon after a first.
+
+    A sentinel asks replicas for their role each ten seconds. One that still believes that a demoted master is a
+    master sends it back (`+convert-to-slave`) as soon as it hears the same again, newly promoted or not.
+    """
+    for sentinel in topology.heard:
+        for known in sentinel.replicas:
+            if known.reported is Role.MASTER and not known.is_down:
+                yield warning(
+                    "sentinel-behind",
+                    f"Sentinel {sentinel.endpoint} has not noticed yet that {known.endpoint} is a replica now.",
+                    "Try again in ten seconds.",
+                    blocks_switchover=True,
+                )
+
+
 def _none_is_in_tilt(topology: Topology) -> Iterator[Finding]:
     for sentinel in topology.heard:
         if sentinel.tilt:
@@ -135,6 +152,7 @@ CHECKS = (
     _they_may_be_asked,
     _each_answers,
     _nothing_is_under_way,
+    _last_failover_is_known,
     _none_is_in_tilt,
     _they_are_alike,
     _there_is_time_to_promote,

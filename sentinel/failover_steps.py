@@ -96,9 +96,14 @@ class Steps:
         return None
 
     def is_settled(self, old: Endpoint, new: Endpoint) -> bool:
-        """Tell whether the old master is in sync with the new, and all sentinels are done with the failover."""
+        """Tell whether the old master is in sync with the new, and all sentinels are done with the failover.
+
+        That is when they have also noticed the old one's role: before, another failover might be undone.
+        """
         views = self._sentinels.ask_all(self._heard, "SENTINEL", "MASTER", self._name)
-        if not all(_is_done(view, new) for view in views.values()):
+        replicas = self._sentinels.ask_all(self._heard, "SENTINEL", "REPLICAS", self._name)
+        done = all(_is_done(view, new) for view in views.values())
+        if not done or not all(_are_all_replicas(known) for known in replicas.values()):
             return False
         return _received(self._quietly(old, "ROLE")) >= 0
 
@@ -135,8 +140,20 @@ def _received(role: Any) -> int:
     return -1
 
 
+def _are_all_replicas(known: Any) -> bool:
+    """Tell whether a sentinel has heard of each replica it reaches that it is one."""
+    if not isinstance(known, list):
+        return False
+    reached = [each for each in map(_fields, known) if "s_down" not in each.get("flags", "")]
+    return all(each.get("role-reported") == Role.REPLICA for each in reached)
+
+
+def _fields(flat: Any) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=False))
+
+
 def _is_done(view: Any, new: Endpoint) -> bool:
     if not isinstance(view, list):
         return False
-    fields = dict(zip(view[::2], view[1::2], strict=False))
+    fields = _fields(view)
     return (fields.get("ip"), fields.get("port"), fields.get("flags")) == (new.host, str(new.port), "master")

@@ -138,6 +138,7 @@ def _known_replica(fields: dict[str, str]) -> KnownReplica:
         _endpoint(fields.get("ip"), fields.get("port")),
         frozenset(fields.get("flags", "").split(",")),
         _number(fields.get("slave-priority")) or 0,
+        Role(reported) if (reported := fields.get("role-reported", "")) in set(Role) else None,
     )
 
 

@@ -54,6 +54,8 @@ class KnownReplica:
     endpoint: Endpoint
     flags: frozenset[str]
     priority: int
+    reported: Role | None = Role.REPLICA
+    """What it said it was when this sentinel asked last, which may be ten seconds ago."""
 
     @property
     def is_down(self) -> bool:

@@ -124,6 +124,7 @@ CRITICAL: list[tuple[str, Change, str]] = [
 FORBIDDING: list[tuple[str, Change, str]] = [
     ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),
     ("master-seen-down", sentinels(1, flags=frozenset({"master", "s_down"})), "for down"),
+    ("sentinel-behind", sentinels(1, replicas=(KnownReplica(ONE, UP, 100, Role.MASTER),)), "10.0.0.1:6380"),
     ("tilt", sentinels(1, tilt=True), "TILT"),
     ("unequal-priorities", nodes(1, priority=50), "10.0.0.1:6380 has 50"),
     ("replica-silent", silent_node(1), "10.0.0.1:6380 tells us nothing"),
@@ -136,6 +137,11 @@ HARMLESS: list[tuple[str, Change, str]] = [
     ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 tells us nothing"),
     ("replica-silent", both(silent_node(1), seen(ONE, DOWN)), "10.0.0.1:6380"),
     ("replica-not-in-sync", both(nodes(1, link="connect"), seen(ONE, DOWN)), "10.0.0.1:6380"),
+    (
+        "replica-silent",
+        both(silent_node(1), sentinels(replicas=(KnownReplica(ONE, DOWN, 100, Role.MASTER),))),
+        "6380",
+    ),
     ("sentinels-differ", sentinels(1, quorum=1), "10.0.0.2:26379 has 1"),
     ("sentinels-differ", sentinels(1, other_sentinels=1), "number of other sentinels"),
     ("failover-timeout", sentinels(failover_timeout_ms=1000), "1000 ms"),

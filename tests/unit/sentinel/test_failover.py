@@ -40,6 +40,7 @@ class World:
         self.follows = {ONE: OLD, TWO: OLD}
         self.promotes: Endpoint | None = ONE
         self.agreeing = 3
+        self.noticed_at = 0.0
         self.ordered_at: float | None = None
         self.failing: dict[str, BaseException] = {}
         self.rewrite: Any = "OK"
@@ -70,7 +71,7 @@ class World:
         """Answer one command."""
         command = " ".join(words)
         self.sleep(self.each_answer_takes_s)
-        if words[0] != "ROLE" and words[1] not in {"MASTER", "GET-MASTER-ADDR-BY-NAME"}:
+        if words[0] != "ROLE" and words[1] not in {"MASTER", "REPLICAS", "GET-MASTER-ADDR-BY-NAME"}:
             self.given.append(command)
         for start, error in self.failing.items():
             if command.startswith(start):
@@ -128,6 +129,8 @@ class World:
             self.ordered_at = self.now
             return "OK"
         named = self.named[endpoint]
+        if words[1] == "REPLICAS":
+            return [["role-reported", "master" if self.now < self.noticed_at else "slave"]]
         if words[1] == "MASTER":
             return ["ip", named.host, "port", str(named.port), "flags", "master"]
         return [named.host, str(named.port)]
@@ -327,6 +330,20 @@ def test_gap_in_the_hold_is_confessed(world: World) -> None:
     """Where a renewal came too late, the result says for how long writes may have got through."""
     world.each_answer_takes_s = 1.0
     assert any("may have run out" in note for note in _run(world).notes)
+
+
+def test_settled_when_sentinels_have_noticed_the_old_masters_role(world: World) -> None:
+    """A sentinel that still takes it for a master would undo the next failover that promotes it."""
+    world.noticed_at = 9.0
+    assert _run(world).at_s(Step.SETTLED) == pytest.approx(9.0, abs=0.1)
+
+
+def test_unsettled_end_is_noted(world: World) -> None:
+    """What does not come to rest within fifteen seconds is left to the operator, with a note."""
+    world.noticed_at = 1000.0
+    result = _run(world)
+    assert Step.SETTLED not in {each.step for each in result.steps}
+    assert any("read the log of 10.0.0.1:6379" in note for note in result.notes)
 
 
 def test_unwritten_role_is_noted(world: World) -> None:
