@@ -35,6 +35,10 @@ class Keeper:
         """Start the thread."""
         self._thread.start()
 
+    def stop(self, timeout_s: float) -> None:
+        """Wait at most `timeout_s` seconds for the thread, which ends when patience does and nothing is in hand."""
+        self._thread.join(timeout_s)
+
     def _run(self) -> None:
         patience = self._runtime.patience
         while not patience.stopping:

@@ -141,6 +141,8 @@ class MailWorker(Worker):
         self._senders.stop()
         self._hands.wait_until_empty(self._runtime.relays.longest_send_s + STOP_GRACE_S)
         self._settler.stop(timeout_s=STOP_GRACE_S)
+        # Otherwise it might announce the worker again after its goodbye.
+        self._keeper.stop(timeout_s=1.0)
         self._runtime.relays.close()
         self._say_goodbye()
         self._runtime.link.close()

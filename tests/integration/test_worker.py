@@ -165,6 +165,26 @@ def _rq_info(link: MasterLink) -> str:
     return printed.getvalue()
 
 
+def test_a_worker_that_said_goodbye_stays_away(
+    link: MasterLink, mailing: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its housekeeping does not announce it once more, nor stumble over what is closed already."""
+    for name in ("RECOVER_EVERY_S", "ANNOUNCE_EVERY_S"):
+        monkeypatch.setattr(keeper, name, 0.0)
+    announce = worker.MailWorker.announce
+
+    def announce_slowly(self: worker.MailWorker) -> None:
+        time.sleep(0.3)  # in the middle of which the worker is told to stop
+        announce(self)
+
+    monkeypatch.setattr(worker.MailWorker, "announce", announce_slowly)
+    with RunningWorker(mailing) as running:
+        running.wait(lambda: len(_seen_by_rq(link)) == 1)
+    running.worker._keeper._thread.join(5)
+    assert _seen_by_rq(link) == []
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_worker_is_seen_again_after_redis_forgot_it(
     link: MasterLink, mailing: Settings, master: Redis
