@@ -7,8 +7,9 @@ thrown away. So the old master's writes are held first. The life of a switchover
     in sync   every replica Sentinel may choose has all that was written: the choice is Sentinel's alone
     ordered   SENTINEL FAILOVER
     promoted  a replica says it is a master now; the other replicas are sent to it at once
-    agreed    a majority of the sentinels name it
-    demoted   in one transaction the old one follows the new, remembers it, and hangs up on its clients
+    decided   Sentinel has noticed the promotion and made it its configuration
+    demoted   in one transaction the old one follows the new, remembers it, and hangs up on its clients; before
+              the other sentinels ask for its role, since they then believe for ten seconds what they hear
     released  the hold is over
     settled   the old one is in sync again and every sentinel agrees
 
@@ -174,10 +175,10 @@ class Switchover:
         new = self._await(self._do.promoted, self._give_up_at, complaint)
         self._do.redirect(new)
         self._journal.reached(Step.PROMOTED, f"{new} is a master, and the other replicas are sent to it.")
-        complaint = f"most sentinels do not name {new} the master; read their logs"
-        agreed = self._await(lambda: self._do.agreed(self._old), self._give_up_at, complaint)
-        self._journal.reached(Step.AGREED, f"Most sentinels name {agreed} the master.")
-        return agreed
+        complaint = f"Sentinel did not settle on {new}; read the sentinels' logs"
+        decided = self._await(lambda: self._do.decided(self._old), self._give_up_at, complaint)
+        self._journal.reached(Step.DECIDED, f"Sentinel has settled on {decided}.")
+        return decided
 
     def _order(self) -> None:
         self._ordered = True  # with an answer that gets lost, it may be

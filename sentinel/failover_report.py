@@ -17,7 +17,7 @@ class Step(StrEnum):
     IN_SYNC = "in sync"
     ORDERED = "ordered"
     PROMOTED = "promoted"
-    AGREED = "agreed"
+    DECIDED = "decided"
     DEMOTED = "demoted"
     RELEASED = "released"
     SETTLED = "settled"

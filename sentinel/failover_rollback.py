@@ -1,8 +1,8 @@
 """Giving up a planned switchover: the hold ends, and people are told in which state everything is.
 
-A failover that was ordered can't be called back. Where a majority of the sentinels went over to a new master,
-the old one is demoted before its writes go on. With less than a majority it stays the master and gets its replicas
-back; the new one is left to Sentinel, which either makes it a replica again or has the last word.
+A failover that was ordered can't be called back. Where Sentinel has settled on a new master, the old one is
+demoted before its writes go on. Where it has not, the old one stays the master and gets its replicas back; a node that
+was promoted nevertheless is left to Sentinel, which either makes it a replica again or settles on it later.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RollBack:
             return f"The master had moved by then, and {self._old} is a replica: look at the topology."
         if not ordered:
             return f"{self._old} is still the master, and nothing was changed."
-        new = self._agreed(grace_s)
+        new = self._decided(grace_s)
         if new is None:
             self._do.redirect(self._old)
             return (
@@ -82,9 +82,9 @@ class RollBack:
             f"The failover had gone through, though: {new} is the master, and {self._old} follows it.{doubt}"
         )
 
-    def _agreed(self, grace_s: float) -> Endpoint | None:
+    def _decided(self, grace_s: float) -> Endpoint | None:
         until = self._clock() + grace_s
-        while (new := self._do.agreed(self._old)) is None and self._clock() < until:
+        while (new := self._do.decided(self._old)) is None and self._clock() < until:
             with suppress(RedisError):
                 self._fence.keep()
             self._sleep(POLL_EVERY_S)

@@ -66,13 +66,19 @@ class Steps:
             if replica != master and not _is_master(self._quietly(replica, "ROLE")):
                 self._quietly(replica, "REPLICAOF", master.host, str(master.port))
 
-    def agreed(self, old: Endpoint) -> Endpoint | None:
-        """Give the new master, once a majority of all sentinels name it and it says so itself."""
+    def decided(self, old: Endpoint) -> Endpoint | None:
+        """Give the new master, once that is final and it says so itself.
+
+        It is final when the sentinel that was told to fail over names it: by then it has seen the promotion and
+        written it to its disk with a newer epoch, which all others take over as soon as they hear of it, about
+        0.1 s later. Should that sentinel be gone, a majority of the others is as good.
+        """
         replies = self._sentinels.ask_all(self._heard, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
-        votes = Counter(tuple(reply) for reply in replies.values() if _is_address(reply))
-        for (host, port), count in votes.most_common(1):
-            new = Endpoint(str(host), int(port))
-            if new != old and count >= self._majority and _is_master(self._quietly(new, "ROLE")):
+        named = {each: _address(reply) for each, reply in replies.items()}
+        votes = Counter(each for each in named.values() if each is not None)
+        for new, count in votes.items():
+            final = named[self._heard[0]] == new or count >= self._majority
+            if new != old and final and _is_master(self._quietly(new, "ROLE")):
                 return new
         return None
 
@@ -125,8 +131,10 @@ def _demotion(new: Endpoint) -> Sequence[Words]:
     )
 
 
-def _is_address(reply: Any) -> bool:
-    return isinstance(reply, list) and len(reply) == 2 and str(reply[1]).isdigit()
+def _address(reply: Any) -> Endpoint | None:
+    if isinstance(reply, list) and len(reply) == 2 and str(reply[1]).isdigit():
+        return Endpoint(str(reply[0]), int(reply[1]))
+    return None
 
 
 def _is_master(role: Any) -> bool:

@@ -16,12 +16,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sentinel.access import Access, Login
+from sentinel.checks import refusals_of
 from sentinel.conversations import Conversations
 from sentinel.failover import Step, SwitchoverRefused, switch_over
 from sentinel.fence import PAUSE_S, Fence
 from sentinel.local import LocalNode, LocalOptions, LocalTopology
 from sentinel.survey import survey
 from sentinel.topology import Role
+from sentinel.waiting import wait_for
 from tests.support.switchover import Submitters, operators_of, service_on
 from verifier.sentinel_commands import sentinel_group
 
@@ -37,8 +39,10 @@ def running() -> Iterator[LocalTopology]:
 
 @pytest.fixture
 def own(running: LocalTopology) -> Iterator[LocalTopology]:
-    """The module's topology, healthy before and healed afterwards."""
+    """The module's topology, ready for a switchover before and healed afterwards."""
     running.heal()
+    # After a failover that nobody planned, a sentinel may be behind for ten seconds.
+    assert wait_for(lambda: not refusals_of(survey(operators_of(running))), 15, interval=0.1)
     yield running
     running.heal()
 

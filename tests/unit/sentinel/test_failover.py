@@ -39,7 +39,7 @@ class World:
         self.named = dict.fromkeys(SENTINELS, OLD)
         self.follows = {ONE: OLD, TWO: OLD}
         self.promotes: Endpoint | None = ONE
-        self.agreeing = 3
+        self.learning: Sequence[Endpoint] = SENTINELS
         self.noticed_at = 0.0
         self.ordered_at: float | None = None
         self.failing: dict[str, BaseException] = {}
@@ -60,7 +60,7 @@ class World:
         if self.now >= self.ordered_at + 0.2:
             self.masters.add(self.promotes)
         if self.now >= self.ordered_at + 1.0:
-            self.named |= dict.fromkeys(SENTINELS[: self.agreeing], self.promotes)
+            self.named |= dict.fromkeys(self.learning, self.promotes)
 
     @property
     def holds(self) -> bool:
@@ -197,7 +197,7 @@ def test_other_replicas_are_sent_over_at_once(world: World) -> None:
     """A ping of the old master that one gets after the promotion would cost it a full copy."""
     result = _run(world)
     assert result.at_s(Step.PROMOTED) == pytest.approx(0.2, abs=0.05)
-    assert result.at_s(Step.AGREED) == pytest.approx(1.0, abs=0.05)
+    assert result.at_s(Step.DECIDED) == pytest.approx(1.0, abs=0.05)
 
 
 def test_nothing_is_ordered_before_all_candidates_have_everything(world: World) -> None:
@@ -259,10 +259,17 @@ def test_failover_that_does_not_come_is_given_up(world: World) -> None:
     assert not world.holds
 
 
-def test_majority_is_waited_for(world: World) -> None:
-    """One sentinel of three that names the new master is not enough: the old one gets its replicas back."""
-    world.agreeing = 1
-    with pytest.raises(SwitchoverFailed, match=r"most sentinels do not name.*:6379 is still the master"):
+@pytest.mark.parametrize("learning", [SENTINELS[:1], SENTINELS[1:]])
+def test_decision_is_final(world: World, learning: Sequence[Endpoint]) -> None:
+    """The sentinel that was told decides; a majority of the others is as good."""
+    world.learning = learning
+    assert _run(world).at_s(Step.DEMOTED) == pytest.approx(1.0, abs=0.05)
+
+
+def test_decision_is_waited_for(world: World) -> None:
+    """One other sentinel that names the new master decides nothing: the old one gets its replicas back."""
+    world.learning = SENTINELS[1:2]
+    with pytest.raises(SwitchoverFailed, match=r"did not settle on .*:6380.*:6379 is still the master"):
         _run(world)
     assert DEMOTION not in world.given
     assert world.follows[TWO] == OLD
@@ -283,7 +290,7 @@ def test_node_that_does_not_agree_is_no_new_master(world: World) -> None:
         (Step.IN_SYNC, "nothing was changed", False),
         (Step.ORDERED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
         (Step.PROMOTED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
-        (Step.AGREED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
+        (Step.DECIDED, "10.0.0.1:6380 is the master, and 10.0.0.1:6379 follows it", True),
         (Step.DEMOTED, "10.0.0.1:6379 is a replica", True),
         (Step.RELEASED, "10.0.0.1:6379 is a replica", True),
     ],
