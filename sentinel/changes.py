@@ -6,11 +6,14 @@ announced and every wait simply lasts its full time.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 
 # Promotion takes about a second; a hold that is never ended must not refuse writes for longer than this.
 HOLD_LIMIT_S = 1.5
+FRESH_FOR_S = 2.0
+FRESH_WAIT_S = 0.08
 
 
 class Changes:
@@ -20,6 +23,7 @@ class Changes:
         self._condition = threading.Condition()
         self._count = 0
         self._held_until = 0.0
+        self._announced_at = -FRESH_FOR_S
 
     def count(self) -> int:
         """Give how many changes were announced so far, to be handed to `wait`."""
@@ -30,12 +34,19 @@ class Changes:
         """Wake everybody who waits: the master moved, or Redis is back. Ends a hold."""
         with self._condition:
             self._count += 1
+            self._announced_at = time.monotonic()
             self._held_until = 0.0
             self._condition.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> bool:
-        """Wait until a change after `seen` is announced; tell whether one was within `timeout_s` seconds."""
+        """Wait until a change after `seen` is announced; tell whether one was within `timeout_s` seconds.
+
+        Just after a change the wait is short, whatever was asked for: the new master has no replica yet and
+        refuses writes for a moment.
+        """
         with self._condition:
+            if time.monotonic() - self._announced_at < FRESH_FOR_S:
+                timeout_s = min(timeout_s, FRESH_WAIT_S * (0.5 + random.random()))
             return self._condition.wait_for(lambda: self._count != seen, timeout_s)
 
     def hold(self) -> None:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 from sentinel.access import Access
 from sentinel.backoff import Rests
@@ -24,8 +25,18 @@ from sentinel.interview import Interview
 
 MAX_LEARNED_SENTINELS = 16
 FRESH_FOR_S = 0.1
-# How long an announced master outranks a majority that has not heard of it yet.
-NEWS_OUTRANKS_MAJORITY_FOR_S = 3.0
+# How long the master that was replaced is not believed in, even if a majority still names it: it stays
+# writable for about ten seconds, and what it takes then is lost.
+REPLACED_FOR_S = 10.0
+
+
+@dataclass(frozen=True)
+class News:
+    """A move of the master as a sentinel announced it; `heard_at` by the monotonic clock, in seconds."""
+
+    master: Endpoint
+    replaced: Endpoint
+    heard_at: float
 
 
 class Directory:
@@ -38,7 +49,7 @@ class Directory:
         self._asking = threading.Lock()
         self._believed: Endpoint | None = None
         self._asked_at = 0.0
-        self._news: tuple[Endpoint, float] | None = None
+        self._news: News | None = None
         self._interviews = {endpoint: self._interview(endpoint) for endpoint in access.sentinels}
         self._silent: set[Endpoint] = set()
 
@@ -61,12 +72,13 @@ class Directory:
             believed = self._believed
         return believed if believed is not None else self.ask()
 
-    def told(self, master: Endpoint) -> None:
-        """Believe what a sentinel has just announced."""
+    def told(self, master: Endpoint, replaced: Endpoint | None = None) -> None:
+        """Believe what a sentinel has just announced, and for a while not in the master that was replaced."""
         self.rests.worked(master)
         with self._lock:
             self._believed = master
-            self._news = (master, time.monotonic())
+            if replaced is not None:
+                self._news = News(master, replaced, time.monotonic())
 
     def doubt(self, master: Endpoint) -> None:
         """Forget a belief that proved wrong, unless there is a newer one."""
@@ -146,11 +158,15 @@ class Directory:
         return bool(answers) and all(interview.endpoint in self._silent for interview in pending)
 
     def _choose(self, answers: dict[Interview, Endpoint]) -> Endpoint:
-        """Give what was announced a moment ago, else the majority's answer, else the newest configuration's."""
-        if self._news is not None:
-            announced, at = self._news
-            if announced in answers.values() and time.monotonic() - at < NEWS_OUTRANKS_MAJORITY_FOR_S:
-                return announced
+        """Give the majority's answer, else the newest configuration's; never the master that was just replaced."""
+        chosen = self._majority_of(answers)
+        news = self._news
+        if news is not None and chosen == news.replaced and time.monotonic() - news.heard_at < REPLACED_FOR_S:
+            return news.master
+        return chosen
+
+    @staticmethod
+    def _majority_of(answers: dict[Interview, Endpoint]) -> Endpoint:
         votes = Counter(answers.values()).most_common()
         if len(votes) == 1 or votes[0][1] > votes[1][1]:
             return votes[0][0]

@@ -114,11 +114,11 @@ class MasterLink:
                 self.breaker.worked()
                 return result
 
-    def master_moved(self, master: Endpoint) -> None:
+    def master_moved(self, master: Endpoint, replaced: Endpoint | None = None) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
         with self._lock:
             pools = [pool for each in self._pools if (pool := each()) is not None]
-        self.directory.told(master)
+        self.directory.told(master, replaced)
         hung_up = sum(pool.hang_up_except(master) for pool in pools)
         self.breaker.reconsider()
         self.changes.announce()

@@ -39,8 +39,9 @@ class RunningTopology:
 
     @property
     def processes(self) -> tuple[LocalNode, ...]:
-        """Every process, strangers included."""
-        return (*self.nodes, *self.sentinel_nodes, *self.strangers)
+        """Every process, strangers that still run included."""
+        running = (stranger for stranger in self.strangers if stranger.running)
+        return (*self.nodes, *self.sentinel_nodes, *running)
 
     def admin(self, node: LocalNode) -> Redis:
         """Connect to one process with the most rights there are; answers within half a second or fails.

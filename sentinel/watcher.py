@@ -178,8 +178,15 @@ class Watcher:
 
     def _act_on(self, channel: str, words: list[str]) -> None:
         name = self._link.access.master_name
-        if channel == SWITCH_MASTER and len(words) == 5 and words[0] == name and words[4].isdigit():
-            self._link.master_moved(Endpoint(words[3], int(words[4])))
+        if (
+            channel == SWITCH_MASTER
+            and len(words) == 5
+            and words[0] == name
+            and words[2].isdigit()
+            and words[4].isdigit()
+        ):
+            replaced, master = Endpoint(words[1], int(words[2])), Endpoint(words[3], int(words[4]))
+            self._link.master_moved(master, replaced)
         elif channel == SELECTED_REPLICA and len(words) == 8 and words[5] == name:
             self._link.changes.hold()
 
