@@ -28,7 +28,7 @@ from sentinel.access import Access
 from sentinel.checks import no_room_for_orders, orders_refused, refusals_of
 from sentinel.conversations import Asking, Conversations
 from sentinel.endpoints import Endpoint
-from sentinel.errors import Backpressure
+from sentinel.errors import Backpressure, PermanentError
 from sentinel.failover_report import (
     Journal,
     Progress,
@@ -184,7 +184,7 @@ class Switchover:
         self._ordered = True  # with an answer that gets lost, it may be
         try:
             self._do.order()
-        except ResponseError:
+        except (ResponseError, PermanentError):  # an answer, and it is no
             self._ordered = False
             raise
         self._journal.reached(Step.ORDERED, "Sentinel was told to fail over.")

@@ -47,7 +47,7 @@ class Steps:
         )
 
     def order(self) -> None:
-        """Tell a sentinel to fail over. Raises RedisError; a ResponseError means that it will not."""
+        """Tell a sentinel to fail over. Raises RedisError; a ResponseError or a PermanentError mean that it will not."""
         self._sentinels.ask(self._heard[0], "SENTINEL", "FAILOVER", self._name)
 
     def promoted(self) -> Endpoint | None:

@@ -52,8 +52,8 @@ class Fence:
 
     def release(self) -> None:
         """Let writes go on at once. Raises RedisError; then they go on when the last pause ends."""
+        self._lapsed_s, self._asked_at = self.lapsed_s(), None  # not renewed either, should this fail
         self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
-        self._asked_at = None
 
     def release_or_complain(self) -> str:
         """Let writes go on, or say that it did not work."""

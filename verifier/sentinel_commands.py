@@ -110,13 +110,12 @@ def _access() -> Access:
 
 def _redis_settings(dotenv: Path = Path(".env")) -> settings.RedisSettings:
     """Read only what leads to Redis: who operates it need not hold the keys that codes are made with."""
-    # ruff: noqa: SLF001 - the same steps as load_settings, which insists on all settings
-    settings._forget_empty_values()
+    settings._forget_empty_values()  # noqa: SLF001 - load_settings, with its steps, insists on all settings
     if dotenv.is_file():
-        settings._fill_in_from(dotenv)
+        settings._fill_in_from(dotenv)  # noqa: SLF001 - the same
     env = FileAwareEnv(eager=False, prefix=settings.PREFIX, strip_whitespace=True)
-    with settings._errors_as_sentences():
-        redis = settings._read_redis(env)
+    with settings._errors_as_sentences():  # noqa: SLF001 - the same
+        redis = settings._read_redis(env)  # noqa: SLF001 - the same
         env.seal()
     return redis
 

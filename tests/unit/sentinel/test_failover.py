@@ -10,7 +10,7 @@ from redis import RedisError, ResponseError
 
 from sentinel.conversations import Words
 from sentinel.endpoints import Endpoint
-from sentinel.errors import Backpressure, TransientError
+from sentinel.errors import AccessRefused, Backpressure, TransientError
 from sentinel.failover import (
     Progress,
     Step,
@@ -235,6 +235,7 @@ def test_replica_that_stays_behind_ends_it_before_the_order(world: World) -> Non
         ("CLIENT PAUSE", TransientError("10.0.0.1:6379 does not answer"), "nothing was changed"),
         ("ROLE", TransientError("10.0.0.1:6379 does not answer"), "nothing was changed"),
         ("SENTINEL FAILOVER", ResponseError("INPROG Failover already in progress"), "nothing was changed"),
+        ("SENTINEL FAILOVER", AccessRefused("10.0.0.2:26379 refuses us: NOPERM"), "nothing was changed"),
         ("SENTINEL FAILOVER", TransientError("10.0.0.2:26379 does not answer"), "may yet do so"),
         ("EXEC", TransientError("10.0.0.1:6379 does not answer"), "could not be made its replica"),
     ],
@@ -331,6 +332,15 @@ def test_hold_that_cannot_be_ended_is_said_to_end_by_itself(world: World) -> Non
     }
     with pytest.raises(SwitchoverFailed, match=r"NOGOODSLAVE.*ends by itself within 3 s"):
         _run(world)
+
+
+def test_failed_release_is_no_renewal(world: World) -> None:
+    """Where the unpause fails after the demotion, the hold ends by itself and is not prolonged meanwhile."""
+    world.failing = {"CLIENT UNPAUSE": TransientError("10.0.0.1:6379 does not answer")}
+    world.noticed_at = 9.0
+    result = _run(world)
+    assert any("ends by itself within 3 s" in note for note in result.notes)
+    assert not world.holds
 
 
 def test_gap_in_the_hold_is_confessed(world: World) -> None:
