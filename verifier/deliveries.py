@@ -54,12 +54,16 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Settlement:
-    """What became of a claim; `next_try_in_s` counts from when it is written down."""
+    """What became of a claim; `next_try_in_s` counts from when it is written down.
+
+    `tried` is false where no relay was asked, because all of them rest or because the worker stops.
+    """
 
     claim: Claim
     outcome: DeliveryStatus
     next_try_in_s: float = 0.0
     relay_reply: str = ""
+    tried: bool = True
 
 
 class Deliveries:
@@ -162,6 +166,7 @@ class Deliveries:
                 settlement.next_try_in_s,
                 settlement.relay_reply,
                 *self._dead_letters,
+                int(settlement.tried),
             ],
         )
 

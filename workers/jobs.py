@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from collections.abc import Callable
 
@@ -19,11 +20,13 @@ from verifier.keyspace import job_id
 from verifier.service import code_of
 from workers.mailer import Mailer
 from workers.relay_answers import Kind, Outcome
-from workers.retries import next_try
+from workers.retries import has_life, next_try
 
 log = logging.getLogger(__name__)
 
 SAY_REFUSAL_EVERY_S = 60.0
+# A relay whose rest is over but whose probe is still out is asked again after this, or up to twice as long.
+SHORTEST_REST_S = 1.0
 
 
 class Delivering:
@@ -79,6 +82,8 @@ class Delivering:
         if outcome.kind is Kind.RELAY_REFUSES_US:
             self._say_refusal(outcome)
         now = self._clock()
+        if outcome.untried_for_s is not None:
+            return self._after_the_rest(claim, outcome.untried_for_s, reply, now)
         verification = claim.verification
         at = next_try(
             max(1, verification.delivery.tries),
@@ -90,6 +95,16 @@ class Delivering:
         if at is None:
             return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply)
         return Settlement(claim, DeliveryStatus.DEFERRED, max(0.0, at - now), reply)
+
+    def _after_the_rest(self, claim: Claim, rests_for_s: float, reply: str, now: float) -> Settlement:
+        """Have it tried when a relay may be asked again; nobody was asked, so it is no try.
+
+        Spread over as long again, since at first a single probe is let through.
+        """
+        wait_s = max(rests_for_s, SHORTEST_REST_S) * (1 + random.random())
+        if not has_life(now + wait_s, claim.verification.expires_at, self._least_life_s):
+            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply, tried=False)
+        return Settlement(claim, DeliveryStatus.DEFERRED, wait_s, reply, tried=False)
 
     def _say_refusal(self, outcome: Outcome) -> None:
         """Tell the operator, once a minute at the most; the relay's words stand in `flask deliveries show`."""

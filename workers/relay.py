@@ -63,6 +63,12 @@ class Relay:
         self._judge(outcome, entry)
         return outcome
 
+    def rests_for_s(self) -> float:
+        """For how many more seconds nobody but one probe is let through; 0 when the rest is over."""
+        with self._lock:
+            until = self._breaker.resting_until
+        return 0.0 if until is None else max(0.0, until - self._clock())
+
     def close(self) -> None:
         """Close the idle connections now, those in use when they come back."""
         self._connections.close()

@@ -52,7 +52,8 @@ class Outcome:
     `code` is the relay's three digits, None when it gave none (silence, a lost connection, or a
     limit found on our side). `reply` is for operators: printable, at most 200 characters.
     `ambiguous` is true when the connection was lost after the final dot and before its answer: the
-    relay may have the mail.
+    relay may have the mail. `untried_for_s` is set where no relay was asked because all of them rest: for
+    how many more seconds they do.
     """
 
     kind: Kind
@@ -61,6 +62,7 @@ class Outcome:
     code: int | None = None
     reply: str = ""
     ambiguous: bool = False
+    untried_for_s: float | None = None
 
     @property
     def rests_relay(self) -> bool:

@@ -65,7 +65,7 @@ class Relays:
         best: Outcome | None = None
         ends_at = time.monotonic() + self.longest_send_s
         for relay in self._in_turn():
-            outcome = relay.send(mail, ends_at) or _resting(relay.settings.name)
+            outcome = relay.send(mail, ends_at) or _resting(relay)
             if not outcome.next_relay_may_help:
                 return outcome
             best = _more_telling(best, outcome)
@@ -95,12 +95,21 @@ class Relays:
         return [self._relays[i] for i in order]
 
 
-def _resting(relay: str) -> Outcome:
-    return Outcome(Kind.DEFERRED, Stage.CONNECT, relay, None, "this relay is resting after a failure")
+def _resting(relay: Relay) -> Outcome:
+    return Outcome(
+        Kind.DEFERRED,
+        Stage.CONNECT,
+        relay.settings.name,
+        reply="this relay is resting after a failure",
+        untried_for_s=relay.rests_for_s(),
+    )
 
 
 def _more_telling(first: Outcome | None, then: Outcome) -> Outcome:
     """What to report when no relay took it: a refusal of us, or the first that may yet take it."""
     if first is None or first.kind is Kind.REJECTED:
         return then
+    if first.untried_for_s is not None:
+        sooner = then.untried_for_s is None or then.untried_for_s < first.untried_for_s
+        return then if sooner else first
     return then if then.kind is Kind.RELAY_REFUSES_US else first

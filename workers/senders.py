@@ -50,7 +50,7 @@ class Senders:
     def _send_all(self) -> None:
         while (claim := self._claims.get()) is not None:
             if self._releasing:
-                self._settle(Settlement(claim, DeliveryStatus.QUEUED))
+                self._settle(Settlement(claim, DeliveryStatus.QUEUED, tried=False))
             else:
                 self._settle(self._send(claim))
 

@@ -291,7 +291,7 @@ def test_a_delivery_given_back_is_due_at_once_and_was_no_try(
     """As by a worker that stops before it has started on it."""
     verification = store.accepted()
     claim = _claim(deliveries, client)
-    assert deliveries.settle(client, [Settlement(claim, QUEUED)]) == ["settled"]
+    assert deliveries.settle(client, [Settlement(claim, QUEUED, tried=False)]) == ["settled"]
     assert store.get(verification.id).delivery.tries == 0
     assert deliveries.overdue(client, MANY) == [(verification.id, 1)]
     assert deliveries.requeue(client, [(verification.id, 1)], reclaim_leases=False) == ["requeued"]

@@ -1,7 +1,7 @@
 -- Write down what became of a claimed delivery. Safe to repeat.
 -- KEYS: record, due, dead letters
 -- ARGV: verification id, delivery number, lease, outcome, next try in (s; for deferred), the relay's reply,
---       life of a dead letter (s), most dead letters
+--       life of a dead letter (s), most dead letters, a relay was asked (1 or 0)
 -- Outcomes: sent, deferred, rejected, abandoned; queued gives back a delivery that was never tried.
 -- Gives "settled", "repeated", "gone", "superseded" or "lease lost".
 -- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
@@ -37,7 +37,9 @@ if (outcome == 'deferred' or outcome == 'queued') and found[1] ~= 'pending' then
 end
 redis.call('HSET', KEYS[1], 'delivery_status', outcome, 'relay_reply', ARGV[6])
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
-if ARGV[4] ~= 'sent' and ARGV[4] ~= 'queued' then
+if ARGV[9] == '0' then
+  redis.call('HINCRBY', KEYS[1], 'tries', -1)
+elseif ARGV[4] ~= 'sent' then
   local failed_at = string.format('%.3f', now)
   local first = tonumber(found[5]) > 1 and found[6] or failed_at
   redis.call('HSET', KEYS[1], 'first_failed_at', first, 'last_failed_at', failed_at)
@@ -47,7 +49,6 @@ if outcome == 'deferred' then
   redis.call('HSET', KEYS[1], 'next_try_at', next_try_at)
   redis.call('ZADD', KEYS[2], next_try_at, ARGV[1])
 elseif outcome == 'queued' then
-  redis.call('HINCRBY', KEYS[1], 'tries', -1)
   redis.call('ZADD', KEYS[2], string.format('%.6f', now), ARGV[1])
 else
   if outcome == 'sent' then
