@@ -30,12 +30,13 @@ class Changes:
         with self._condition:
             return self._count
 
-    def announce(self) -> None:
-        """Wake everybody who waits: the master moved, or Redis is back. Ends a hold."""
+    def announce(self, *, ends_hold: bool = True) -> None:
+        """Wake everybody who waits: the master moved, or there is a reason to try again."""
         with self._condition:
             self._count += 1
             self._announced_at = time.monotonic()
-            self._held_until = 0.0
+            if ends_hold:
+                self._held_until = 0.0
             self._condition.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> bool:
@@ -53,6 +54,12 @@ class Changes:
         """Hold writes: what the old master still accepts from now on would be lost."""
         with self._condition:
             self._held_until = time.monotonic() + HOLD_LIMIT_S
+
+    def release(self) -> None:
+        """End a hold: nobody is being promoted."""
+        with self._condition:
+            self._held_until = 0.0
+            self._condition.notify_all()
 
     def wait_while_held(self) -> None:
         """Wait until writes are no longer held, at most HOLD_LIMIT_S seconds."""

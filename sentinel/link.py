@@ -23,7 +23,7 @@ from sentinel.changes import Changes
 from sentinel.client import MasterPool
 from sentinel.directory import Directory
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TRANSIENT, MasterMoved, PermanentError, RogueMaster, TransientError
+from sentinel.errors import TRANSIENT, Backpressure, MasterMoved, PermanentError, RogueMaster, TransientError
 from sentinel.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,8 @@ class MasterLink:
         self._pools = [each for each in self._pools if each() is not None]
         self._pools.append(weakref.ref(pool))
         if self._watch and self._watcher is None:
+            # Until the watcher has asked, nobody knows whether a replica is being promoted at this moment.
+            self.changes.hold()
             self._watcher = Watcher(self)
             self._watcher.start()
         return Redis(connection_pool=pool)
@@ -101,6 +103,9 @@ class MasterLink:
                 result = operation(self.redis)
             except PermanentError:
                 raise
+            except Backpressure:
+                self.breaker.worked()  # it answers, if only that it has no room
+                raise
             except TRANSIENT as error:
                 self.breaker.failed()
                 remaining_s = ends_at - time.monotonic()
@@ -116,14 +121,19 @@ class MasterLink:
 
     def master_moved(self, master: Endpoint, replaced: Endpoint | None = None) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
+        self._follow(master, replaced)
+        self.changes.announce()
+
+    def _follow(self, master: Endpoint, replaced: Endpoint | None = None) -> int:
+        """Give how many connections led elsewhere."""
         with self._lock:
             pools = [pool for each in self._pools if (pool := each()) is not None]
         self.directory.told(master, replaced)
         hung_up = sum(pool.hang_up_except(master) for pool in pools)
         self.breaker.reconsider()
-        self.changes.announce()
         if hung_up:
             log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
+        return hung_up
 
     def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
         """Give the error for a node that Sentinel names as the master but that follows another.
@@ -149,7 +159,8 @@ class MasterLink:
             master = self.directory.ask()
         except (TransientError, PermanentError):
             return
-        self.master_moved(master)
+        # Where it has not moved, a replica may just be on its way to take over: a hold must outlast this.
+        self.changes.announce(ends_hold=self._follow(master) > 0)
 
     def subscribed_to(self) -> list[Endpoint]:
         """Give the sentinels that can tell this process of a failover at this moment."""

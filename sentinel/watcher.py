@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from redis import ResponseError
+
 from sentinel.access import Access
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint
@@ -43,6 +45,8 @@ class Subscription:
     def __init__(self, endpoint: Endpoint, access: Access) -> None:
         self.endpoint = endpoint
         self.next_attempt_at = 0.0
+        self.leads_failover = False
+        """Whether this sentinel was in the middle of promoting a replica when it was subscribed to."""
         self._access = access
         self._backoff = Backoff(first_s=1.0, cap_s=5.0)
         self._connection: Any = None
@@ -55,6 +59,9 @@ class Subscription:
         connection = plain_connection(self.endpoint, self._access.sentinel_login, timeout_s, timeout_s)
         try:
             connection.connect()
+            # Before subscribing, which allows no other questions; a failover that begins right now selects
+            # its replica later than that.
+            self.leads_failover = self._leads_failover(connection)
             for channel in CHANNELS:
                 self._subscribe_to(connection, channel)
         except Exception as error:
@@ -64,6 +71,15 @@ class Subscription:
         self._connection, self._pinged_at, self._heard_at = connection, None, time.monotonic()
         self._backoff.reset()
         return connection._sock  # noqa: SLF001 - redis-py has no public way to wait on several connections
+
+    def _leads_failover(self, connection: Any) -> bool:
+        connection.send_command("SENTINEL", "MASTER", self._access.master_name)
+        try:
+            reply = connection.read_response()
+        except ResponseError:  # it knows no such master, or we may not ask: then it holds nothing up
+            return False
+        told = dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else {}
+        return "failover_in_progress" in str(told.get("flags", ""))
 
     @staticmethod
     def _subscribe_to(connection: Any, channel: str) -> None:
@@ -118,6 +134,7 @@ class Watcher:
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._subscriptions: dict[Endpoint, Subscription] = {}
         self._reported: dict[Endpoint, str] = {}
+        self._has_asked_all = False
         self._thread = threading.Thread(target=self._run, name="sentinel-watcher", daemon=True)
 
     def start(self) -> None:
@@ -152,6 +169,7 @@ class Watcher:
 
     def _tick(self) -> None:
         self._subscribe_where_due()
+        self._end_first_hold()
         for key, _ in self._selector.select(timeout=TICK_S):
             if key.data is not None:
                 self._guarded(key.data, self._hear)
@@ -166,11 +184,20 @@ class Watcher:
             if not subscription.subscribed and time.monotonic() >= subscription.next_attempt_at:
                 self._guarded(subscription, self._join)
 
+    def _end_first_hold(self) -> None:
+        """Let this process write for the first time, unless a failover that began before it is still on."""
+        if not self._has_asked_all:
+            self._has_asked_all = True
+            if not any(each.leads_failover for each in self._subscriptions.values()):
+                self._link.changes.release()
+
     def _join(self, subscription: Subscription) -> None:
         self._selector.register(subscription.subscribe(), selectors.EVENT_READ, subscription)
         self._reported.pop(subscription.endpoint, None)
         # The master may have moved while nobody was listening.
         self._link.look_again()
+        if subscription.leads_failover:
+            self._link.changes.hold()
 
     def _hear(self, subscription: Subscription) -> None:
         for channel, text in subscription.messages():
