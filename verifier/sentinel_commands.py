@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 
 import click
-from environs import FileAwareEnv
 from rich.console import Console, Group
 from rich.text import Text
 
@@ -98,7 +96,7 @@ def _console() -> Console:
 
 def _access() -> Access:
     try:
-        redis = _redis_settings()
+        redis = settings.load_redis_settings()
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from None
     if not redis.sentinels:
@@ -106,18 +104,6 @@ def _access() -> Access:
             "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
         )
     return access_of_operators(redis)
-
-
-def _redis_settings(dotenv: Path = Path(".env")) -> settings.RedisSettings:
-    """Read only what leads to Redis: who operates it need not hold the keys that codes are made with."""
-    settings._forget_empty_values()  # noqa: SLF001 - load_settings, with its steps, insists on all settings
-    if dotenv.is_file():
-        settings._fill_in_from(dotenv)  # noqa: SLF001 - the same
-    env = FileAwareEnv(eager=False, prefix=settings.PREFIX, strip_whitespace=True)
-    with settings._errors_as_sentences():  # noqa: SLF001 - the same
-        redis = settings._read_redis(env)  # noqa: SLF001 - the same
-        env.seal()
-    return redis
 
 
 def access_of_operators(redis: settings.RedisSettings) -> Access:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
@@ -36,6 +36,8 @@ _NOT_SET = {
 }
 
 log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 
 class SettingsError(Exception):
@@ -94,14 +96,28 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
     Raises:
         SettingsError: a setting is missing or wrong.
     """
+    settings = _load(_read, dotenv)
+    _warn_of(settings)
+    return settings
+
+
+def load_redis_settings(dotenv: Path | None = Path(".env")) -> RedisSettings:
+    """Read only what leads to Redis: who operates it need not hold the keys that codes are made with.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    return _load(_read_redis, dotenv)
+
+
+def _load(read: Callable[[FileAwareEnv], Read], dotenv: Path | None) -> Read:
     _forget_empty_values()
     if dotenv is not None and dotenv.is_file():
         _fill_in_from(dotenv)
     env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
     with _errors_as_sentences():
-        settings = _read(env)
+        settings = read(env)
         env.seal()
-    _warn_of(settings)
     return settings
 
 

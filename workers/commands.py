@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from workers.patience import Stopping
+from workers.patience import STATES_OF_REDIS, Stopping
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 QUIET_S = 5.0
+RESUBSCRIBE_AFTER_S = 0.5
 
 
 class Commands:
@@ -39,32 +40,43 @@ class Commands:
         patience = self._runtime.patience
         while not self._over():
             try:
-                patience.until_it_works(self._listen)
+                self._listen(patience.until_it_works(self._subscribe))
             except Stopping:
                 return
+            except STATES_OF_REDIS as error:
+                patience.outage.failed(error)
+                patience.pause(RESUBSCRIBE_AFTER_S)
             except Exception:
                 if self._over():  # the link is being closed under us
                     return
                 # A mistake of ours, or a foreign message; the worker goes on without this command.
                 log.exception("A command could not be read")
-                patience.pause(1.0)
+                patience.pause(RESUBSCRIBE_AFTER_S)
 
     def _over(self) -> bool:
         return self._runtime.patience.stopping
 
-    def _listen(self) -> None:
+    def _subscribe(self) -> Any:
         connection = self._pool.get_connection()
         try:
             connection.send_command("SUBSCRIBE", self._channel)
             connection.read_response()
-            self._runtime.patience.outage.worked()
+        except BaseException:
+            self._give_back(connection)
+            raise
+        return connection
+
+    def _listen(self, connection: Any) -> None:
+        try:
             while not self._over():
                 self._handle(self._next_message(connection))
-            raise Stopping
         finally:
-            # It is subscribed, so nobody else can use it.
-            connection.disconnect()
-            self._pool.release(connection)
+            self._give_back(connection)
+
+    def _give_back(self, connection: Any) -> None:
+        # It is subscribed, so nobody else can use it as it is.
+        connection.disconnect()
+        self._pool.release(connection)
 
     @staticmethod
     def _next_message(connection: Any) -> Any:
