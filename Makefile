@@ -32,6 +32,11 @@ run: install ## Run the whole service with an embedded topology and a mailbox (P
 test: lint types ## Lint, check the types, run the tests
 	$(BIN)/pytest -n $(JOBS)
 
+.PHONY: chaos
+chaos: install ## Practise every fault, at 50 and at 200 submissions a second, with reports
+	$(BIN)/flask drill --rate 50 --json drill-report-50.json --html drill-report-50.html
+	$(BIN)/flask drill --rate 200 --json drill-report-200.json --html drill-report-200.html
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .
