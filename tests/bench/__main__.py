@@ -34,15 +34,15 @@ BENCHES: dict[str, Callable[[Stage, Sizes], object]] = {
 }
 
 
-def run(names: list[str], sizes: Sizes, peers_python: Path | None) -> Results:
+def run(names: list[str], size: str, peers_python: Path | None) -> Results:
     """Run the named benches on one topology."""
     with stage(peers_python) as surroundings:
-        results = Results(describe_machine(surroundings))
+        results = Results(describe_machine(surroundings), size)
         if surroundings.peers_python is None:
             say("No virtualenv with the peers found, so only we are measured: run `make bench`.")
         for name in names:
             say(f"-- {name}")
-            setattr(results, name, BENCHES[name](surroundings, sizes))
+            setattr(results, name, BENCHES[name](surroundings, SIZES[size]))
     return results
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     options = _options()
     began = time.monotonic()
     try:
-        results = run(options.only, SIZES[options.size], options.peers)
+        results = run(options.only, options.size, options.peers)
     except BenchError as error:
         sys.exit(f"The benchmark stopped: {error}")
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from tests.bench import footprint
 from tests.bench.goals import goals
 from tests.bench.growth import Growth
-from tests.bench.machine import Machine
 from tests.bench.plots import plots
 from tests.bench.results import Results
 from tests.bench.stage import PROJECT
@@ -15,6 +14,8 @@ from tests.bench.throughput import Relay
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
 PLOTS = PROJECT / "docs" / "benchmarks"
+
+BUSY_LOAD = 0.7
 
 INTRODUCTION = """\
 # Benchmarks
@@ -41,7 +42,7 @@ def write_report(results: Results) -> None:
 
 def page(results: Results) -> str:
     """Give the page."""
-    parts = [INTRODUCTION, _goals(results), _machine(results.machine)]
+    parts = [INTRODUCTION, _goals(results), _machine(results)]
     if results.throughput:
         parts.append("## Mails a second\n\n![Mails a second, as bars](benchmarks/throughput.svg)")
         parts += [_relay(relay) for relay in results.throughput]
@@ -69,7 +70,8 @@ def _goals(results: Results) -> str:
     return f"## The goals\n\n{met} of {len(judged)} are met in this run.\n\n{head}{lines}"
 
 
-def _machine(machine: Machine) -> str:
+def _machine(results: Results) -> str:
+    machine = results.machine
     hardware = f"{machine.cores} cores of {machine.processor}, {machine.memory_gb:.0f} GB"
     lines = [
         f"{machine.date}; {hardware}; {machine.kernel}; load average before the run {machine.load_before:.2f}.",
@@ -77,6 +79,12 @@ def _machine(machine: Machine) -> str:
     ]
     if machine.peers:
         lines.append(f"Peers: {_versions(machine.peers)}.")
+    if results.size != "full":
+        lines.append(f"\nThis was a {results.size} run: short, and worth no more than a first look.")
+    if machine.load_before > BUSY_LOAD:
+        lines.append(
+            "\nThe machine was busy with other things before the run began, so the numbers are noisy."
+        )
     return "## The machine\n\n" + "\n".join(lines)
 
 

@@ -17,6 +17,8 @@ class Results:
     """One run."""
 
     machine: Machine
+    size: str
+    """Which of the sizes it had; only a full one is worth quoting."""
     throughput: list[Relay] | None = None
     latency: list[Latency] | None = None
     accepting: list[Accepting] | None = None
