@@ -26,6 +26,8 @@ class Contestant:
     """Commands and keys whose numbers add up to what is still to be mailed."""
     superuser: bool = False
     """Whether it may do everything in Redis; the topology's users are cut to this project's measure."""
+    starts_afresh: bool = False
+    """Whether each round gets new processes and an empty Redis, since the last one may have left it stuck."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More of its environment."""
 

@@ -7,10 +7,14 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sentinel.checks import refusals_of
 from sentinel.failover import SwitchoverError, switch_over
+from sentinel.survey import survey
 from verifier.drill.attempts import Attempts
 from verifier.drill.promise import Promise
 from verifier.drill.scene import Scene, operators_access
+
+SENTINELS_NOTICE_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,12 @@ def _failover(scene: Scene) -> None:
 
 
 def _switchover(scene: Scene) -> None:
+    """What was before may not be over for the sentinels yet; an operator would be told to wait, and waits."""
+    access = operators_access(scene.topology)
+    scene.await_true(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
     scene.begin()
     try:
-        switch_over(operators_access(scene.topology))
+        switch_over(access)
     except SwitchoverError as error:
         scene.trouble = f"The switchover did not succeed: {error}"
     scene.await_switch(1.0)
@@ -151,10 +158,10 @@ MOVES = Promise(switches=True)
 FAULTS = {
     each.name: each
     for each in (
+        Fault("switchover", "an operator has the master moved (flask sentinel failover)", _switchover, MOVES),
         Fault("kill", "the master is killed (-9) and returns after the failover", _kill, MOVES),
         Fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", _hang, MOVES),
         Fault("failover", "somebody gives a bare SENTINEL FAILOVER", _failover, MOVES),
-        Fault("switchover", "an operator has the master moved (flask sentinel failover)", _switchover, MOVES),
         Fault(
             "rogue",
             "somebody makes the master follow a stranger (REPLICAOF)",

@@ -48,8 +48,7 @@ class Round:
             TopologyError: the topology was not whole to begin with, or the fault found no master.
         """
         self._waiter = waiter.also(self._alarm.look)
-        self._stage.topology.heal()
-        self._stage.service.replace_ended()
+        self._stage.make_whole()
         began = time.monotonic()
         with Events(self._stage.topology) as events:
             scene = Scene(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel.access import Access, Login
@@ -78,6 +79,10 @@ class Scene:
     def linger(self, duration_s: float) -> None:
         """Let it last."""
         self._waiter.for_s(duration_s)
+
+    def await_true(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition; False when the time was not enough."""
+        return self._waiter.until(condition, timeout_s)
 
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""

@@ -86,6 +86,14 @@ class Service:
         says = self.contestant.worker_says
         self._require(worker, lambda: says in worker.log.read_text(errors="replace"))
 
+    def start_afresh(self) -> None:
+        """End everything and start it again, as it was in the beginning."""
+        workers = len(self.workers)
+        self.stop()
+        self.killed.extend(self.workers)  # so that the new ones get names and logs of their own
+        self.workers.clear()
+        self.start(workers)
+
     def replace_ended(self) -> None:
         """Start a new worker for each that ended by itself, so that the next fault finds a whole service."""
         for ended in self.ended_workers:

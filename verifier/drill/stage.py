@@ -58,6 +58,20 @@ class Stage:
         """End everything; the logs stay until `forget_logs`."""
         self._stack.close()
 
+    def make_whole(self) -> None:
+        """Set everything right before the next round.
+
+        Raises:
+            TopologyError, ServiceStartError: it does not become whole.
+        """
+        self.topology.heal()
+        if not self.contestant.starts_afresh:
+            self.service.replace_ended()
+            return
+        with self.topology.admin(self.topology.current_master()) as client:
+            client.flushall()
+        self.service.start_afresh()
+
     def forget_logs(self) -> None:
         """Remove the logs, which nobody needs once every promise was kept."""
         shutil.rmtree(self.logs, ignore_errors=True)

@@ -39,6 +39,7 @@ def _rq() -> Contestant:
         worker_says="Listening on",
         owing=(("LLEN", "rq:queue:mail"), ("ZCARD", "rq:wip:mail")),
         superuser=True,
+        starts_afresh=True,
     )
 
 
@@ -54,6 +55,7 @@ def _celery() -> Contestant:
         worker_says=" ready.",
         owing=(("LLEN", "celery"), ("ZCARD", "unacked_index")),
         superuser=True,
+        starts_afresh=True,
     )
 
 
