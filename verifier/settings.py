@@ -13,20 +13,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
-from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
+from environs import EnvValidationError, FileAwareEnv, validate
 
-from sentinel.endpoints import Endpoint, parse_endpoint
+from sentinel.endpoints import Endpoint
 from verifier.domain.keys import KeyRing, parse_keys
 from verifier.domain.rules import Rules
 from verifier.mail_relays import MailRelay, parse_relays
+from verifier.settings_parsers import endpoints, existing_file, one_line, parsed, sender, service_name
 
 PREFIX = "VERIFIER_"
-DEFAULT_SENTINEL_PORT = 26379
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
 OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
 
@@ -163,8 +162,8 @@ def _sentences(messages: dict[str, Any]) -> Iterator[str]:
 
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
-        name=_parsed(env, "NAME", _service_name, "Verifier"),
-        keys=_parsed(env, "SECRET_KEYS", parse_keys, None),
+        name=parsed(env, "NAME", service_name, "Verifier"),
+        keys=parsed(env, "SECRET_KEYS", parse_keys, None),
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", 600, validate=validate.Range(0, 30 * 86400)),
         max_owed_mails=env.int("MAX_OWED_MAILS", 100_000, validate=validate.Range(1)),
@@ -187,8 +186,8 @@ def _read_rules(env: FileAwareEnv) -> Rules:
 
 def _read_redis(env: FileAwareEnv) -> RedisSettings:
     return RedisSettings(
-        sentinels=_parsed(env, "SENTINELS", _endpoints, ""),
-        master_name=_parsed(env, "SENTINEL_MASTER", _one_line, "mymaster"),
+        sentinels=parsed(env, "SENTINELS", endpoints, ""),
+        master_name=parsed(env, "SENTINEL_MASTER", one_line, "mymaster"),
         username=env.str("REDIS_USERNAME", ""),
         password=env.str("REDIS_PASSWORD", ""),
         sentinel_username=env.str("SENTINEL_USERNAME", ""),
@@ -206,9 +205,9 @@ def _read_redis(env: FileAwareEnv) -> RedisSettings:
 def _read_mail(env: FileAwareEnv) -> MailSettings:
     return MailSettings(
         relays=_read_relays(env),
-        default_sender=_parsed(env, "MAIL_DEFAULT_SENDER", _sender, "verifier@localhost"),
+        default_sender=parsed(env, "MAIL_DEFAULT_SENDER", sender, "verifier@localhost"),
         verify_certificates=env.bool("MAIL_VERIFY_CERTIFICATES", True),
-        ca_file=_parsed(env, "MAIL_CA_FILE", _file, ""),
+        ca_file=parsed(env, "MAIL_CA_FILE", existing_file, ""),
         connect_timeout_s=env.float("MAIL_CONNECT_TIMEOUT", 5, validate=validate.Range(0.1, 60)),
         command_timeout_s=env.float("MAIL_COMMAND_TIMEOUT", 15, validate=validate.Range(0.1, 300)),
         connections=env.int("MAIL_CONNECTIONS", 8, validate=validate.Range(1, 100)),
@@ -216,7 +215,7 @@ def _read_mail(env: FileAwareEnv) -> MailSettings:
 
 
 def _read_relays(env: FileAwareEnv) -> tuple[MailRelay, ...]:
-    listed: tuple[MailRelay, ...] = _parsed(env, "MAIL_RELAYS", parse_relays, "")
+    listed: tuple[MailRelay, ...] = parsed(env, "MAIL_RELAYS", parse_relays, "")
     return listed or (_read_relay(env),)
 
 
@@ -225,63 +224,12 @@ def _read_relay(env: FileAwareEnv) -> MailRelay:
     tls = env.bool("MAIL_USE_SSL", False)
     usual_port = 465 if tls else 587 if starttls else 25
     return MailRelay(
-        host=_parsed(env, "MAIL_SERVER", _one_line, "127.0.0.1"),
+        host=parsed(env, "MAIL_SERVER", one_line, "127.0.0.1"),
         port=env.int("MAIL_PORT", usual_port, validate=validate.Range(1, 65535)),
         username=env.str("MAIL_USERNAME", ""),
         password=env.str("MAIL_PASSWORD", ""),
         security="tls" if tls else "starttls" if starttls else "none",
     )
-
-
-def _parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], default: str | None) -> Any:
-    """Read a string setting through a parser that raises ValueError; None as default means required."""
-
-    def check(text: str) -> None:
-        try:
-            parse(text)
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-    text = env.str(name, validate=check) if default is None else env.str(name, default, validate=check)
-    # Where the check failed, the error is kept for seal(), and what is returned here is never used.
-    try:
-        return parse(text)
-    except (ValueError, TypeError, AttributeError):
-        return None
-
-
-def _endpoints(text: str) -> tuple[Endpoint, ...]:
-    return tuple(parse_endpoint(part, DEFAULT_SENTINEL_PORT) for part in text.split(",") if part.strip())
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable() or not text.strip() or len(text) > 100:
-        raise ValueError("must be one line of 1 to 100 printable characters")
-    return text.strip()
-
-
-def _service_name(text: str) -> str:
-    name = _one_line(text)
-    # "=?" begins an encoded word in a mail's subject.
-    if len(name) > 60 or "=?" in name:
-        raise ValueError("must have at most 60 characters and no =? in it")
-    return name
-
-
-def _sender(text: str) -> str:
-    name, address = parseaddr(text)
-    if not text.isprintable() or "@" not in address or address.startswith("@") or address.endswith("@"):
-        raise ValueError("must be an address such as verify@example.org or Example <verify@example.org>")
-    return f"{name} <{address}>" if name else address
-
-
-def _file(text: str) -> Path | None:
-    if not text:
-        return None
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError(f"there is no file {text}")
-    return path
 
 
 def _warn_of(settings: Settings) -> None:

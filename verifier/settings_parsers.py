@@ -1,0 +1,73 @@
+"""Texts into values: the parsers of the settings that are more than a number or a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+
+from environs import FileAwareEnv, ValidationError
+
+from sentinel.endpoints import Endpoint, parse_endpoint
+
+DEFAULT_SENTINEL_PORT = 26379
+
+
+def parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], default: str | None) -> Any:
+    """Read a string setting through a parser that raises ValueError; None as default means required.
+
+    What is wrong is kept by `env` until its `seal`.
+    """
+
+    def check(text: str) -> None:
+        try:
+            parse(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    text = env.str(name, validate=check) if default is None else env.str(name, default, validate=check)
+    # Where the check failed, the error is kept for seal(), and what is returned here is never used.
+    try:
+        return parse(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def endpoints(text: str) -> tuple[Endpoint, ...]:
+    """Read `host:port,host:port`; the port may be left out. Raises ValueError."""
+    return tuple(parse_endpoint(part, DEFAULT_SENTINEL_PORT) for part in text.split(",") if part.strip())
+
+
+def one_line(text: str) -> str:
+    """Read one line of text. Raises ValueError."""
+    if not text.isprintable() or not text.strip() or len(text) > 100:
+        raise ValueError("must be one line of 1 to 100 printable characters")
+    return text.strip()
+
+
+def service_name(text: str) -> str:
+    """Read what mails and pages call the service. Raises ValueError."""
+    name = one_line(text)
+    # "=?" begins an encoded word in a mail's subject.
+    if len(name) > 60 or "=?" in name:
+        raise ValueError("must have at most 60 characters and no =? in it")
+    return name
+
+
+def sender(text: str) -> str:
+    """Read an address, or a name and an address. Raises ValueError."""
+    name, address = parseaddr(text)
+    if not text.isprintable() or "@" not in address or address.startswith("@") or address.endswith("@"):
+        raise ValueError("must be an address such as verify@example.org or Example <verify@example.org>")
+    return f"{name} <{address}>" if name else address
+
+
+def existing_file(text: str) -> Path | None:
+    """Read the path of a file that is there; an empty text is none. Raises ValueError."""
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"there is no file {text}")
+    return path
