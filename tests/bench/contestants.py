@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from tests.bench.peers.surroundings import QUEUE
+from tests.bench.peers.surroundings import FINISHED_VARIABLE, QUEUE
 from tests.bench.processes import Child
 from tests.bench.stage import Stage
 
@@ -71,43 +71,33 @@ def _has_processes_option(stage: Stage) -> bool:
 
 
 def _peers() -> list[Contestant]:
-    rq = ("-c", "tests.bench.peers.rq_settings", "-w", "rq.SimpleWorker", "--quiet")
-    celery = "tests.bench.peers.celery_app"
+    rq = ("-c", "tests.bench.peers.rq_settings", "-w", "rq.SimpleWorker", "--quiet", QUEUE)
+    celery = ("celery", "-A", "tests.bench.peers.celery_app", "worker", "-c", "2", "--loglevel", "WARNING")
+    dramatiq = ("dramatiq", "tests.bench.peers.dramatiq_app", "-p", "2", "-t", "8")
+    in_celery = "celery worker -c 2 (prefork)"
     return [
+        _peer("rq", "RQ SimpleWorker", "rq worker -w rq.SimpleWorker", ("rq.cli", "worker", *rq), slow=True),
         _peer(
-            "rq",
-            "rq",
-            "RQ SimpleWorker",
-            "rq worker -w rq.SimpleWorker",
-            "rq.cli",
-            "worker",
-            *rq,
-            QUEUE,
+            *("rq-pool", "RQ worker-pool of 4", "rq worker-pool -n 4 -w rq.SimpleWorker"),
+            ("rq.cli", "worker-pool", "-n", "4", *rq),
             slow=True,
         ),
-        _peer(
-            *("rq-pool", "rq", "RQ worker-pool of 4", "rq worker-pool -n 4 -w rq.SimpleWorker"),
-            *("rq.cli", "worker-pool", "-n", "4", *rq, QUEUE),
-            slow=True,
-        ),
-        _peer(
-            *("celery", "celery", "Celery -c 2", "celery worker -c 2 (prefork)"),
-            *("celery", "-A", celery, "worker", "-c", "2", "--loglevel", "WARNING"),
-        ),
-        _peer(
-            *("dramatiq", "dramatiq", "Dramatiq", "dramatiq -p 2 -t 8 (its defaults on 2 cores)"),
-            *("dramatiq", "tests.bench.peers.dramatiq_app", "-p", "2", "-t", "8"),
-        ),
+        _peer("celery", "Celery -c 2", in_celery, celery),
+        _peer("celery-smtplib", "Celery -c 2, finished mail, bare smtplib", in_celery, celery, finished=True),
+        _peer("dramatiq", "Dramatiq", "dramatiq -p 2 -t 8 (its defaults on 2 cores)", dramatiq),
     ]
 
 
-def _peer(key: str, library: str, name: str, setup: str, *command: str, slow: bool = False) -> Contestant:
+def _peer(
+    key: str, name: str, setup: str, command: tuple[str, ...], *, slow: bool = False, finished: bool = False
+) -> Contestant:
+    more = {FINISHED_VARIABLE: "1"} if finished else {}
     return Contestant(
         key,
         name,
         setup,
-        fill=lambda stage, mails: _fill_peer(stage, library, mails),
-        worker=lambda stage, port: (stage.peer_command(*command), stage.peers(port)),
+        fill=lambda stage, mails: _fill_peer(stage, key.partition("-")[0], mails),
+        worker=lambda stage, port: (stage.peer_command(*command), stage.peers(port) | more),
         slow=slow,
     )
 

@@ -17,8 +17,8 @@ FASTER_FAR = 10.0
 WORKER_MB = 80.0
 GROWTH_SPREAD = 0.20
 BYTES_A_PENDING = 1024
-BYTES_LEFT = 10
-"""A verification; an empty Redis that was in use before keeps a few scripts and tables."""
+SHARE_LEFT = 0.01
+"""Of what was taken; an empty Redis that was in use before keeps a few scripts and tables."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def goals(results: Results) -> list[Goal]:
 
 def _throughput(relay: Relay) -> Iterator[Goal]:
     by_key = {each.key: each for each in relay.results}
-    celery = by_key.get("celery")
+    celery = relay.fastest("celery")
     if relay.delay_ms:
         one = by_key["verifier"]
         if celery:
@@ -59,17 +59,15 @@ def _throughput(relay: Relay) -> Iterator[Goal]:
             one.peak_mb <= WORKER_MB,
         )
     elif celery:
-        best = max(
-            (each for each in relay.results if each.key.startswith("verifier")), key=lambda each: each.rate
-        )
+        best = relay.fastest("verifier") or by_key["verifier"]
         yield _times("0 ms a reply, both on the same cores", best, celery, FASTER_NEAR)
 
 
 def _times(where: str, ours: Throughput, celery: Throughput, wanted: float) -> Goal:
     ratio = ours.rate / celery.rate
     return Goal(
-        f"{where}: at least {wanted:g} x Celery -c 2 in mails a second",
-        f"{ratio:.1f} x ({ours.setup}: {ours.rate:.0f}/s, Celery: {celery.rate:.0f}/s)",
+        f"{where}: at least {wanted:g} x the fastest Celery -c 2 in mails a second",
+        f"{ratio:.1f} x ({ours.setup}: {ours.rate:.0f}/s, {celery.name}: {celery.rate:.0f}/s)",
         ratio >= wanted,
     )
 
@@ -114,7 +112,7 @@ def _growth(found: Growth) -> Iterator[Goal]:
     yield Goal(
         "all memory back after expiry",
         f"{found.bytes_left_after_expiry:.1f} bytes a verification and {found.keys_left_after_expiry} keys in all left",
-        found.bytes_left_after_expiry <= BYTES_LEFT,
+        found.bytes_left_after_expiry <= SHARE_LEFT * found.bytes_a_pending,
     )
 
 

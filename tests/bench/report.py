@@ -29,7 +29,8 @@ an HTML part. Redis is one embedded topology of three Redis and three Sentinels,
 RQ and Dramatiq by redis-py's Sentinel client, Celery by its Sentinel transport. We run with our guarantees on: each
 verification is accepted in one atomic step, each claim and settlement is acknowledged by a replica (`WAIT 1`). The
 peers run with their defaults and none of that; they send through Flask-Mail in an app context, a connection a mail,
-as their documentation shows. The relay is postfix's `smtp-sink`, which discards what it gets and counts."""
+as its documentation shows. Most of their time goes into building each mail, which we do once; so Celery also runs
+with a mail that is finished beforehand and only handed over, and it is this that we compare with. The relay is postfix's `smtp-sink`, which discards what it gets and counts."""
 
 
 def write_report(results: Results) -> None:
@@ -93,12 +94,12 @@ def _versions(versions: Mapping[str, str]) -> str:
 
 
 def _relay(relay: Relay) -> str:
-    celery = next((each.rate for each in relay.results if each.key == "celery"), None)
+    celery = relay.fastest("celery")
     rows = [
         [
             f"{each.name} (`{each.setup}`)",
             f"{each.rate:,.0f}",
-            f"{each.rate / celery:.2f}" if celery else "",
+            f"{each.rate / celery.rate:.2f}" if celery else "",
             f"{each.cpu_us_a_mail:,.0f}",
             str(each.processes),
             f"{each.peak_mb:.0f}",
@@ -107,7 +108,7 @@ def _relay(relay: Relay) -> str:
         for each in relay.results
     ]
     head = (
-        *("worker", "mails/s", "x Celery", "processor us a mail", "processes"),
+        *("worker", "mails/s", "x the fastest Celery", "processor us a mail", "processes"),
         *("largest process, MB at its peak", "all, MB (PSS)"),
     )
     parts = [f"### A relay that answers after {relay.delay_ms} ms\n", table(head, rows), *_relay_notes(relay)]

@@ -41,6 +41,11 @@ class Relay:
     results: list[Throughput]
     source_rate: float | None
 
+    def fastest(self, key: str) -> Throughput | None:
+        """Give the fastest of a library's set-ups; None where it was not measured."""
+        found = [each for each in self.results if each.key.partition("-")[0] == key]
+        return max(found, key=lambda each: each.rate, default=None)
+
 
 def measure_throughput(stage: Stage, sizes: Sizes) -> list[Relay]:
     """Measure both relays."""

@@ -45,6 +45,8 @@ class Surroundings:
 
 
 VARIABLE = "BENCH_SURROUNDINGS"
+FINISHED_VARIABLE = "BENCH_FINISHED_MAIL"
+"""Set: the jobs hand over a finished mail through smtplib."""
 
 
 def read() -> Surroundings:
