@@ -23,7 +23,7 @@ SHORT = Pace(
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """The stage; each round heals it before it begins."""
-    with Stage(verifier(), workers=2, down_after_ms=1000) as running:
+    with Stage(verifier(), workers=2, down_after_ms=1500) as running:
         yield running
     running.forget_logs()
 

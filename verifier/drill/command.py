@@ -26,7 +26,9 @@ import click
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 8), help="Worker processes.")
 @click.option(
     "--down-after",
-    default=1000,
+    # A sentinel connects anew with a promoted master only once a second: with 1000 it may take it for dead
+    # meanwhile, and the failover is followed by another.
+    default=1500,
     show_default=True,
     type=click.IntRange(500, 10_000),
     help="Milliseconds of silence after which Sentinel takes a node for dead.",

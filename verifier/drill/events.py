@@ -53,8 +53,15 @@ class Events:
 
     def first_switch(self, since: float) -> float | None:
         """Give when the first sentinel announced a new master after `since`."""
-        times = [each.at for each in self.heard if each.channel == SWITCH and each.at >= since]
-        return min(times, default=None)
+        return min(self.switches(since), default=None)
+
+    def switches(self, since: float) -> list[float]:
+        """Give when each new master was announced first; more than one is a failover after the failover."""
+        first: dict[str, float] = {}
+        for event in sorted(list(self.heard), key=lambda each: each.at):
+            if event.channel == SWITCH and event.at >= since:
+                first.setdefault(event.text, event.at)
+        return list(first.values())
 
     def _listen(self, sentinel: LocalNode) -> None:
         while not self._stopping.is_set():

@@ -24,7 +24,7 @@ class Plan:
     contestants: tuple[Contestant, ...]
     rate: float = 50.0
     workers: int = 2
-    down_after_ms: int = 1000
+    down_after_ms: int = 1500
     pace: Pace = field(default_factory=Pace)
 
 

@@ -7,13 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moments:
-    """When things happened, in monotonic seconds; None where they did not."""
+    """When things happened, in monotonic seconds."""
 
     began: float
     fault: float
-    switch: float | None
+    switches: tuple[float, ...]
+    """When each new master was announced first."""
     relieved: float
     ended: float
+
+    @property
+    def switch(self) -> float | None:
+        """When the first new master was announced; None where there was none."""
+        return self.switches[0] if self.switches else None
+
+    def marks(self) -> dict[str, float]:
+        """Name the moments, in seconds from the beginning."""
+        named = {"fault": self.fault, "relieved": self.relieved}
+        for number, at in enumerate(self.switches, start=1):
+            named["+switch-master" if number == 1 else f"+switch-master {number}"] = at
+        return {name: at - self.began for name, at in named.items()}
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ class Round:
             )
             healthy = self._put_under_load(scene)
             owed = self._await_the_last_mail()
-            switch = events.first_switch(scene.fault_at)
-        moments = Moments(began, scene.fault_at, switch, scene.relieved_at, time.monotonic())
+            switches = tuple(events.switches(scene.fault_at))
+        moments = Moments(began, scene.fault_at, switches, scene.relieved_at, time.monotonic())
         return self._outcome(scene, moments, owed=owed, healthy=healthy)
 
     def _put_under_load(self, scene: Scene) -> bool:
@@ -104,9 +104,6 @@ class Round:
     def _outcome(self, scene: Scene, moments: Moments, *, owed: int, healthy: bool) -> Outcome:
         measurement = scene.measurement
         submissions, mails = self.load.submissions, self.mails
-        marks = {"fault": moments.fault, "relieved": moments.relieved}
-        if moments.switch is not None:
-            marks["+switch-master"] = moments.switch
         outcome = Outcome(
             contestant=self._stage.contestant.name,
             fault=self._fault.name,
@@ -119,7 +116,7 @@ class Round:
             told_s=self._alarm.first_after(moments.fault),
             healthy=healthy,
             trouble=scene.trouble,
-            marks={name: at - moments.began for name, at in marks.items()},
+            marks=moments.marks(),
             series=counting.series(submissions, mails, moments),
         )
         return replace(outcome, breaches=verdicts.judge(outcome, self._fault.promise))
