@@ -58,7 +58,7 @@ class Events:
     def switches(self, since: float) -> list[float]:
         """Give when each new master was announced first; more than one is a failover after the failover."""
         first: dict[str, float] = {}
-        for event in sorted(list(self.heard), key=lambda each: each.at):
+        for event in sorted(self.heard, key=lambda each: each.at):
             if event.channel == SWITCH and event.at >= since:
                 first.setdefault(event.text, event.at)
         return list(first.values())
