@@ -11,7 +11,8 @@ import selectors
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +36,7 @@ class Attempts:
         """Listen."""
         for endpoint in self._endpoints:
             listener = socket.create_server(endpoint)
+            listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ, endpoint)
         self._thread.start()
         return self
@@ -54,31 +56,38 @@ class Attempts:
         while not self._stopping:
             for key, _ in self._selector.select(timeout=0.2):
                 assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
-                with contextlib.suppress(OSError):
-                    self._take(key.fileobj, key.data)
+                self._take(key.fileobj, key.data)
 
     def _take(self, listener: socket.socket, endpoint: Endpoint) -> None:
-        knocking, (_, port) = listener.accept()
-        with knocking:
-            self.counts[_owner(port, endpoint.port, self._processes()), endpoint] += 1
+        """Take all who knock at this moment: looking them up one by one would keep the last ones waiting."""
+        with ExitStack() as knocking:
+            ports = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    connection, (_, port) = listener.accept()
+                    knocking.enter_context(connection)
+                    ports.append(port)
+            self.counts.update(
+                (owner, endpoint) for owner in _owners(ports, endpoint.port, self._processes())
+            )
 
 
-def _owner(port: int, peer_port: int, processes: dict[str, int]) -> str:
-    inode = _inode(port, peer_port)
-    for name, pid in processes.items():
-        if inode and inode in _sockets(pid):
-            return name
-    return "others"
+def _owners(ports: Sequence[int], peer_port: int, processes: dict[str, int]) -> list[str]:
+    """Find whose sockets have these ports at their own end."""
+    inodes = _inodes(peer_port)
+    owners = {inode: name for name, pid in processes.items() for inode in _sockets(pid)}
+    return [owners.get(inodes.get(port, ""), "others") for port in ports]
 
 
-def _inode(port: int, peer_port: int) -> str:
-    """Find the socket with these ports at its own and at the other end; empty where it is gone already."""
-    own, other = f":{port:04X}", f":{peer_port:04X}"
+def _inodes(peer_port: int) -> dict[int, str]:
+    """Give, by its own port, each socket that has this port at its other end."""
+    other = f":{peer_port:04X}"
+    found = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if fields[1].endswith(own) and fields[2].endswith(other):
-            return fields[9]
-    return ""
+        if fields[2].endswith(other):
+            found[int(fields[1].rpartition(":")[2], 16)] = fields[9]
+    return found
 
 
 def _sockets(pid: int) -> set[str]:
