@@ -37,6 +37,19 @@ chaos: install ## Practise every fault, at 50 and at 200 submissions a second, w
 	$(BIN)/flask drill --rate 50 --json drill-report-50.json --html drill-report-50.html
 	$(BIN)/flask drill --rate 200 --json drill-report-200.json --html drill-report-200.html
 
+.venv-bench/.installed: requirements-bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: install .venv-bench/.installed ## Measure beside the peers and write docs/benchmarks.md (a quarter of an hour)
+	$(BIN)/python -m tests.bench --write
+
+.PHONY: footprint
+footprint: install ## Print the memory of the whole embedded service after 1,000 verifications
+	$(BIN)/python -m tests.bench.footprint
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .
@@ -57,8 +70,9 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 lock: install ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade requirements.in -o requirements.txt
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --upgrade requirements-bench.in -o requirements-bench.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -62,6 +62,7 @@ class MasterConnection(redis.Connection):
             directory.doubt(self.endpoint)
             raise translated from error
         directory.rests.worked(self.endpoint)
+        self._link.connected()
 
     def _refuse_while_it_rests(self, directory: Directory) -> None:
         """Raise without doubting: the sentinels were asked when it failed, not by each who comes meanwhile."""

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
-TELL_OF_ROGUE_EVERY_S = 60.0
 
 
 class MasterLink:
@@ -54,7 +53,7 @@ class MasterLink:
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
-        self._told_of_rogue_at = -TELL_OF_ROGUE_EVERY_S
+        self._told_of_rogue: tuple[Endpoint, Endpoint] | None = None
 
     @property
     def redis(self) -> Redis:
@@ -148,10 +147,14 @@ class MasterLink:
             "not know. Find out who gave it REPLICAOF. Sentinel takes half a minute to mend it; REPLICAOF NO ONE on "
             "it does so at once."
         )
-        if time.monotonic() - self._told_of_rogue_at > TELL_OF_ROGUE_EVERY_S:
-            self._told_of_rogue_at = time.monotonic()
+        if self._told_of_rogue != (node, follows):
+            self._told_of_rogue = (node, follows)
             log.error("%s", error)
         return error
+
+    def connected(self) -> None:
+        """Note that a master was found: should one go astray again, operators are told again."""
+        self._told_of_rogue = None
 
     def look_again(self) -> None:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""

@@ -15,7 +15,6 @@ from verifier.domain.rules import Rules
 from verifier.parts import Parts, install, make_parts
 from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
 
-
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")
 

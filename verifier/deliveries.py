@@ -26,11 +26,16 @@ SETTLE = load_burying_script("settle")
 RECALL = load_script("recall")
 EXTEND = load_script("extend")
 OVERDUE = load_script("overdue")
+PUT_OFF = load_script("put_off")
 REQUEUE = load_burying_script("requeue")
 REVIVE = load_burying_script("revive")
 
 # A code that lives for less than this is not mailed any more, in seconds.
 LEAST_LIFE_S = 60.0
+# A job far behind in the queue is looked after again when it may be near the head, going by the least speed of a
+# queue in jobs a second, but after so many seconds at the most: for so long the loss of the queue may go unnoticed.
+LEAST_SPEED = 2000
+LONGEST_GRACE_S = 10.0
 # How long a claim holds without being renewed, in seconds: a dead worker's mails wait for this long.
 LEASE_S = 9.0
 
@@ -121,6 +126,15 @@ class Deliveries:
         """Write down what became of claims, in one round trip; give for each what the script said."""
         steps = [self._settle_step(settlement) for settlement in settlements]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
+
+    def put_off(self, client: Redis, how_many: int) -> int:
+        """Look at up to `how_many` of what is due, and put off what still waits in the queue; give how many.
+
+        No replica is waited for: should it be lost, they are looked at once more.
+        """
+        limits = (how_many, self.least_life_s, QUEUE_GRACE_S, LONGEST_GRACE_S, LEAST_SPEED)
+        step = Step(PUT_OFF, [keyspace.DUE, keyspace.QUEUE], [keyspace.RECORD_PREFIX, *limits])
+        return int(run_steps(client, [step], None)[0])
 
     def overdue(self, client: Redis, how_many: int) -> list[tuple[str, int]]:
         """List verification id and delivery number of what is due and not being worked on."""

@@ -65,7 +65,8 @@ def job_fields(verification_id: str, delivery_number: int) -> list[bytes | str |
     return [
         *_common_fields(),
         *("data", zlib.compress(JSONSerializer.dumps(call))),
-        *("description", _description(verification_id, delivery_number)),
+        # What people read in RQ's tools, beside the job's id; RQ's own would hold the arguments once more.
+        *("description", f"delivery {delivery_number}"),
         *("created_at", queued_at),
         *("enqueued_at", queued_at),
     ]
@@ -88,11 +89,6 @@ def _common_fields() -> tuple[bytes | str | int, ...]:
     fields = job.to_dict(include_meta=False)
     kept = {name: value for name, value in fields.items() if value != "" and name not in _OWN_FIELDS}
     return tuple(_flattened(kept.items()))
-
-
-def _description(verification_id: str, delivery_number: int) -> str:
-    """Give what people read in RQ's tools; RQ's own would hold the arguments, which say less."""
-    return f"delivery {delivery_number} of verification {verification_id}"
 
 
 def _flattened(pairs: Iterable[tuple[str, bytes | str | int]]) -> Iterable[bytes | str | int]:

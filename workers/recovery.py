@@ -14,6 +14,9 @@ from workers.runtime import Runtime
 log = logging.getLogger(__name__)
 
 BATCH = 200
+# Those that only wait are many when the queue is long, and cost much less to look at.
+PUT_OFF_BATCH = 1000
+MOST_BATCHES = 10
 
 
 class Recovery:
@@ -26,7 +29,10 @@ class Recovery:
         """Re-queue what is overdue, a bounded number of batches; give how many deliveries it was."""
         client, deliveries = self._runtime.link.redis, self._runtime.deliveries
         requeued = 0
-        for _ in range(10):
+        for _ in range(MOST_BATCHES):
+            if not deliveries.put_off(client, PUT_OFF_BATCH):
+                break
+        for _ in range(MOST_BATCHES):
             overdue = deliveries.overdue(client, BATCH)
             if overdue:
                 replies = deliveries.requeue(client, overdue, reclaim_leases=self._may_reclaim())
