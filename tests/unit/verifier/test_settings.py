@@ -130,7 +130,9 @@ def test_a_list_of_relays_takes_the_place_of_the_single_one() -> None:
 
 def test_relays_may_have_weights() -> None:
     """A weight on each spreads the mails over them; letters in a login may be written as %XX."""
-    relays = _load(MAIL_RELAYS="smtp://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1").mail.relays
+    relays = _load(
+        MAIL_RELAYS="smtp://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1"
+    ).mail.relays
     assert [relay.weight for relay in relays] == [3, 1]
     assert (relays[0].username, relays[0].password) == ("a@b", "c,d")
 
