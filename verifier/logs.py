@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -19,3 +21,33 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
+
+
+class Seldom:
+    """A log for what may happen to hundreds of requests at once: a line of a kind every `every_s` seconds.
+
+    Lines of a level are of one kind. What was left out is counted, and told with the next line. Safe for threads.
+    """
+
+    def __init__(
+        self, log: logging.Logger, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._said_at: dict[int, float] = {}
+        self._left_out: dict[int, int] = {}
+
+    def say(self, level: int, message: str, *values: object) -> None:
+        """Log a line, unless one of its level was logged a moment ago."""
+        with self._lock:
+            now = self._clock()
+            if now - self._said_at.get(level, -self._every_s) < self._every_s:
+                self._left_out[level] = self._left_out.get(level, 0) + 1
+                return
+            self._said_at[level] = now
+            left_out = self._left_out.pop(level, 0)
+        if left_out:
+            message, values = f"{message} (and %d more since the last line)", (*values, left_out)
+        self._log.log(level, message, *values)

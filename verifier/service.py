@@ -24,9 +24,11 @@ from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNo
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
+from verifier.logs import Seldom
 from verifier.store import Resend, VerificationStore
 
 log = logging.getLogger(__name__)
+seldom = Seldom(log)
 
 CODE_PURPOSE = "code"
 RETRY_AFTER_S = 5
@@ -50,14 +52,14 @@ class unavailable_is_said:  # noqa: N801 - reads as the sentence it is, in a wit
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise ServiceUnavailable in place of an error of the link."""
         if isinstance(error, Backpressure):
-            log.error("Redis has no room, so nothing is taken on: %s", error)
+            seldom.say(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
             raise QueueFull from error
         if isinstance(error, PermanentError):
-            log.error("Redis can't be used: %s", error)
+            seldom.say(logging.ERROR, "Redis can't be used: %s", error)
         elif isinstance(error, CircuitOpen):
             log.debug("Answered at once: %s", error)
         elif isinstance(error, TRANSIENT):
-            log.warning("Gave up on a request: %s", error)
+            seldom.say(logging.WARNING, "Gave up on a request: %s", error)
         else:
             return
         raise ServiceUnavailable(
