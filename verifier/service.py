@@ -7,6 +7,7 @@ clock that gives Unix time in seconds comes from outside, so that tests need no 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class VerificationService:
         Raises:
             InvalidAddress, QueueFull, ServiceUnavailable: nothing was accepted.
         """
-        now = self.clock()
+        now = self._now()
         verification = Verification(
             id=new_verification_id(),
             address=normalise_address(address),
@@ -134,7 +135,7 @@ class VerificationService:
         with unavailable_is_said():
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
-                now = self.clock()
+                now = self._now()
                 verification.require_resendable(now, self.rules)
                 if self._store.resend(verification, now) is Resend.ACCEPTED:
                     return self._store.get(verification_id)
@@ -161,6 +162,10 @@ class VerificationService:
     def status(self, verification: Verification) -> Status:
         """Give the status at this moment."""
         return verification.status(self.clock(), self.rules)
+
+    def _now(self) -> float:
+        """Give the time down to the millisecond: more digits would only take memory, thrice in each record."""
+        return math.floor(self.clock() * 1000) / 1000
 
     def _is_code_of(self, verification: Verification, code: str) -> bool:
         expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
