@@ -37,7 +37,7 @@ class Backoff:
         self._attempts = 0
 
 
-class Rests:
+class Cooldowns:
     """Endpoints that failed and are left alone for a while; safe for threads.
 
     All connections of a process to one endpoint go through here, so that an outage costs about one attempt

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from sentinel.local import LocalOptions, LocalTopology
+from sentinel.local.topology import LocalOptions, LocalTopology
 from verifier import create_app
+from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
-from verifier.parts import Parts, install, make_parts
-from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
+from verifier.settings.loading import MailRelay, MailSettings, RedisSettings, Settings
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")
@@ -73,28 +73,28 @@ def settings(topology: LocalTopology) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def parts(settings: Settings) -> Iterator[Parts]:
+def parts(settings: Settings) -> Iterator[Container]:
     """The parts of all apps of the session: one link, since each has a thread for every sentinel."""
-    made = make_parts(settings)
+    made = make_container(settings)
     yield made
     made.link.close()
 
 
 @pytest.fixture
-def app(settings: Settings, parts: Parts) -> Flask:
+def app(settings: Settings, container: Container) -> Flask:
     """An app on the shared topology; nobody works for its mails."""
     made = create_app(settings)
-    install(made, parts)
+    install(made, container)
     return made
 
 
 @pytest.fixture
-def clock(parts: Parts) -> Iterator[Clock]:
+def clock(container: Container) -> Iterator[Clock]:
     """The clock of the apps' service, in the hands of the test."""
     clock = Clock(time.time())
-    parts.service.clock, before = clock, parts.service.clock
+    container.service.clock, before = clock, container.service.clock
     yield clock
-    parts.service.clock = before
+    container.service.clock = before
 
 
 class Clock:

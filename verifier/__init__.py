@@ -10,8 +10,8 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from verifier import api, ops, web
-from verifier.parts import install, make_parts
-from verifier.settings import Settings, SettingsError, load_settings
+from verifier.container import install, make_container
+from verifier.settings.loading import Settings, SettingsError, load_settings
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    install(app, make_parts(settings))
+    install(app, make_container(settings))
     for rooms in (api, ops, web):
         rooms.init_app(app)
     return app

@@ -23,7 +23,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     root.setLevel(level)
 
 
-class Seldom:
+class ThrottledLog:
     """A log for what may happen to hundreds of requests at once: a line of a kind every `every_s` seconds.
 
     Lines of a level are of one kind. What was left out is counted, and told with the next line. Safe for threads.
@@ -39,7 +39,7 @@ class Seldom:
         self._said_at: dict[int, float] = {}
         self._left_out: dict[int, int] = {}
 
-    def say(self, level: int, message: str, *values: object) -> None:
+    def log(self, level: int, message: str, *values: object) -> None:
         """Log a line, unless one of its level was logged a moment ago."""
         with self._lock:
             now = self._clock()

@@ -25,11 +25,11 @@ from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNo
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
-from verifier.logs import Seldom
-from verifier.store import Resend, VerificationStore
+from verifier.logs import ThrottledLog
+from verifier.store.verifications import Resend, VerificationStore
 
 log = logging.getLogger(__name__)
-seldom = Seldom(log)
+throttled_log = ThrottledLog(log)
 
 CODE_PURPOSE = "code"
 RETRY_AFTER_S = 5
@@ -44,7 +44,7 @@ class CheckResult:
     verification: Verification
 
 
-class unavailable_is_said:  # noqa: N801 - reads as the sentence it is, in a with statement
+class redis_errors_as_unavailable:  # noqa: N801 - reads as the sentence it is, in a with statement
     """Turn what the way to Redis may raise into the sentence for people; the operator finds the rest in the log."""
 
     def __enter__(self) -> None:
@@ -53,14 +53,14 @@ class unavailable_is_said:  # noqa: N801 - reads as the sentence it is, in a wit
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise ServiceUnavailable in place of an error of the link."""
         if isinstance(error, Backpressure):
-            seldom.say(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
+            throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
             raise QueueFull from error
         if isinstance(error, PermanentError):
-            seldom.say(logging.ERROR, "Redis can't be used: %s", error)
+            throttled_log.log(logging.ERROR, "Redis can't be used: %s", error)
         elif isinstance(error, CircuitOpen):
             log.debug("Answered at once: %s", error)
         elif isinstance(error, TRANSIENT):
-            seldom.say(logging.WARNING, "Gave up on a request: %s", error)
+            throttled_log.log(logging.WARNING, "Gave up on a request: %s", error)
         else:
             return
         raise ServiceUnavailable(
@@ -96,14 +96,14 @@ class VerificationService:
             last_sent_at=now,
             delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=now),
         )
-        with unavailable_is_said():
+        with redis_errors_as_unavailable():
             self._store.accept(verification)
         return verification
 
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
         _require_id(verification_id)
-        with unavailable_is_said():
+        with redis_errors_as_unavailable():
             return self._store.get(verification_id)
 
     def check(self, verification_id: str, typed: str) -> CheckResult:
@@ -115,7 +115,7 @@ class VerificationService:
         """
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
-        with unavailable_is_said():
+        with redis_errors_as_unavailable():
             counted, verification = self._store.count_attempt(
                 verification_id, self.clock(), self.rules.max_check_attempts
             )
@@ -132,7 +132,7 @@ class VerificationService:
             VerificationNotFound, QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with unavailable_is_said():
+        with redis_errors_as_unavailable():
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
                 now = self._now()
@@ -149,7 +149,7 @@ class VerificationService:
             VerificationNotFound, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with unavailable_is_said():
+        with redis_errors_as_unavailable():
             verification = self._store.get(verification_id)
             if verification.decided is Status.CANCELED:
                 return verification

@@ -16,9 +16,9 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 
 from verifier import create_app
-from verifier.cli import add_commands
+from verifier.cli.lazy_commands import add_commands
 from verifier.logs import configure_logging
-from verifier.settings import SettingsError
+from verifier.settings.loading import SettingsError
 
 # gunicorn takes this code of a worker as "don't start another one".
 CANNOT_START = 3
@@ -43,12 +43,12 @@ def make_app() -> Flask:
 
 def _served_by_flask_run(context: click.Context) -> Flask:
     # Only development has the embedded surroundings, and only it has what they need installed.
-    from verifier import embedded  # noqa: PLC0415
+    from verifier.dev import embedded  # noqa: PLC0415
 
     if not embedded.is_wanted(os.environ):
         return create_app()
-    from sentinel.binary import RedisServerMissing  # noqa: PLC0415
-    from sentinel.local import LocalStartError, TopologyError  # noqa: PLC0415
+    from sentinel.local.binary import RedisServerMissing  # noqa: PLC0415
+    from sentinel.local.topology import LocalStartError, TopologyError  # noqa: PLC0415
     from verifier.dev import mailbox  # noqa: PLC0415
 
     reload = context.params.get("reload")

@@ -6,18 +6,18 @@ import itertools
 import secrets
 from collections.abc import Sequence
 
-from sentinel.link import MasterLink
-from verifier.deliveries import Claim, Deliveries, Skipped
-from workers.patience import Patience
+from sentinel.link.master_link import MasterLink
+from verifier.store.deliveries import Claim, Deliveries, Skipped
+from workers.retry_policy import RetryPolicy
 
 
 class Claiming:
     """Claims deliveries for one process; safe for threads."""
 
-    def __init__(self, deliveries: Deliveries, link: MasterLink, patience: Patience) -> None:
+    def __init__(self, deliveries: Deliveries, link: MasterLink, retry_policy: RetryPolicy) -> None:
         self._deliveries = deliveries
         self._link = link
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._numbers = itertools.count()
         self._prefix = secrets.token_hex(4)
 
@@ -34,4 +34,4 @@ class Claiming:
             asked = True
             return self._deliveries.claim(client, lease, how_many, job_ids)
 
-        return self._patience.until_it_works(step)
+        return self._retry_policy.until_it_works(step)

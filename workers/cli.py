@@ -15,24 +15,24 @@ def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
     from verifier.logs import configure_logging  # noqa: PLC0415
-    from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
+    from verifier.settings.loading import SettingsError, load_settings  # noqa: PLC0415
+    from workers.container import make_worker_container  # noqa: PLC0415
     from workers.processes import Processes  # noqa: PLC0415
-    from workers.runtime import make_runtime  # noqa: PLC0415
     from workers.worker import MailWorker  # noqa: PLC0415
 
     configure_logging()
     try:
         settings = load_settings()
-        runtime = make_runtime(settings)
+        container = make_worker_container(settings)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     if processes == 1:
-        MailWorker(runtime, name=name).work(burst=burst)
+        MailWorker(container, name=name).work(burst=burst)
         return
     if burst:
         raise click.UsageError("--burst is for one process.")
 
     def work(number: int) -> None:
-        MailWorker(make_runtime(settings), name=f"{name}-{number}" if name else None).work()
+        MailWorker(make_worker_container(settings), name=f"{name}-{number}" if name else None).work()
 
     Processes(processes, work).run()

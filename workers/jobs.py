@@ -12,15 +12,15 @@ import random
 import time
 from collections.abc import Callable
 
-from verifier.deliveries import Claim, Settlement
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus
-from verifier.keyspace import job_id
 from verifier.service import code_of
-from workers.mailer import Mailer
-from workers.relay_answers import Kind, Outcome
-from workers.retries import has_life, next_try
+from verifier.store.deliveries import Claim, Settlement
+from verifier.store.keyspace import job_id
+from workers.delivery_backoff import has_life, next_try
+from workers.mail.mailer import Mailer
+from workers.smtp.answers import Kind, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ SAY_REFUSAL_EVERY_S = 60.0
 SHORTEST_REST_S = 1.0
 
 
-class Delivering:
+class Deliverer:
     """From a claim to its settlement; safe for threads."""
 
     def __init__(
@@ -124,13 +124,13 @@ def deliver(verification_id: str, delivery_number: int) -> str:
 
     Does nothing where the delivery is settled, superseded or in flight elsewhere.
     """
-    from workers.runtime import runtime_of  # noqa: PLC0415 - only other RQ workers come by here
+    from workers.container import worker_container_of  # noqa: PLC0415 - only other RQ workers come by here
 
-    runtime = runtime_of(os.getpid())
+    container = worker_container_of(os.getpid())
     name = job_id(verification_id, delivery_number)
-    for claim in runtime.claiming.claim(1, [name]):
+    for claim in container.claiming.claim(1, [name]):
         if isinstance(claim, Claim):
-            settlement = runtime.delivering.deliver(claim)
-            runtime.settle([settlement])
+            settlement = container.deliverer.deliver(claim)
+            container.settle([settlement])
             return settlement.outcome.value
     return "nothing to do"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from verifier.deliveries import LEASE_S
-from workers.runtime import Runtime
+from verifier.store.deliveries import LEASE_S
+from workers.container import WorkerContainer
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ MOST_BATCHES = 10
 class Recovery:
     """One worker's share of it."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, container: WorkerContainer) -> None:
+        self._container = container
 
     def run(self) -> int:
         """Re-queue what is overdue, a bounded number of batches; give how many deliveries it was."""
-        client, deliveries = self._runtime.link.redis, self._runtime.deliveries
+        client, deliveries = self._container.link.redis, self._container.deliveries
         requeued = 0
         for _ in range(MOST_BATCHES):
             if not deliveries.put_off(client, PUT_OFF_BATCH):
@@ -49,7 +49,7 @@ class Recovery:
         While Redis was away nobody could renew a lease or settle a mail, so after an outage everybody alive
         gets the time of a lease to do so first: otherwise their mails would go out twice.
         """
-        over_for_s = self._runtime.patience.outage.over_for_s()
-        if self._runtime.patience.outage.is_on():
+        over_for_s = self._container.retry_policy.outage.over_for_s()
+        if self._container.retry_policy.outage.is_on():
             return False
         return over_for_s is None or over_for_s > LEASE_S

@@ -10,9 +10,9 @@ import queue
 import threading
 from collections.abc import Callable
 
-from verifier.deliveries import Claim, Settlement
 from verifier.domain.verifications import DeliveryStatus
-from workers.jobs import Delivering
+from verifier.store.deliveries import Claim, Settlement
+from workers.jobs import Deliverer
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +20,8 @@ log = logging.getLogger(__name__)
 class Senders:
     """A fixed number of sender threads; safe for threads."""
 
-    def __init__(
-        self, delivering: Delivering, settle: Callable[[Settlement], None], connections: int
-    ) -> None:
-        self._delivering = delivering
+    def __init__(self, deliverer: Deliverer, settle: Callable[[Settlement], None], connections: int) -> None:
+        self._deliverer = deliverer
         self._settle = settle
         self._claims: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
         self._releasing = False
@@ -56,7 +54,7 @@ class Senders:
 
     def _send(self, claim: Claim) -> Settlement:
         try:
-            return self._delivering.deliver(claim)
+            return self._deliverer.deliver(claim)
         except Exception:
             # A mistake of ours in one mail must not end the thread; the delivery is tried again later.
             log.exception("Delivery %d of verification %s stumbled", claim.number, claim.verification.id)

@@ -10,11 +10,11 @@ import logging
 import queue
 import threading
 
-from verifier.deliveries import Settlement
 from verifier.domain.verifications import DeliveryStatus
-from workers.hands import Hands
-from workers.patience import Stopping
-from workers.runtime import Runtime
+from verifier.store.deliveries import Settlement
+from workers.container import WorkerContainer
+from workers.in_flight import InFlight
+from workers.retry_policy import Stopping
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ BATCH = 128
 class Settler:
     """One thread; `put` may be called from any."""
 
-    def __init__(self, runtime: Runtime, hands: Hands) -> None:
-        self._runtime = runtime
-        self._hands = hands
+    def __init__(self, container: WorkerContainer, in_flight: InFlight) -> None:
+        self._container = container
+        self._in_flight = in_flight
         self._waiting: queue.SimpleQueue[Settlement | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._settle_all, name="settler", daemon=True)
         self.sent = 0
@@ -65,7 +65,7 @@ class Settler:
 
     def _settle(self, batch: list[Settlement]) -> None:
         try:
-            replies = self._runtime.settle(batch)
+            replies = self._container.settle(batch)
         except Stopping:
             sent = sum(settlement.outcome is DeliveryStatus.SENT for settlement in batch)
             log.error(  # noqa: TRY400 - Redis being away is no mistake of the program
@@ -79,7 +79,7 @@ class Settler:
             log.exception("%d settlements stumbled", len(batch))
         else:
             self._count(batch, replies)
-        self._hands.let_go([settlement.claim for settlement in batch])
+        self._in_flight.let_go([settlement.claim for settlement in batch])
 
     def _count(self, batch: list[Settlement], replies: list[str]) -> None:
         for settlement, reply in zip(batch, replies, strict=True):

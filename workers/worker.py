@@ -2,7 +2,7 @@
 
 Its life: it announces itself to RQ, waits for the queue to have jobs, claims as many as it has hands for,
 lets sender threads mail them, and settles. What it claims, renews, settles and recovers is done in atomic
-steps (verifier/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its
+steps (verifier/store/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its
 loops. A signal only sets a flag: the mails on their way are finished, the rest is given back.
 
     main thread   wait for jobs, claim
@@ -10,7 +10,7 @@ loops. A signal only sets a flag: the mails on their way are finished, the rest 
     settler       write down what became of the mails
     keeper        renew leases, recover what is due, announce the worker
     commands      listen for RQ's shutdown command
-    watcher       hear of the master's moves (sentinel/watcher.py)
+    watcher       hear of the master's moves (sentinel/link/watcher.py)
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from rq.utils import now as rq_now
 from rq.utils import utcformat
 from rq.worker import Worker, WorkerStatus
 
-from verifier import keyspace
-from verifier.deliveries import Claim, Skipped
-from workers.commands import Commands
-from workers.hands import Hands
-from workers.keeper import Keeper
-from workers.patience import Stopping
-from workers.runtime import Runtime
+from verifier.store import keyspace
+from verifier.store.deliveries import Claim, Skipped
+from workers.command_listener import CommandListener
+from workers.container import WorkerContainer
+from workers.in_flight import InFlight
+from workers.maintenance import Maintenance
+from workers.retry_policy import Stopping
 from workers.senders import Senders
 from workers.settler import Settler
 
@@ -52,25 +52,27 @@ WORKER_TTL_S = 60
 class MailWorker(Worker):
     """Works on the mail queue until it is told to stop."""
 
-    def __init__(self, runtime: Runtime, name: str | None = None) -> None:
+    def __init__(self, container: WorkerContainer, name: str | None = None) -> None:
         """Make a worker; nothing connects before `work`."""
-        self._runtime = runtime
-        self._patience = runtime.patience
-        self._blocking: Redis = runtime.link.client(timeout_s=BLOCK_S + runtime.link.access.node_timeout_s)
+        self._container = container
+        self._retry_policy = container.retry_policy
+        self._blocking: Redis = container.link.client(
+            timeout_s=BLOCK_S + container.link.access.node_timeout_s
+        )
         super().__init__(
             [keyspace.QUEUE_NAME],
             name=name,
-            connection=runtime.link.redis,
+            connection=container.link.redis,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_S,
         )
         self.birth_date = rq_now()
-        connections = runtime.settings.mail.connections
-        self._hands = Hands(connections * CLAIMS_PER_CONNECTION)
-        self._settler = Settler(runtime, self._hands)
-        self._senders = Senders(runtime.delivering, self._settler.put, connections)
-        self._keeper = Keeper(runtime, self._hands, self.announce)
-        self._commands = Commands(runtime, self.pubsub_channel_name, self._request_stop)
+        connections = container.settings.mail.connections
+        self._in_flight = InFlight(connections * CLAIMS_PER_CONNECTION)
+        self._settler = Settler(container, self._in_flight)
+        self._senders = Senders(container.deliverer, self._settler.put, connections)
+        self._maintenance = Maintenance(container, self._in_flight, self.announce)
+        self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
         self._suspended = False
 
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
@@ -79,8 +81,8 @@ class MailWorker(Worker):
         log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.QUEUE_NAME, os.getpid())
         self._settler.start()
         self._senders.start()
-        self._keeper.start()
-        self._commands.start()
+        self._maintenance.start()
+        self._command_listener.start()
         try:
             self._claim_until_told_to_stop(burst=burst)
         except Stopping:
@@ -93,28 +95,28 @@ class MailWorker(Worker):
         while not self._stop_requested:
             try:
                 if not self._claim_some() and burst:
-                    self._hands.wait_until_empty(timeout_s=3600)
+                    self._in_flight.wait_until_empty(timeout_s=3600)
                     return
             except Stopping:
                 raise
             except Exception:
                 # A mistake of ours; ending the worker would turn one mail's trouble into everybody's.
                 log.exception("The worker stumbled and goes on")
-                self._patience.pause(1.0)
+                self._retry_policy.pause(1.0)
 
     def _claim_some(self) -> bool:
         """Wait for jobs and for free hands, claim, and hand over; tell whether there was anything to do."""
         if self._suspended:
-            self._patience.pause(BLOCK_S)
+            self._retry_policy.pause(BLOCK_S)
             return True
-        room = self._hands.wait_for_room(BLOCK_S)
+        room = self._in_flight.wait_for_room(BLOCK_S)
         if room == 0 or self._stop_requested:
             return True
-        found = self._runtime.claiming.claim(room)
+        found = self._container.claiming.claim(room)
         if not found:
             return self._wait_for_jobs()
         claims = [each for each in found if isinstance(each, Claim)]
-        self._hands.take(claims)
+        self._in_flight.take(claims)
         for claim in claims:
             self._senders.send(claim)
         _report([each for each in found if isinstance(each, Skipped)])
@@ -132,20 +134,20 @@ class MailWorker(Worker):
                 raise Stopping
             return self._blocking.blmove(keyspace.QUEUE, keyspace.QUEUE, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
 
-        return self._patience.until_it_works(wait) is not None
+        return self._retry_policy.until_it_works(wait) is not None
 
     def _wind_up(self) -> None:
         """Finish the mails on their way, give back the others, say goodbye to RQ."""
-        log.info("Worker %s stops; %d deliveries are in hand.", self.name, len(self._hands))
-        self._patience.stop(STOP_GRACE_S)
+        log.info("Worker %s stops; %d deliveries are in hand.", self.name, len(self._in_flight))
+        self._retry_policy.stop(STOP_GRACE_S)
         self._senders.stop()
-        self._hands.wait_until_empty(self._runtime.relays.longest_send_s + STOP_GRACE_S)
+        self._in_flight.wait_until_empty(self._container.relays.longest_send_s + STOP_GRACE_S)
         self._settler.stop(timeout_s=STOP_GRACE_S)
         # Otherwise it might announce the worker again after its goodbye.
-        self._keeper.stop(timeout_s=1.0)
-        self._runtime.relays.close()
+        self._maintenance.stop(timeout_s=1.0)
+        self._container.relays.close()
         self._say_goodbye()
-        self._runtime.link.close()
+        self._container.link.close()
         log.info(
             "Worker %s has stopped: %d mails sent, %d given up.",
             self.name,
@@ -155,7 +157,7 @@ class MailWorker(Worker):
 
     def _say_goodbye(self) -> None:
         try:
-            self._patience.until_it_works(self.register_death)
+            self._retry_policy.until_it_works(self.register_death)
         except Stopping:
             log.info("Redis is away, so RQ will forget this worker by itself within %d s.", WORKER_TTL_S)
 
@@ -186,7 +188,7 @@ class MailWorker(Worker):
     def _current_state(self) -> str:
         if self._suspended:
             return WorkerStatus.SUSPENDED.value
-        return WorkerStatus.BUSY.value if len(self._hands) else WorkerStatus.IDLE.value
+        return WorkerStatus.BUSY.value if len(self._in_flight) else WorkerStatus.IDLE.value
 
     def _note_suspension(self, *, suspended: bool) -> None:
         if suspended != self._suspended:
@@ -208,7 +210,7 @@ class MailWorker(Worker):
 
     def _request_stop(self) -> None:
         self._stop_requested = True
-        self._patience.ask_to_stop()
+        self._retry_policy.ask_to_stop()
 
     def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002 - RQ's signature
         """Leave it open: RQ would ask Redis here, which may not be there yet."""

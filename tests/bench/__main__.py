@@ -19,13 +19,13 @@ from tests.bench.latency import measure_latency
 from tests.bench.machine import describe_machine
 from tests.bench.processes import BenchError
 from tests.bench.results import Results
-from tests.bench.scene import PEERS_PYTHON, stage
 from tests.bench.sizes import FULL, QUICK, TINY, Sizes
-from tests.bench.stage import Stage, say
+from tests.bench.stage import Testbed, say
+from tests.bench.start import PEERS_PYTHON, running_testbed
 from tests.bench.throughput import measure_throughput
 
 SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
-BENCHES: dict[str, Callable[[Stage, Sizes], object]] = {
+BENCHES: dict[str, Callable[[Testbed, Sizes], object]] = {
     "throughput": measure_throughput,
     "latency": measure_latency,
     "accepting": measure_accepting,
@@ -36,7 +36,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], object]] = {
 
 def run(names: list[str], size: str, peers_python: Path | None) -> Results:
     """Run the named benches on one topology."""
-    with stage(peers_python) as surroundings:
+    with running_testbed(peers_python) as surroundings:
         results = Results(describe_machine(surroundings), size)
         if surroundings.peers_python is None:
             say("No virtualenv with the peers found, so only we are measured: run `make bench`.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bench.processes import BenchError, Child
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Stage, say
+from tests.bench.stage import Testbed, say
 from tests.bench.webs import BARE, OURS, web
 
 _LOAD = Path(__file__).with_name("http_load.py")
@@ -31,21 +31,21 @@ class Accepting:
     refused: int
 
 
-def measure_accepting(stage: Stage, sizes: Sizes) -> list[Accepting]:
+def measure_accepting(testbed: Testbed, sizes: Sizes) -> list[Accepting]:
     """Measure both, in turns."""
-    whose = [OURS, *([BARE] if stage.peers_python else [])]
+    whose = [OURS, *([BARE] if testbed.peers_python else [])]
     rounds: dict[str, list[Accepting]] = {name: [] for name in whose}
     for _ in range(sizes.accept_rounds):
         for name in whose:
-            rounds[name].append(_once(stage, name, sizes))
+            rounds[name].append(_once(testbed, name, sizes))
     return [_middle(rounds[name]) for name in whose]
 
 
-def _once(stage: Stage, name: str, sizes: Sizes) -> Accepting:
-    stage.flush()
-    with web(stage, name, NO_RELAY) as port:
-        _load(stage, port, sizes, min(WARM_UP_S, sizes.accept_s))
-        found = _load(stage, port, sizes, sizes.accept_s)
+def _once(testbed: Testbed, name: str, sizes: Sizes) -> Accepting:
+    testbed.flush()
+    with web(testbed, name, NO_RELAY) as port:
+        _load(testbed, port, sizes, min(WARM_UP_S, sizes.accept_s))
+        found = _load(testbed, port, sizes, sizes.accept_s)
     refused = sum(found["refused"].values())
     if not found["rate"]:
         raise BenchError(f"{name} accepted nothing: {found['refused']}")
@@ -53,9 +53,9 @@ def _once(stage: Stage, name: str, sizes: Sizes) -> Accepting:
     return Accepting(name, found["rate"], [found["rate"]], found["p50_ms"], found["p99_ms"], refused)
 
 
-def _load(stage: Stage, port: int, sizes: Sizes, seconds: float) -> dict[str, Any]:
+def _load(testbed: Testbed, port: int, sizes: Sizes, seconds: float) -> dict[str, Any]:
     command = [sys.executable, str(_LOAD), str(port), str(sizes.accept_connections), str(seconds)]
-    with Child("http-load", command, {}, stage.room) as child:
+    with Child("http-load", command, {}, testbed.room) as child:
         child.wait_for_success(seconds + 30)
         found: dict[str, Any] = json.loads(child.said())
         return found

@@ -8,69 +8,69 @@ from functools import cache
 
 from tests.bench.peers.surroundings import FINISHED_VARIABLE, QUEUE
 from tests.bench.processes import Child
-from tests.bench.stage import Stage
+from tests.bench.stage import Testbed
 
 FILL_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
-class Contestant:
+class SystemUnderTest:
     """A queue and its workers."""
 
     key: str
     name: str
     setup: str
     """How it runs, for the reader of the table."""
-    fill: Callable[[Stage, int], None]
-    worker: Callable[[Stage, int], tuple[list[str], dict[str, str]]]
+    fill: Callable[[Testbed, int], None]
+    worker: Callable[[Testbed, int], tuple[list[str], dict[str, str]]]
     """Its command and environment, for a relay at this port."""
     is_peer: bool = True
     slow: bool = False
     """Takes one mail at a time over a connection of its own; gets fewer mails, or nobody would wait for it."""
 
-    def start_worker(self, stage: Stage, smtp_port: int) -> Child:
+    def start_worker(self, testbed: Testbed, smtp_port: int) -> Child:
         """Give its worker, to be entered."""
-        command, environment = self.worker(stage, smtp_port)
-        return Child(f"worker of {self.key}", command, environment, stage.room)
+        command, environment = self.worker(testbed, smtp_port)
+        return Child(f"worker of {self.key}", command, environment, testbed.room)
 
 
-def contestants(stage: Stage) -> list[Contestant]:
+def contestants(testbed: Testbed) -> list[SystemUnderTest]:
     """Give everybody who can compete here: peers only where their virtualenv is, `--processes` where it exists."""
     found = [_ours("verifier", "Verifier", "flask worker")]
-    if _has_processes_option(stage):
+    if _has_processes_option(testbed):
         found.append(
             _ours("verifier-2", "Verifier, 2 processes", "flask worker --processes 2", "--processes", "2")
         )
-    return found + (_peers() if stage.peers_python else [])
+    return found + (_peers() if testbed.peers_python else [])
 
 
-def fill_ours(stage: Stage, mails: int, *arguments: float, **settings: str) -> None:
+def fill_ours(testbed: Testbed, mails: int, *arguments: float, **settings: str) -> None:
     """Fill our queue."""
-    command = stage.our_module("tests.bench.filling", str(mails), *map(str, arguments))
-    with Child("filling", command, stage.ours(25, **settings), stage.room) as child:
+    command = testbed.our_module("tests.bench.filling", str(mails), *map(str, arguments))
+    with Child("filling", command, testbed.ours(25, **settings), testbed.room) as child:
         child.wait_for_success(FILL_TIMEOUT_S)
 
 
-def _ours(key: str, name: str, setup: str, *options: str) -> Contestant:
-    return Contestant(
+def _ours(key: str, name: str, setup: str, *options: str) -> SystemUnderTest:
+    return SystemUnderTest(
         key,
         name,
         setup,
         fill=fill_ours,
-        worker=lambda stage, port: (stage.our_command("worker", *options), stage.ours(port)),
+        worker=lambda testbed, port: (testbed.our_command("worker", *options), testbed.ours(port)),
         is_peer=False,
     )
 
 
 @cache
-def _has_processes_option(stage: Stage) -> bool:
-    command = stage.our_command("worker", "--help")
-    with Child("worker-help", command, stage.ours(25), stage.room) as child:
+def _has_processes_option(testbed: Testbed) -> bool:
+    command = testbed.our_command("worker", "--help")
+    with Child("worker-help", command, testbed.ours(25), testbed.room) as child:
         child.wait_for_success(30)
         return "--processes" in child.said()
 
 
-def _peers() -> list[Contestant]:
+def _peers() -> list[SystemUnderTest]:
     rq = ("-c", "tests.bench.peers.rq_settings", "-w", "rq.SimpleWorker", "--quiet", QUEUE)
     celery = ("celery", "-A", "tests.bench.peers.celery_app", "worker", "-c", "2", "--loglevel", "WARNING")
     dramatiq = ("dramatiq", "tests.bench.peers.dramatiq_app", "-p", "2", "-t", "8")
@@ -90,19 +90,19 @@ def _peers() -> list[Contestant]:
 
 def _peer(
     key: str, name: str, setup: str, command: tuple[str, ...], *, slow: bool = False, finished: bool = False
-) -> Contestant:
+) -> SystemUnderTest:
     more = {FINISHED_VARIABLE: "1"} if finished else {}
-    return Contestant(
+    return SystemUnderTest(
         key,
         name,
         setup,
-        fill=lambda stage, mails: _fill_peer(stage, key.partition("-")[0], mails),
-        worker=lambda stage, port: (stage.peer_command(*command), stage.peers(port) | more),
+        fill=lambda testbed, mails: _fill_peer(testbed, key.partition("-")[0], mails),
+        worker=lambda testbed, port: (testbed.peer_command(*command), testbed.peers(port) | more),
         slow=slow,
     )
 
 
-def _fill_peer(stage: Stage, library: str, mails: int) -> None:
-    command = stage.peer_command("tests.bench.peers.fill", library, str(mails))
-    with Child("filling", command, stage.peers(25), stage.room) as child:
+def _fill_peer(testbed: Testbed, library: str, mails: int) -> None:
+    command = testbed.peer_command("tests.bench.peers.fill", library, str(mails))
+    with Child("filling", command, testbed.peers(25), testbed.room) as child:
         child.wait_for_success(FILL_TIMEOUT_S)

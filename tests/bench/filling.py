@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 import time
 
-from sentinel.link import MasterLink
+from sentinel.link.master_link import MasterLink
+from verifier.container import access_of, acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
-from verifier.parts import access_of, acknowledgement_of
-from verifier.scripts import Step, run_steps
-from verifier.settings import Settings, load_settings
-from verifier.store import VerificationStore
+from verifier.settings.loading import Settings, load_settings
+from verifier.store.scripts import Step, run_steps
+from verifier.store.verifications import VerificationStore
 
 BATCH = 200
 

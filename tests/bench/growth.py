@@ -6,13 +6,13 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from sentinel.waiting import wait_for
+from sentinel.local.waiting import wait_for
 from tests.bench.contestants import contestants, fill_ours
 from tests.bench.draining import drain
 from tests.bench.processes import BenchError, Child
 from tests.bench.sinks import counting_sink
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Stage, say
+from tests.bench.stage import Testbed, say
 
 BACKLOG_BYTES = 20_000_000
 PIECE_BYTES = 1_000_000
@@ -39,108 +39,108 @@ class Growth:
     """The same where no worker ran until all had expired: dead letters are kept for operators."""
 
 
-def measure_growth(stage: Stage, sizes: Sizes) -> Growth:
+def measure_growth(testbed: Testbed, sizes: Sizes) -> Growth:
     """Measure speed, then memory."""
     rounds = {
         mails: [
-            _speed(stage, mails, sizes)
+            _speed(testbed, mails, sizes)
             for _ in range(sizes.growth_rounds if mails <= SHORT_FOR_ROUNDS else 1)
         ]
         for mails in sizes.growth
     }
-    pending, sent = _bytes_each(stage, sizes.memory_mails)
-    left, keys = _after_sending(stage, sizes)
+    pending, sent = _bytes_each(testbed, sizes.memory_mails)
+    left, keys = _after_sending(testbed, sizes)
     rates = {mails: statistics.median(found) for mails, found in rounds.items()}
-    return Growth(rates, rounds, pending, sent, left, keys, _after_never_sending(stage, sizes))
+    return Growth(rates, rounds, pending, sent, left, keys, _after_never_sending(testbed, sizes))
 
 
-def _speed(stage: Stage, mails: int, sizes: Sizes) -> float:
-    stage.flush()
-    fill_ours(stage, mails)
-    ours = contestants(stage)[0]
-    with counting_sink(stage.room) as sink, ours.start_worker(stage, sink.port) as worker:
+def _speed(testbed: Testbed, mails: int, sizes: Sizes) -> float:
+    testbed.flush()
+    fill_ours(testbed, mails)
+    ours = contestants(testbed)[0]
+    with counting_sink(testbed.room) as sink, ours.start_worker(testbed, sink.port) as worker:
         drained = drain(worker, sink, mails, sizes.growth_limit_s)
     say(f"{mails} mails queued: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
     return drained.rate
 
 
-def _bytes_each(stage: Stage, mails: int) -> tuple[float, float]:
+def _bytes_each(testbed: Testbed, mails: int) -> tuple[float, float]:
     """Give the bytes of Redis memory of a verification while its mail waits, and after it was sent."""
-    before = _empty_memory(stage)
-    fill_ours(stage, mails)
-    pending = (_settled_memory(stage) - before) / mails
-    _send_all(stage, mails)
-    sent = (_settled_memory(stage) - before) / mails
+    before = _empty_memory(testbed)
+    fill_ours(testbed, mails)
+    pending = (_settled_memory(testbed) - before) / mails
+    _send_all(testbed, mails)
+    sent = (_settled_memory(testbed) - before) / mails
     say(f"a waiting verification takes {pending:.0f} bytes of Redis memory, a sent one {sent:.0f}")
     return pending, sent
 
 
-def _after_sending(stage: Stage, sizes: Sizes) -> tuple[float, int]:
+def _after_sending(testbed: Testbed, sizes: Sizes) -> tuple[float, int]:
     """Send short-lived verifications and let them expire; give the bytes left of each, and the keys."""
-    before = _empty_memory(stage)
+    before = _empty_memory(testbed)
     lifetime_s = SENDING_LIVES * sizes.expiry_lifetime_s
-    fill_ours(stage, sizes.memory_mails, lifetime_s, 0.0)
-    _send_all(stage, sizes.memory_mails, VERIFIER_CODE_LIFETIME=str(lifetime_s))
-    _wait_until_expired(stage, lifetime_s)
-    left, keys = (_settled_memory(stage) - before) / sizes.memory_mails, _keys(stage, "*")
+    fill_ours(testbed, sizes.memory_mails, lifetime_s, 0.0)
+    _send_all(testbed, sizes.memory_mails, VERIFIER_CODE_LIFETIME=str(lifetime_s))
+    _wait_until_expired(testbed, lifetime_s)
+    left, keys = (_settled_memory(testbed) - before) / sizes.memory_mails, _keys(testbed, "*")
     say(f"after expiry {left:.1f} bytes each and {keys} keys in all are left")
     return left, keys
 
 
-def _after_never_sending(stage: Stage, sizes: Sizes) -> float:
+def _after_never_sending(testbed: Testbed, sizes: Sizes) -> float:
     """Let verifications expire unsent, then have a worker clear up; give the bytes left of each."""
-    before = _empty_memory(stage)
-    fill_ours(stage, sizes.memory_mails, sizes.expiry_lifetime_s, 0.0)
-    _wait_until_expired(stage, sizes.expiry_lifetime_s)
-    with counting_sink(stage.room) as sink:
-        with Child("clearing worker", stage.our_command("worker"), stage.ours(sink.port), stage.room):
-            _wait_until_nothing_is_owed(stage)
+    before = _empty_memory(testbed)
+    fill_ours(testbed, sizes.memory_mails, sizes.expiry_lifetime_s, 0.0)
+    _wait_until_expired(testbed, sizes.expiry_lifetime_s)
+    with counting_sink(testbed.room) as sink:
+        with Child("clearing worker", testbed.our_command("worker"), testbed.ours(sink.port), testbed.room):
+            _wait_until_nothing_is_owed(testbed)
         if sink.mails():
             raise BenchError(f"{sink.mails()} mails with dead codes were sent.")
-    left = (_settled_memory(stage) - before) / sizes.memory_mails
+    left = (_settled_memory(testbed) - before) / sizes.memory_mails
     say(f"of those never sent, {left:.1f} bytes each are left")
     return left
 
 
-def _wait_until_expired(stage: Stage, lifetime_s: float) -> None:
+def _wait_until_expired(testbed: Testbed, lifetime_s: float) -> None:
     timeout_s = lifetime_s + 60
-    if not wait_for(lambda: _keys(stage, "verifier:verification:*") == 0, timeout_s, interval=0.5):
+    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval=0.5):
         raise BenchError(f"Not all verifications expired within {timeout_s:.0f} s.")
 
 
-def _send_all(stage: Stage, mails: int, **settings: str) -> None:
-    with counting_sink(stage.room) as sink:
-        environment = stage.ours(sink.port, **settings)
-        with Child("sending worker", stage.our_command("worker"), environment, stage.room) as worker:
+def _send_all(testbed: Testbed, mails: int, **settings: str) -> None:
+    with counting_sink(testbed.room) as sink:
+        environment = testbed.ours(sink.port, **settings)
+        with Child("sending worker", testbed.our_command("worker"), environment, testbed.room) as worker:
             drain(worker, sink, mails, 120)
-            _wait_until_nothing_is_owed(stage)
+            _wait_until_nothing_is_owed(testbed)
 
 
-def _wait_until_nothing_is_owed(stage: Stage) -> None:
-    with stage.admin() as client:
+def _wait_until_nothing_is_owed(testbed: Testbed) -> None:
+    with testbed.admin() as client:
         if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval=0.1):
             raise BenchError("The worker did not clear the queue within 60 s.")
 
 
-def _empty_memory(stage: Stage) -> int:
+def _empty_memory(testbed: Testbed) -> int:
     """Give the memory of an empty Redis that was in use before.
 
     Its replication backlog is full, so that it grows no further, and it knows the scripts.
     """
-    stage.flush()
-    fill_ours(stage, WARM_UP_MAILS)
-    _send_all(stage, WARM_UP_MAILS)
-    with stage.admin() as client:
+    testbed.flush()
+    fill_ours(testbed, WARM_UP_MAILS)
+    _send_all(testbed, WARM_UP_MAILS)
+    with testbed.admin() as client:
         for _ in range(BACKLOG_BYTES // PIECE_BYTES):
             client.set("filler", b"x" * PIECE_BYTES)
-    stage.flush()
-    return _settled_memory(stage)
+    testbed.flush()
+    return _settled_memory(testbed)
 
 
-def _settled_memory(stage: Stage) -> int:
+def _settled_memory(testbed: Testbed) -> int:
     """Give the memory in use, without buffers of clients and replicas: the least of a few looks."""
     seen = []
-    with stage.admin() as client:
+    with testbed.admin() as client:
         for _ in range(8):
             time.sleep(0.25)
             memory = client.info("memory")
@@ -148,6 +148,6 @@ def _settled_memory(stage: Stage) -> int:
     return min(seen)
 
 
-def _keys(stage: Stage, pattern: str) -> int:
-    with stage.admin() as client:
+def _keys(testbed: Testbed, pattern: str) -> int:
+    with testbed.admin() as client:
         return sum(1 for _ in client.scan_iter(pattern, count=1000))

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.waiting import wait_for
+from sentinel.local.waiting import wait_for
 from tests.bench.peers.surroundings import QUEUE
 from tests.bench.processes import BenchError, Child
 from tests.bench.sinks import recording_sink
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Stage, say
+from tests.bench.stage import Testbed, say
 from tests.bench.webs import BARE, OURS, web
 
 CLIENTS = 4
@@ -33,36 +33,38 @@ class Latency:
     worst_ms: float
 
 
-def measure_latency(stage: Stage, sizes: Sizes) -> list[Latency]:
+def measure_latency(testbed: Testbed, sizes: Sizes) -> list[Latency]:
     """Measure everybody."""
     found = [
-        _once(stage, sizes, "Verifier", OURS, lambda port: (stage.our_command("worker"), stage.ours(port)))
+        _once(
+            testbed, sizes, "Verifier", OURS, lambda port: (testbed.our_command("worker"), testbed.ours(port))
+        )
     ]
-    if stage.peers_python:
+    if testbed.peers_python:
         for name, kind in (
             ("Flask + RQ, SimpleWorker", "rq.SimpleWorker"),
             ("Flask + RQ, forking worker", "rq.Worker"),
         ):
-            found.append(_once(stage, sizes, name, BARE, _rq_worker(stage, kind)))
+            found.append(_once(testbed, sizes, name, BARE, _rq_worker(testbed, kind)))
     return found
 
 
-def _rq_worker(stage: Stage, kind: str) -> Callable[[int], tuple[list[str], dict[str, str]]]:
+def _rq_worker(testbed: Testbed, kind: str) -> Callable[[int], tuple[list[str], dict[str, str]]]:
     words = ("rq.cli", "worker", "-c", "tests.bench.peers.rq_settings", "-w", kind, "--quiet", QUEUE)
-    return lambda port: (stage.peer_command(*words), stage.peers(port))
+    return lambda port: (testbed.peer_command(*words), testbed.peers(port))
 
 
 def _once(
-    stage: Stage,
+    testbed: Testbed,
     sizes: Sizes,
     name: str,
     whose: str,
     worker: Callable[[int], tuple[list[str], dict[str, str]]],
 ) -> Latency:
-    stage.flush()
-    with recording_sink(stage.room) as sink, web(stage, whose, sink.port) as port:
+    testbed.flush()
+    with recording_sink(testbed.room) as sink, web(testbed, whose, sink.port) as port:
         command, environment = worker(sink.port)
-        with Child("latency-worker", command, environment, stage.room) as child:
+        with Child("latency-worker", command, environment, testbed.room) as child:
             posted = Posting(port, sizes).run()
             if not wait_for(lambda: len(sink.arrivals()) >= len(posted), LAST_MAIL_TIMEOUT_S):
                 raise BenchError(

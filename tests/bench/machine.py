@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.stage import Stage
+from tests.bench.stage import Testbed
 
 OUR_LIBRARIES = ("flask", "flask-mail", "rq", "redis", "gunicorn")
 PEER_LIBRARIES = (*OUR_LIBRARIES, "celery", "dramatiq")
@@ -39,9 +39,9 @@ class Machine:
     """The load average of the minute before: above about 0.5 somebody else was at work."""
 
 
-def describe_machine(stage: Stage) -> Machine:
+def describe_machine(testbed: Testbed) -> Machine:
     """Look around."""
-    with stage.admin() as client:
+    with testbed.admin() as client:
         redis = client.info("server")["redis_version"]
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -52,7 +52,7 @@ def describe_machine(stage: Stage) -> Machine:
         python=platform.python_version(),
         redis=str(redis),
         ours={name: version(name) for name in OUR_LIBRARIES},
-        peers=_versions_of_peers(stage),
+        peers=_versions_of_peers(testbed),
         load_before=os.getloadavg()[0],
     )
 
@@ -65,10 +65,10 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _versions_of_peers(stage: Stage) -> dict[str, str]:
-    if stage.peers_python is None:
+def _versions_of_peers(testbed: Testbed) -> dict[str, str]:
+    if testbed.peers_python is None:
         return {}
-    command = [str(stage.peers_python), "-c", _ASK_VERSIONS, *PEER_LIBRARIES]
+    command = [str(testbed.peers_python), "-c", _ASK_VERSIONS, *PEER_LIBRARIES]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
     found: dict[str, str] = json.loads(answer.stdout)
     return found

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sentinel import local_child
-from sentinel.waiting import wait_for
+from sentinel.local import child as local_child
+from sentinel.local.waiting import wait_for
 
 STOP_TIMEOUT_S = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sentinel.local_ports import PortReservation
-from sentinel.waiting import wait_for
+from sentinel.local.ports import PortReservation
+from sentinel.local.waiting import wait_for
 from tests.bench.processes import BenchError, Child
 
 _HERE = Path(__file__).parent

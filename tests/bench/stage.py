@@ -14,8 +14,8 @@ from typing import Any
 
 from redis import Redis
 
-from sentinel.local import LocalTopology
-from sentinel.waiting import wait_for
+from sentinel.local.topology import LocalTopology
+from sentinel.local.waiting import wait_for
 from tests.bench.peers.surroundings import VARIABLE, Surroundings
 from tests.bench.processes import BenchError, Child
 
@@ -24,7 +24,7 @@ WSGI = str(PROJECT / "wsgi.py")
 GUNICORN_CONFIG = str(PROJECT / "gunicorn.conf.py")
 
 
-class Stage:
+class Testbed:
     """What a contestant needs to know of its surroundings."""
 
     def __init__(

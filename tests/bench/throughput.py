@@ -6,11 +6,11 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from tests.bench.contestants import Contestant, contestants
+from tests.bench.contestants import SystemUnderTest, contestants
 from tests.bench.draining import Drained, drain
 from tests.bench.sinks import counting_sink, far_away, reply_delay_ms, smtp_source
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Stage, say
+from tests.bench.stage import Testbed, say
 
 SOURCE_MAILS_FACTOR = 2
 SLOW_SHARE = 0.4
@@ -47,42 +47,42 @@ class Relay:
         return max(found, key=lambda each: each.rate, default=None)
 
 
-def measure_throughput(stage: Stage, sizes: Sizes) -> list[Relay]:
+def measure_throughput(testbed: Testbed, sizes: Sizes) -> list[Relay]:
     """Measure both relays."""
-    return [_near(stage, sizes), _far(stage, sizes)]
+    return [_near(testbed, sizes), _far(testbed, sizes)]
 
 
-def _near(stage: Stage, sizes: Sizes) -> Relay:
+def _near(testbed: Testbed, sizes: Sizes) -> Relay:
     rounds: dict[str, list[Drained]] = {}
-    everybody = contestants(stage)
+    everybody = contestants(testbed)
     # Round by round rather than one contestant after the other: a busy moment of the machine hits them all.
     for _ in range(sizes.drain_rounds):
         for one in everybody:
             mails = int(sizes.drain_mails * (SLOW_SHARE if one.slow else 1))
-            rounds.setdefault(one.key, []).append(_once(stage, one, 0, mails, sizes.drain_limit_s))
+            rounds.setdefault(one.key, []).append(_once(testbed, one, 0, mails, sizes.drain_limit_s))
     return Relay(
         0,
-        _reply_ms(stage, 0),
+        _reply_ms(testbed, 0),
         [_middle(one, rounds[one.key]) for one in everybody],
-        _source_rate(stage, sizes),
+        _source_rate(testbed, sizes),
     )
 
 
-def _far(stage: Stage, sizes: Sizes) -> Relay:
+def _far(testbed: Testbed, sizes: Sizes) -> Relay:
     results = [
-        _middle(one, [_once(stage, one, WAY_MS, sizes.far_mails, sizes.far_limit_s)])
-        for one in contestants(stage)
+        _middle(one, [_once(testbed, one, WAY_MS, sizes.far_mails, sizes.far_limit_s)])
+        for one in contestants(testbed)
     ]
-    return Relay(WAY_MS, _reply_ms(stage, WAY_MS), results, None)
+    return Relay(WAY_MS, _reply_ms(testbed, WAY_MS), results, None)
 
 
-def _once(stage: Stage, one: Contestant, delay_ms: int, mails: int, limit_s: float) -> Drained:
-    stage.flush()
-    one.fill(stage, mails)
+def _once(testbed: Testbed, one: SystemUnderTest, delay_ms: int, mails: int, limit_s: float) -> Drained:
+    testbed.flush()
+    one.fill(testbed, mails)
     with (
-        counting_sink(stage.room) as sink,
-        far_away(sink.port, delay_ms, stage.room) as port,
-        one.start_worker(stage, port) as worker,
+        counting_sink(testbed.room) as sink,
+        far_away(sink.port, delay_ms, testbed.room) as port,
+        one.start_worker(testbed, port) as worker,
     ):
         # Far away nobody empties the queue in time, so there the first mail starts the clock.
         drained = drain(worker, sink, mails, limit_s, warm_up=not delay_ms)
@@ -90,7 +90,7 @@ def _once(stage: Stage, one: Contestant, delay_ms: int, mails: int, limit_s: flo
     return drained
 
 
-def _middle(one: Contestant, rounds: list[Drained]) -> Throughput:
+def _middle(one: SystemUnderTest, rounds: list[Drained]) -> Throughput:
     middle = sorted(rounds, key=lambda drained: drained.rate)[len(rounds) // 2]
     return Throughput(
         key=one.key,
@@ -105,15 +105,15 @@ def _middle(one: Contestant, rounds: list[Drained]) -> Throughput:
     )
 
 
-def _reply_ms(stage: Stage, delay_ms: int) -> float:
-    with counting_sink(stage.room) as sink, far_away(sink.port, delay_ms, stage.room) as port:
+def _reply_ms(testbed: Testbed, delay_ms: int) -> float:
+    with counting_sink(testbed.room) as sink, far_away(sink.port, delay_ms, testbed.room) as port:
         return reply_delay_ms(port)
 
 
-def _source_rate(stage: Stage, sizes: Sizes) -> float:
+def _source_rate(testbed: Testbed, sizes: Sizes) -> float:
     """Give the mails a second of smtp-source with one persistent session: nobody with one is faster."""
     mails = sizes.drain_mails * SOURCE_MAILS_FACTOR
-    with counting_sink(stage.room) as sink:
+    with counting_sink(testbed.room) as sink:
         began = time.perf_counter()
-        smtp_source(sink.port, mails, stage.mail_bytes, stage.room)
+        smtp_source(sink.port, mails, testbed.mail_bytes, testbed.room)
         return mails / (time.perf_counter() - began)

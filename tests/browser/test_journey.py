@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
-from sentinel.local import LocalTopology
-from verifier import keyspace
+from sentinel.local.topology import LocalTopology
+from verifier.container import Container
 from verifier.domain.errors import ServiceUnavailable
 from verifier.domain.verifications import Verification
-from verifier.parts import Parts
 from verifier.service import code_of
-from verifier.settings import Settings
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
 
 pytestmark = pytest.mark.browser
 
@@ -131,11 +131,11 @@ def test_sending_again_too_soon(page: Page, scripted: bool) -> None:
 class Recovering:
     """A service that can't reach Redis the first time it is asked to start something."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._service = parts.service
+    def __init__(self, container: Container) -> None:
+        self._service = container.service
         self._away = True
-        self.clock = parts.service.clock
-        self.rules = parts.service.rules
+        self.clock = container.service.clock
+        self.rules = container.service.rules
 
     def start(self, address: str) -> Verification:
         """Fail once."""
@@ -148,9 +148,9 @@ class Recovering:
         return getattr(self._service, name)
 
 
-def test_an_address_survives_an_outage(page: Page, app: Flask, parts: Parts, scripted: bool) -> None:
+def test_an_address_survives_an_outage(page: Page, app: Flask, container: Container, scripted: bool) -> None:
     """The form sends itself again; without a script, a button does, and nothing has to be typed twice."""
-    app.extensions["verifier"] = replace(parts, service=Recovering(parts))  # type: ignore[arg-type]
+    app.extensions["verifier"] = replace(container, service=Recovering(container))  # type: ignore[arg-type]
     page.get_by_label("Email address").fill(ADDRESS)
     page.get_by_label("Email address").press("Enter")
     expect(page.get_by_text("Redis is away for a moment.")).to_be_visible()

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from verifier.drill.contestants import verifier
+from verifier.drill.fault_context import Pace
 from verifier.drill.faults import FAULTS
 from verifier.drill.outcome import Outcome
+from verifier.drill.rig.systems import verifier
+from verifier.drill.rig.testbed import Stage
+from verifier.drill.rig.waiter import Waiter
 from verifier.drill.round import Round
-from verifier.drill.scene import Pace
-from verifier.drill.stage import Stage
-from verifier.drill.wait import Waiter
 
 RATE = 20.0
 SHORT = Pace(

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from sentinel.link import MasterLink
-from sentinel.local import LocalTopology
+from sentinel.link.master_link import MasterLink
+from sentinel.local.topology import LocalTopology
 from tests.support.sink import MailSink
 from tests.support.stores import Store
-from verifier.deliveries import Deliveries
-from verifier.parts import access_of, acknowledgement_of
-from verifier.settings import Settings
+from verifier.container import access_of, acknowledgement_of
+from verifier.settings.loading import Settings
+from verifier.store.deliveries import Deliveries
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from sentinel.local import LocalTopology
-from sentinel.local_credentials import Credentials
-from sentinel.local_view import connect
+from sentinel.local.credentials import Credentials
+from sentinel.local.topology import LocalTopology
+from sentinel.local.view import connect
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sentinel.local import LocalTopology
+from sentinel.local.topology import LocalTopology
 from tests.conftest import Clock
-from tests.support.apps import parts_of
+from tests.support.apps import container_of
 from tests.support.stores import waiting_jobs
 from verifier import create_app
-from verifier.deliveries import Claim, Deliveries, Settlement
 from verifier.domain.verifications import DeliveryStatus
 from verifier.service import code_of
-from verifier.settings import Settings
+from verifier.settings.loading import Settings
+from verifier.store.deliveries import Claim, Deliveries, Settlement
 
 UNKNOWN = "0" * 32
 START = "/v1/verifications"
@@ -50,7 +50,7 @@ def _check(api: FlaskClient, verification: dict[str, Any], code: str) -> TestRes
 
 
 def _code(app: Flask, verification: dict[str, Any]) -> str:
-    settings = parts_of(app).settings
+    settings = container_of(app).settings
     code = code_of(verification["id"], verification["to"], "test", settings.keys, settings.rules)
     assert code is not None
     return code
@@ -225,7 +225,7 @@ def test_canceling_ends_it_and_may_be_repeated(api: FlaskClient, app: Flask, mas
 def test_the_delivery_is_told(api: FlaskClient, app: Flask, deliveries: Deliveries) -> None:
     """A deferred mail with the time of its next try; what the relay said is not for everybody."""
     body = _start(api)
-    client = parts_of(app).link.redis
+    client = container_of(app).link.redis
     [claim] = deliveries.claim(client, "lease", 1)
     assert isinstance(claim, Claim)
     deliveries.settle(client, [Settlement(claim, DeliveryStatus.DEFERRED, 20, "relay: 451 greylisted")])
@@ -461,7 +461,7 @@ def test_a_full_queue_is_told_with_a_time_to_come_back(settings: Settings, maste
         assert int(answer.headers["Retry-After"]) > 0
         assert master.dbsize() == before
     finally:
-        parts_of(app).link.close()
+        container_of(app).link.close()
 
 
 @pytest.fixture
@@ -469,7 +469,7 @@ def hurried(settings: Settings, master: Redis) -> Iterator[FlaskClient]:
     """An app whose requests wait for a second only."""
     app = create_app(replace(settings, redis=replace(settings.redis, request_deadline_s=1)))
     yield app.test_client()
-    parts_of(app).link.close()
+    container_of(app).link.close()
 
 
 @pytest.mark.chaos

@@ -8,23 +8,23 @@ import pytest
 from redis import Redis
 
 from sentinel.errors import TransientError
-from sentinel.link import MasterLink
-from sentinel.waiting import wait_for
+from sentinel.link.master_link import MasterLink
+from sentinel.local.waiting import wait_for
 from tests.support.stores import Store, lose_answers, make_due
-from verifier import deliveries as deliveries_module
-from verifier import keyspace
-from verifier.dead_letters import (
-    Keeping,
+from verifier.container import acknowledgement_of
+from verifier.domain.verifications import DeliveryStatus, Status, Verification
+from verifier.store import deliveries as deliveries_module
+from verifier.store import keyspace
+from verifier.store.dead_letters import (
+    Retention,
     dead_letters_named,
     dead_letters_of,
     discard_dead_letters,
     names_of_dead_letters,
     read_dead_letters,
 )
-from verifier.deliveries import Claim, Deliveries, Settlement, owed_deliveries
-from verifier.delivery_reports import DeliveryReport
-from verifier.domain.verifications import DeliveryStatus, Status, Verification
-from verifier.parts import acknowledgement_of
+from verifier.store.deliveries import Claim, Deliveries, Settlement, owed_deliveries
+from verifier.store.delivery_reports import DeliveryReport
 
 REJECTED, ABANDONED, SENT = DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED, DeliveryStatus.SENT
 DEFERRED, QUEUED, SENDING = DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED, DeliveryStatus.SENDING
@@ -243,7 +243,7 @@ def test_a_letter_outlives_its_record_and_has_an_end(
 
 def test_only_the_newest_letters_are_kept(store: Store, client: Redis, master: Redis) -> None:
     """Index and letters go together."""
-    few = Deliveries(acknowledgement_of(store.settings.redis), store.settings.rules, Keeping(at_most=2))
+    few = Deliveries(acknowledgement_of(store.settings.redis), store.settings.rules, Retention(at_most=2))
     accepted = [store.accepted() for _ in range(4)]
     for _ in accepted:
         _settle(few, client, REJECTED)
@@ -253,7 +253,7 @@ def test_only_the_newest_letters_are_kept(store: Store, client: Redis, master: R
 
 def test_letters_go_one_by_one_when_their_time_is_over(store: Store, client: Redis, master: Redis) -> None:
     """The next one to come sweeps the index of those before it."""
-    short = Deliveries(acknowledgement_of(store.settings.redis), store.settings.rules, Keeping(life_s=0.3))
+    short = Deliveries(acknowledgement_of(store.settings.redis), store.settings.rules, Retention(life_s=0.3))
     store.accepted()
     _settle(short, client, REJECTED)
     assert wait_for(lambda: _letters(client) == [], 5)

@@ -12,12 +12,12 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from sentinel.link import MasterLink
+from sentinel.link.master_link import MasterLink
 from tests.support.stores import Store, due_in_s, make_due, waiting_jobs
-from verifier import keyspace
-from verifier.dead_letters import Keeping
-from verifier.deliveries import LEASE_S, Claim, Deliveries, Settlement, Skipped
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
+from verifier.store import keyspace
+from verifier.store.dead_letters import Retention
+from verifier.store.deliveries import LEASE_S, Claim, Deliveries, Settlement, Skipped
 
 SENT, DEFERRED, QUEUED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED
 SENDING, REJECTED, ABANDONED = DeliveryStatus.SENDING, DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED
@@ -611,7 +611,7 @@ def test_every_key_has_an_end_or_is_bounded(
         if (ttl := master.ttl(key)) < 0:
             lasting[key] = master.type(key)
         else:
-            assert ttl <= (Keeping().life_s if key.startswith(keyspace.DEAD) else longest_s), key
+            assert ttl <= (Retention().life_s if key.startswith(keyspace.DEAD) else longest_s), key
     assert lasting == UNBOUNDED_BY_TIME
 
 

@@ -10,15 +10,15 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from sentinel.link import MasterLink
-from sentinel.local import LocalTopology
+from sentinel.link.master_link import MasterLink
+from sentinel.local.topology import LocalTopology
 from tests.support.stores import Store, due_in_s
-from verifier import keyspace
-from verifier.dead_letters import names_of_dead_letters
-from verifier.deliveries import Claim, Deliveries, Settlement
-from verifier.delivery_commands import deliveries_group
+from verifier.cli.deliveries import deliveries_group
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.service import code_of
+from verifier.store import keyspace
+from verifier.store.dead_letters import names_of_dead_letters
+from verifier.store.deliveries import Claim, Deliveries, Settlement
 
 REPLY = "relay.test:25: 5.1.1 no such user"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sentinel.local import LocalNode, LocalTopology, TopologyError
-from sentinel.local_view import connect, role_of
-from sentinel.waiting import wait_for
+from sentinel.local.topology import LocalNode, LocalTopology, TopologyError
+from sentinel.local.view import connect, role_of
+from sentinel.local.waiting import wait_for
 
 pytestmark = pytest.mark.chaos
 

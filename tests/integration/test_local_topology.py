@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.binary import RedisServerMissing
 from sentinel.endpoints import parse_endpoint
-from sentinel.local import LocalOptions, LocalStartError, LocalTopology, TopologyError
-from sentinel.local_directory import remove_abandoned
-from sentinel.local_view import connect
-from sentinel.waiting import wait_for
+from sentinel.local.binary import RedisServerMissing
+from sentinel.local.directory import remove_abandoned
+from sentinel.local.topology import LocalOptions, LocalStartError, LocalTopology, TopologyError
+from sentinel.local.view import connect
+from sentinel.local.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
 STARTS_AND_WAITS = """
 import sys, time
-from sentinel.local import LocalTopology
+from sentinel.local.topology import LocalTopology
 topology = LocalTopology()
 topology.start()
 print(topology.directory, *(process.pid for process in topology.processes), flush=True)
@@ -30,7 +30,7 @@ sys.stdin.read()
 
 FORKS = """
 import os
-from sentinel.local import LocalTopology
+from sentinel.local.topology import LocalTopology
 with LocalTopology() as topology:
     child = os.fork()
     if child == 0:

@@ -12,10 +12,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.integration.certificates import Authority
-from workers.mailer import Mailer
-from workers.relay_answers import Kind, Outcome
-from workers.relays import Relays
-from workers.smtp import RelaySettings
+from workers.mail.mailer import Mailer
+from workers.smtp.answers import Kind, Outcome
+from workers.smtp.connection import RelaySettings
+from workers.smtp.relays import Relays
 
 
 class Mailbox:

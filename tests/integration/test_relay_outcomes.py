@@ -22,16 +22,16 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sentinel.link import MasterLink
-from sentinel.waiting import wait_for
+from sentinel.link.master_link import MasterLink
+from sentinel.local.waiting import wait_for
 from tests.integration.certificates import Authority
 from tests.integration.relay_server import EVERYTHING, Action, Drop, FakeRelay, Hang, Received, Say, Slowly
 from tests.support.workers import RunningWorker
-from verifier import keyspace
-from verifier.dead_letters import names_of_dead_letters, read_dead_letters
-from verifier.deliveries import Deliveries
-from verifier.delivery_reports import DeliveryReport
-from verifier.settings import Settings
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
+from verifier.store.dead_letters import names_of_dead_letters, read_dead_letters
+from verifier.store.deliveries import Deliveries
+from verifier.store.delivery_reports import DeliveryReport
 
 ADDRESS = "ann@example.org"
 DELAYED = "Your mail is delayed. We try again"
@@ -98,7 +98,7 @@ class Chain:
 
     def is_tried_again(self, verification_id: str, worker: RunningWorker) -> None:
         """Let the time pass until the relay is given another chance and the delivery is due."""
-        state = worker.runtime.relays.state
+        state = worker.container.relays.state
         assert wait_for(lambda: (state()[0].resting_until or 0.0) < time.time(), DEADLINE_S)
         self.client.zadd(keyspace.DUE, {verification_id: 1}, xx=True)
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from sentinel.errors import RogueMaster, TransientError
-from sentinel.link import MasterLink
-from sentinel.local import LocalTopology
-from sentinel.waiting import wait_for
-from verifier.parts import access_of
-from verifier.settings import Settings
+from sentinel.link.master_link import MasterLink
+from sentinel.local.topology import LocalTopology
+from sentinel.local.waiting import wait_for
+from verifier.container import access_of
+from verifier.settings.loading import Settings
 
 DEADLINE_S = 30
 
@@ -44,7 +44,7 @@ def test_the_operator_is_told_of_a_rogue_once(
     """One error names the node, the stranger and the remedy; after the remedy writes go on."""
     master, stranger = topology.current_master(), topology.start_stranger()
     topology.make_rogue(stranger.endpoint)
-    with caplog.at_level(logging.ERROR, logger="sentinel.link"):
+    with caplog.at_level(logging.ERROR, logger="sentinel.link.master_link"):
         assert wait_for(lambda: fails_as_rogue(link), DEADLINE_S)
         wait_for(lambda: fails_as_rogue(link), 2)
     told = [record.getMessage() for record in caplog.records]
@@ -63,7 +63,7 @@ def test_a_failover_is_no_rogue(
 ) -> None:
     """A demoted master follows a node that Sentinel knows, so nobody is alarmed."""
     before = topology.current_master()
-    with caplog.at_level(logging.ERROR, logger="sentinel.link"):
+    with caplog.at_level(logging.ERROR, logger="sentinel.link.master_link"):
         topology.failover()
         assert wait_for(lambda: topology.current_master() != before, DEADLINE_S)
         assert link.run(lambda client: client.set("verifier:test", "4"), DEADLINE_S)

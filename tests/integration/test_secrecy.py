@@ -14,13 +14,14 @@ from typing import Any, Self
 import pytest
 from redis import Redis
 
-from sentinel.local import LocalNode, LocalTopology
-from sentinel.waiting import wait_for
-from tests.support.apps import parts_of
+from sentinel.local.topology import LocalNode, LocalTopology
+from sentinel.local.waiting import wait_for
+from tests.support.apps import container_of
 from tests.support.sink import MailSink
 from tests.support.workers import RunningWorker
-from verifier import create_app, keyspace
-from verifier.settings import Settings
+from verifier import create_app
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
 
 
 class Wire:
@@ -183,7 +184,7 @@ def test_the_code_is_in_the_mail_only(
         assert (api.post(f"{url}/check", json={"code": code}).json or {})["valid"] is True
         assert api.get(f"/verify/{verification_id}").status_code == 200
         found_meanwhile += _keys_with(code, binary)
-    parts_of(app).link.close()
+    container_of(app).link.close()
     assert verification_id.encode() in wire.heard
     assert verification_id in caplog.text
     assert found_meanwhile == []

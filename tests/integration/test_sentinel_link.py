@@ -11,13 +11,13 @@ import pytest
 from redis import Redis
 
 from sentinel.errors import AccessRefused, TransientError
-from sentinel.link import MasterLink
-from sentinel.local import LocalNode, LocalTopology
-from sentinel.waiting import wait_for
-from verifier import keyspace
-from verifier.parts import access_of
-from verifier.scripts import Acknowledgement, Step, load_script, run_steps
-from verifier.settings import Settings
+from sentinel.link.master_link import MasterLink
+from sentinel.local.topology import LocalNode, LocalTopology
+from sentinel.local.waiting import wait_for
+from verifier.container import access_of
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
+from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
 
 END = load_script("end")
 ACKNOWLEDGED_BY_ONE = Acknowledgement(1, 500)

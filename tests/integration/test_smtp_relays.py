@@ -12,9 +12,9 @@ import pytest
 
 from tests.integration.certificates import Authority
 from tests.integration.relay_server import EVERYTHING, Action, Babble, Drop, FakeRelay, Hang, Say, Slowly
-from workers.relay_answers import Kind, Stage
-from workers.relays import Relays
-from workers.smtp import OutgoingMail, RelayConnection, RelaySettings
+from workers.smtp.answers import Kind, Stage
+from workers.smtp.connection import OutgoingMail, RelayConnection, RelaySettings
+from workers.smtp.relays import Relays
 
 ONE_BY_ONE = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
 BODY = b"Subject: 123456 is your Test code\r\n\r\nYour code is 123456.\r\n"

@@ -17,21 +17,21 @@ from redis.exceptions import AuthenticationError, ResponseError
 
 from sentinel.access import Login
 from sentinel.errors import NotAcknowledged, TransientError
-from sentinel.interview import plain_connection
-from sentinel.link import MasterLink
-from sentinel.local import LocalNode, LocalTopology
-from sentinel.waiting import wait_for
+from sentinel.link.master_link import MasterLink
+from sentinel.link.sentinel_client import plain_connection
+from sentinel.local.topology import LocalNode, LocalTopology
+from sentinel.local.waiting import wait_for
 from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
-from verifier import keyspace
-from verifier import store as store_module
+from verifier.container import access_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus, Status
-from verifier.parts import access_of
-from verifier.scripts import Acknowledgement, Step, run_steps
 from verifier.service import VerificationService, code_of
-from verifier.settings import Settings
-from verifier.store import END, QUEUE_GRACE_S, Resend
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
+from verifier.store import verifications as store_module
+from verifier.store.scripts import Acknowledgement, Step, run_steps
+from verifier.store.verifications import END, QUEUE_GRACE_S, Resend
 
 FAR_AWAY = "f" * 32
 

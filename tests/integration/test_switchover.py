@@ -16,18 +16,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sentinel.access import Login
-from sentinel.checks import refusals_of
-from sentinel.conversations import Conversations
 from sentinel.endpoints import Endpoint
 from sentinel.errors import MasterNotReady
-from sentinel.failover import Step, SwitchoverRefused, switch_over
-from sentinel.fence import PAUSE_S, Fence
-from sentinel.local import LocalNode, LocalOptions, LocalTopology
-from sentinel.survey import survey
-from sentinel.topology import Role
-from sentinel.waiting import wait_for
+from sentinel.local.topology import LocalNode, LocalOptions, LocalTopology
+from sentinel.local.waiting import wait_for
+from sentinel.switchover.switchover import Step, SwitchoverRefused, switch_over
+from sentinel.switchover.write_pause import PAUSE_S, WritePause
+from sentinel.topology.checks import refusals_of
+from sentinel.topology.node_commands import NodeConnections
+from sentinel.topology.snapshot import Role
+from sentinel.topology.survey import survey
 from tests.support.switchover import Submitters, operators_of, service_on
-from verifier.sentinel_commands import sentinel_group
+from verifier.cli.sentinel import sentinel_group
 
 pytestmark = pytest.mark.chaos
 
@@ -183,16 +183,16 @@ def test_hold_ends_by_itself() -> None:
     # Sentinels take a master that is held for longer than their down-after for dead.
     with LocalTopology(LocalOptions(down_after_ms=60_000, superuser=True)) as patient:
         master = patient.current_master()
-        with Conversations(operators_of(patient).node_login, timeout_s=1) as nodes:
-            Fence(nodes, master.endpoint).hold()
+        with NodeConnections(operators_of(patient).node_login, timeout_s=1) as nodes:
+            WritePause(nodes, master.endpoint).hold()
             nodes.ask(master.endpoint, "CLIENT", "PAUSE", "1", "WRITE")
         begun = time.monotonic()
-        with Conversations(_superuser(patient), timeout_s=PAUSE_S + 20) as nodes:
+        with NodeConnections(_superuser(patient), timeout_s=PAUSE_S + 20) as nodes:
             assert wait_for(lambda: _writes(nodes, master.endpoint), PAUSE_S + 20)
         assert PAUSE_S - 0.5 < time.monotonic() - begun < 2 * PAUSE_S
 
 
-def _writes(nodes: Conversations, node: Endpoint) -> bool:
+def _writes(nodes: NodeConnections, node: Endpoint) -> bool:
     """Write; False where the replicas have not caught up with a busy machine yet."""
     try:
         return bool(nodes.ask(node, "SET", "verifier:test", "held", "EX", "10") == "OK")

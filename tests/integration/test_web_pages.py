@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sentinel.local import LocalTopology
-from verifier import keyspace
+from sentinel.local.topology import LocalTopology
+from verifier.container import Container
 from verifier.domain.errors import QueueFull, ServiceUnavailable
-from verifier.parts import Parts
 from verifier.service import code_of
-from verifier.settings import Settings
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
 
 ADDRESS = "ada@example.org"
 UNKNOWN_ID = "0" * 32
@@ -547,8 +547,8 @@ def break_service(app: Flask) -> Callable[[Exception], None]:
     """Let the app's service raise from now on."""
 
     def break_it(error: Exception) -> None:
-        parts: Parts = app.extensions["verifier"]
-        app.extensions["verifier"] = replace(parts, service=Failing(error))  # type: ignore[arg-type]
+        container: Container = app.extensions["verifier"]
+        app.extensions["verifier"] = replace(container, service=Failing(error))  # type: ignore[arg-type]
 
     return break_it
 

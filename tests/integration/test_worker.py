@@ -19,18 +19,18 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
-from sentinel.link import MasterLink
-from sentinel.local import LocalNode, LocalTopology
-from sentinel.waiting import wait_for
+from sentinel.link.master_link import MasterLink
+from sentinel.local.topology import LocalNode, LocalTopology
+from sentinel.local.waiting import wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store, waiting_jobs
 from tests.support.workers import RunningWorker
-from verifier import keyspace
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.service import code_of
-from verifier.settings import Settings
-from workers import jobs, keeper, worker
-from workers.runtime import runtime_of
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
+from workers import jobs, maintenance, worker
+from workers.container import worker_container_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "ann@example.org"
@@ -51,8 +51,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that look after things ten times as often, so that nobody waits for them."""
-    monkeypatch.setattr(keeper, "RECOVER_EVERY_S", 0.1)
-    monkeypatch.setattr(keeper, "ANNOUNCE_EVERY_S", 0.1)
+    monkeypatch.setattr(maintenance, "RECOVER_EVERY_S", 0.1)
+    monkeypatch.setattr(maintenance, "ANNOUNCE_EVERY_S", 0.1)
 
 
 def _is_sent(store: Store, verification: Verification) -> bool:
@@ -170,7 +170,7 @@ def test_a_worker_that_said_goodbye_stays_away(
 ) -> None:
     """Its housekeeping does not announce it once more, nor stumble over what is closed already."""
     for name in ("RECOVER_EVERY_S", "ANNOUNCE_EVERY_S"):
-        monkeypatch.setattr(keeper, name, 0.0)
+        monkeypatch.setattr(maintenance, name, 0.0)
     announce = worker.MailWorker.announce
 
     def announce_slowly(self: worker.MailWorker) -> None:
@@ -253,7 +253,7 @@ def test_a_stopping_worker_finishes_what_it_has_begun_and_gives_back_the_rest(
     sink.delay_s = 0.7
     accepted = [store.accepted() for _ in range(12)]
     with RunningWorker(mailing) as running:
-        running.wait(lambda: len(running.worker._hands) == 12)
+        running.wait(lambda: len(running.worker._in_flight) == 12)
     begun = len(sink.mails)
     assert 4 <= begun < 12
     statuses = [store.get(each.id).delivery for each in accepted]
@@ -405,14 +405,14 @@ def stock(
     """RQ's own worker in this process, which makes the runtime of the job from the environment."""
     for name, value in worker_environment.items():
         monkeypatch.setenv(name, value)
-    runtime_of.cache_clear()
+    worker_container_of.cache_clear()
     worker = SimpleWorker([keyspace.QUEUE_NAME], connection=link.redis, serializer=JSONSerializer)
     worker._install_signal_handlers = lambda: None  # type: ignore[method-assign]
     yield worker
-    runtime = runtime_of(os.getpid())
-    runtime.relays.close()
-    runtime.link.close()
-    runtime_of.cache_clear()
+    container = worker_container_of(os.getpid())
+    container.relays.close()
+    container.link.close()
+    worker_container_of.cache_clear()
 
 
 def test_a_stock_rq_worker_sends_the_mail_too(

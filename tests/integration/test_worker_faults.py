@@ -20,21 +20,21 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from sentinel.client import MasterConnection
 from sentinel.endpoints import Endpoint
+from sentinel.error_classes import translate
 from sentinel.errors import MasterUnknown, NotAcknowledged
-from sentinel.faults import translate
-from sentinel.link import MasterLink
-from sentinel.waiting import wait_for
+from sentinel.link.connections import MasterConnection
+from sentinel.link.master_link import MasterLink
+from sentinel.local.waiting import wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.workers import RunningWorker
-from verifier import deliveries, keyspace
 from verifier.domain.verifications import DeliveryStatus, Verification
-from verifier.scripts import Step, run_steps
-from verifier.settings import Settings
-from verifier.store import ACCEPT
-from workers import keeper, patience, worker
+from verifier.settings.loading import Settings
+from verifier.store import deliveries, keyspace
+from verifier.store.scripts import Step, run_steps
+from verifier.store.verifications import ACCEPT
+from workers import maintenance, retry_policy, worker
 
 NODE = Endpoint("redis-1", 6379)
 
@@ -129,9 +129,9 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 def running(faults: Faults, mailing: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningWorker]:
     """A worker that does everything often, with those errors in its way."""
     monkeypatch.setattr(worker, "BLOCK_S", 0.1)
-    monkeypatch.setattr(patience, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(retry_policy, "LONGEST_WAIT_S", 0.2)
     for name in ("RECOVER_EVERY_S", "EXTEND_EVERY_S", "ANNOUNCE_EVERY_S"):
-        monkeypatch.setattr(keeper, name, 0.02)
+        monkeypatch.setattr(maintenance, name, 0.02)
     with RunningWorker(mailing) as made:
         yield made
 

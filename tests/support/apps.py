@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from verifier.parts import Parts
+from verifier.container import Container
 
 
-def parts_of(app: Flask) -> Parts:
+def container_of(app: Flask) -> Container:
     """Give what an app is made of."""
     parts = app.extensions["verifier"]
-    assert isinstance(parts, Parts)
+    assert isinstance(parts, Container)
     return parts

@@ -12,13 +12,13 @@ import pytest
 from redis import Redis
 
 from sentinel.errors import TransientError
-from sentinel.link import MasterLink
-from verifier import keyspace
+from sentinel.link.master_link import MasterLink
+from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
-from verifier.parts import acknowledgement_of
-from verifier.settings import Settings
-from verifier.store import VerificationStore
+from verifier.settings.loading import Settings
+from verifier.store import keyspace
+from verifier.store.verifications import VerificationStore
 
 
 class Store(VerificationStore):

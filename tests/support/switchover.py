@@ -12,12 +12,12 @@ from typing import Any, Self
 import pytest
 
 from sentinel.access import Access, Login
-from sentinel.local import LocalTopology
-from sentinel.local_credentials import Credential
-from verifier import keyspace
+from sentinel.local.credentials import Credential
+from sentinel.local.topology import LocalTopology
+from verifier.container import Container, make_container
 from verifier.domain.errors import VerifierError
-from verifier.parts import Parts, make_parts
-from verifier.settings import load_settings
+from verifier.settings.loading import load_settings
+from verifier.store import keyspace
 
 
 def operators_of(topology: LocalTopology) -> Access:
@@ -33,27 +33,27 @@ def operators_of(topology: LocalTopology) -> Access:
 
 
 @contextmanager
-def service_on(topology: LocalTopology) -> Iterator[Parts]:
+def service_on(topology: LocalTopology) -> Iterator[Container]:
     """Wire the service to a topology, through the environment as a deployment does."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in topology.environment().items():
             patch.setenv(name, value)
         patch.setenv("VERIFIER_SECRET_KEYS", "test:" + "a" * 64)
-        parts = make_parts(load_settings(None))
+        container = make_container(load_settings(None))
     try:
-        yield parts
+        yield container
     finally:
-        parts.link.close()
+        container.link.close()
 
 
 class Submitters:
     """Threads that each submit one address after the other."""
 
-    def __init__(self, parts: Parts, *, threads: int = 8, each_s: float = 0.04) -> None:
+    def __init__(self, container: Container, *, threads: int = 8, each_s: float = 0.04) -> None:
         """Start nobody yet; each thread submits every `each_s` seconds."""
         self.accepted: list[tuple[float, str]] = []
         self.refused: list[VerifierError] = []
-        self._parts = parts
+        self._container = container
         self._each_s = each_s
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._submit, args=(number,)) for number in range(threads)]
@@ -82,7 +82,7 @@ class Submitters:
 
     def lost(self) -> list[str]:
         """Name the accepted verifications that the master does not know."""
-        with self._parts.link.redis.pipeline(transaction=False) as pipeline:
+        with self._container.link.redis.pipeline(transaction=False) as pipeline:
             for _, verification_id in self.accepted:
                 pipeline.exists(keyspace.record_key(verification_id))
             found: list[Any] = pipeline.execute()
@@ -93,7 +93,7 @@ class Submitters:
         while not self._stop.wait(self._each_s):
             count += 1
             try:
-                verification = self._parts.service.start(f"u{number}.{count}@example.org")
+                verification = self._container.service.start(f"u{number}.{count}@example.org")
             except VerifierError as error:
                 self.refused.append(error)
             else:

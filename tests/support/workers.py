@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from sentinel.waiting import wait_for
-from verifier.settings import Settings
-from workers.runtime import Runtime, make_runtime
+from sentinel.local.waiting import wait_for
+from verifier.settings.loading import Settings
+from workers.container import WorkerContainer, make_worker_container
 from workers.worker import MailWorker
 
 
@@ -18,8 +18,8 @@ class RunningWorker:
     def __init__(
         self, settings: Settings, *, name: str | None = None, burst: bool = False, may_end: bool = False
     ) -> None:
-        self.runtime: Runtime = make_runtime(settings)
-        self.worker = MailWorker(self.runtime, name=name)
+        self.container: WorkerContainer = make_worker_container(settings)
+        self.worker = MailWorker(self.container, name=name)
         # Signals are the main thread's.
         self.worker._install_signal_handlers = lambda: None  # type: ignore[method-assign]
         self._burst = burst

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sentinel.endpoints import parse_endpoint
-from verifier.settings import known_names
+from verifier.settings.loading import known_names
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from verifier import cli, keyspace
-from verifier.settings import OTHER_NAMES, known_names
+from verifier.cli import lazy_commands as cli
+from verifier.settings.loading import OTHER_NAMES, known_names
+from verifier.store import keyspace
 from workers.worker import MailWorker
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from verifier.api import problems
+from verifier.container import current_service
 from verifier.domain.errors import InvalidRequest, VerifierError
 from verifier.domain.verifications import Verification
-from verifier.parts import current_service
 
 blueprint = Blueprint("api", __name__, url_prefix="/v1")
 

@@ -68,9 +68,9 @@ def drill_command(
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
         raise click.BadParameter(f"{unknown[0]} is none of {', '.join(FAULTS)}", param_hint="--fault")
-    from verifier.drill import presenting  # noqa: PLC0415
+    from verifier.drill.fault_context import Pace  # noqa: PLC0415
     from verifier.drill.game_day import Plan  # noqa: PLC0415
-    from verifier.drill.scene import Pace  # noqa: PLC0415
+    from verifier.drill.report import presenting  # noqa: PLC0415
 
     plan = Plan(
         faults=tuple(FAULTS[name] for name in names or FAULTS),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from verifier.drill.load import Submission
-from verifier.drill.mail_recorder import RecordedMail
 from verifier.drill.outcome import Counts, Moments, Series
+from verifier.drill.rig.load import Submission
+from verifier.drill.rig.mail_sink import RecordedMail
 
 BIN_S = 0.25
 

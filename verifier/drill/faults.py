@@ -7,12 +7,12 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.checks import refusals_of
-from sentinel.failover import SwitchoverError, switch_over
-from sentinel.survey import survey
-from verifier.drill.attempts import Attempts
+from sentinel.switchover.switchover import SwitchoverError, switch_over
+from sentinel.topology.checks import refusals_of
+from sentinel.topology.survey import survey
+from verifier.drill.fault_context import FaultContext, operators_access
 from verifier.drill.promise import Promise
-from verifier.drill.scene import Scene, operators_access
+from verifier.drill.rig.connection_attempts import ConnectionAttempts
 
 SENTINELS_NOTICE_WITHIN_S = 15.0
 
@@ -23,38 +23,38 @@ class Fault:
 
     name: str
     story: str
-    act: Callable[[Scene], None]
+    act: Callable[[FaultContext], None]
     promise: Promise
 
 
-def _kill(scene: Scene) -> None:
+def _kill(scene: FaultContext) -> None:
     master = scene.topology.current_master()
     scene.begin()
     master.kill()
     scene.await_switch()
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
     master.restart()
 
 
-def _hang(scene: Scene) -> None:
+def _hang(scene: FaultContext) -> None:
     master = scene.topology.current_master()
     scene.begin()
     master.pause()
     scene.await_switch()
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
     master.resume()
 
 
-def _failover(scene: Scene) -> None:
+def _failover(scene: FaultContext) -> None:
     scene.begin()
     scene.topology.failover()
     scene.await_switch()
-    scene.relieved()
+    scene.fault_ended()
 
 
-def _switchover(scene: Scene) -> None:
+def _switchover(scene: FaultContext) -> None:
     """What was before may not be over for the sentinels yet; an operator would be told to wait, and waits."""
     access = operators_access(scene.topology)
     scene.await_true(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
@@ -64,93 +64,93 @@ def _switchover(scene: Scene) -> None:
     except SwitchoverError as error:
         scene.trouble = f"The switchover did not succeed: {error}"
     scene.await_switch(1.0)
-    scene.relieved()
+    scene.fault_ended()
 
 
-def _rogue(scene: Scene) -> None:
+def _rogue(scene: FaultContext) -> None:
     stranger = scene.topology.start_stranger()
     scene.begin()
     rogue = scene.topology.make_rogue(stranger.endpoint)
     if scene.pace.heals_by_itself:
         scene.await_switch(60)
     else:
-        scene.linger(scene.pace.dead_s)
+        scene.wait_for_s(scene.pace.dead_s)
         with scene.topology.admin(rogue) as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
-    scene.relieved()
+    scene.fault_ended()
     stranger.kill()
 
 
-def _replica_kill(scene: Scene) -> None:
+def _replica_kill(scene: FaultContext) -> None:
     replica = scene.topology.replicas()[0]
     scene.begin()
     replica.kill()
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
     replica.restart()
 
 
-def _sentinel_kill(scene: Scene) -> None:
+def _sentinel_kill(scene: FaultContext) -> None:
     first, *others = scene.topology.sentinel_nodes
     scene.begin()
     first.kill()
-    scene.linger(scene.pace.dead_s)
+    scene.wait_for_s(scene.pace.dead_s)
     for sentinel in others:
         sentinel.kill()
     scene.measure_from_here()
-    with Attempts(scene.topology.sentinels, scene.service.processes) as attempts:
-        scene.linger(scene.pace.blind_s)
-    scene.relieved(attempts.counts)
+    with ConnectionAttempts(scene.topology.sentinels, scene.service.processes) as attempts:
+        scene.wait_for_s(scene.pace.blind_s)
+    scene.fault_ended(attempts.counts)
     for sentinel in scene.topology.sentinel_nodes:
         sentinel.restart()
 
 
-def _redis_down(scene: Scene) -> None:
+def _redis_down(scene: FaultContext) -> None:
     """The load goes on for a second, so that some wait in vain, then pauses: what is measured is waiting."""
     scene.begin()
     for node in scene.topology.nodes:
         node.kill()
     endpoints = [node.endpoint for node in scene.topology.nodes]
-    with Attempts(endpoints, scene.service.processes) as attempts:
-        scene.linger(1.0)
+    with ConnectionAttempts(endpoints, scene.service.processes) as attempts:
+        scene.wait_for_s(1.0)
         scene.load.pause()
         scene.measure_from_here()
         attempts.counts.clear()
-        scene.linger(scene.pace.down_s - 1.0)
-    scene.relieved(attempts.counts)
+        scene.wait_for_s(scene.pace.down_s - 1.0)
+    scene.fault_ended(attempts.counts)
     for node in scene.topology.nodes:
         node.restart()
     scene.load.resume()
 
 
-def _worker_kill(scene: Scene) -> None:
+def _worker_kill(scene: FaultContext) -> None:
     scene.begin()
     scene.service.kill_worker()
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
     scene.service.await_worker(scene.service.add_worker())
 
 
-def _web_kill(scene: Scene) -> None:
+def _web_kill(scene: FaultContext) -> None:
     scene.begin()
     os.kill(scene.service.serving()[0], signal.SIGKILL)
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
 
 
-def _queue_loss(scene: Scene) -> None:
+def _queue_loss(scene: FaultContext) -> None:
     """The workers are stopped for two seconds, so that the queue holds something to lose."""
     workers = scene.service.workers
     for worker in workers:
         worker.pause()
-    scene.linger(2.0)
+    scene.wait_for_s(2.0)
     scene.begin()
     with scene.topology.admin(scene.topology.current_master()) as client:
         client.delete(scene.service.contestant.queue)
     for worker in workers:
         worker.resume()
-    scene.linger(scene.pace.dead_s)
-    scene.relieved()
+    scene.wait_for_s(scene.pace.dead_s)
+    scene.fault_ended()
 
 
 MOVES = Promise(switches=True)

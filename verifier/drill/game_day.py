@@ -1,19 +1,19 @@
-"""The whole drill: for each contestant a stage, on it one round per fault."""
+"""The whole drill: for each contestant a testbed, on it one round per fault."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from verifier.drill.contestants import Contestant
+from verifier.drill.fault_context import Pace
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Breach, Outcome
-from verifier.drill.progress import Show
+from verifier.drill.report.progress import ProgressDisplay
+from verifier.drill.rig.systems import SystemUnderTest
+from verifier.drill.rig.testbed import Testbed
+from verifier.drill.rig.waiter import Waiter
 from verifier.drill.round import Round
-from verifier.drill.scene import Pace
-from verifier.drill.stage import Stage
 from verifier.drill.verdicts import judge_together
-from verifier.drill.wait import Waiter
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Plan:
     """What is to be drilled."""
 
     faults: tuple[Fault, ...]
-    contestants: tuple[Contestant, ...]
+    contestants: tuple[SystemUnderTest, ...]
     rate: float = 50.0
     workers: int = 2
     down_after_ms: int = 1500
@@ -49,7 +49,7 @@ def is_ours(outcome: Outcome) -> bool:
     return outcome.contestant == "verifier"
 
 
-def run(plan: Plan, show: Show, finished: Callable[[Outcome], None] = lambda _: None) -> Results:
+def run(plan: Plan, show: ProgressDisplay, finished: Callable[[Outcome], None] = lambda _: None) -> Results:
     """Run everything; `finished` hears of each outcome as it comes.
 
     Raises:
@@ -59,33 +59,35 @@ def run(plan: Plan, show: Show, finished: Callable[[Outcome], None] = lambda _: 
     logs: list[str] = []
     for contestant in plan.contestants:
         show.say(f"{contestant.name}: starting topology, web and workers")
-        stage = Stage(contestant, workers=plan.workers, down_after_ms=plan.down_after_ms)
-        mine = _drill(plan, stage, show, finished)
+        testbed = Testbed(contestant, workers=plan.workers, down_after_ms=plan.down_after_ms)
+        mine = _drill(plan, testbed, show, finished)
         if any(each.breaches for each in mine):
-            logs.append(str(stage.logs))
+            logs.append(str(testbed.logs))
         else:
-            stage.forget_logs()
+            testbed.forget_logs()
         outcomes.extend(mine)
     return Results(tuple(outcomes), judge_together([each for each in outcomes if is_ours(each)]), tuple(logs))
 
 
-def _drill(plan: Plan, stage: Stage, show: Show, finished: Callable[[Outcome], None]) -> list[Outcome]:
+def _drill(
+    plan: Plan, testbed: Testbed, show: ProgressDisplay, finished: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Run all rounds of one contestant; where that ends early, nothing is left behind."""
     outcomes = []
     try:
-        with stage:
-            for outcome in _rounds(plan, stage, show):
+        with testbed:
+            for outcome in _rounds(plan, testbed, show):
                 finished(outcome)
                 outcomes.append(outcome)
     except BaseException:
-        stage.forget_logs()
+        testbed.forget_logs()
         raise
     return outcomes
 
 
-def _rounds(plan: Plan, stage: Stage, show: Show) -> Iterator[Outcome]:
+def _rounds(plan: Plan, testbed: Testbed, show: ProgressDisplay) -> Iterator[Outcome]:
     for fault in plan.faults:
-        title = f"{stage.contestant.name} {fault.name} at {plan.rate:g}/s"
-        current = Round(stage, fault, plan.rate, plan.pace)
+        title = f"{testbed.contestant.name} {fault.name} at {plan.rate:g}/s"
+        current = Round(testbed, fault, plan.rate, plan.pace)
         yield current.run(Waiter(lambda: show.follow(title, current)))  # noqa: B023 - called in this turn only
         show.done()

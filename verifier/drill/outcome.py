@@ -13,7 +13,7 @@ class Moments:
     fault: float
     switches: tuple[float, ...]
     """When each new master was announced first."""
-    relieved: float
+    fault_ended: float
     ended: float
 
     @property
@@ -23,7 +23,7 @@ class Moments:
 
     def marks(self) -> dict[str, float]:
         """Name the moments, in seconds from the beginning."""
-        named = {"fault": self.fault, "relieved": self.relieved}
+        named = {"fault": self.fault, "fault_ended": self.fault_ended}
         for number, at in enumerate(self.switches, start=1):
             named["+switch-master" if number == 1 else f"+switch-master {number}"] = at
         return {name: at - self.began for name, at in named.items()}
@@ -97,7 +97,7 @@ class Outcome:
     rate: float
     counts: Counts
     outage_s: float
-    """How long processes were measured: from the fault until it was relieved, or a quiet part of that."""
+    """How long processes were measured: from the fault until its end, or a quiet part of that."""
     costs: dict[str, ProcessCost]
     worker_exits: int
     owed: int

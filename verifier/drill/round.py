@@ -8,38 +8,38 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from sentinel.local import TopologyError
+from sentinel.local.topology import TopologyError
 from verifier.drill import counting, verdicts
-from verifier.drill.alarm import Alarm
-from verifier.drill.events import Events
+from verifier.drill.fault_context import FaultContext, Pace
 from verifier.drill.faults import Fault
-from verifier.drill.load import CLIENT_TIMEOUT_S, Load
-from verifier.drill.mail_recorder import RecordedMail
 from verifier.drill.outcome import Moments, Outcome
-from verifier.drill.scene import Pace, Scene
-from verifier.drill.stage import Stage
-from verifier.drill.wait import Waiter
+from verifier.drill.rig.load import CLIENT_TIMEOUT_S, Load
+from verifier.drill.rig.log_alarm import LogAlarm
+from verifier.drill.rig.mail_sink import RecordedMail
+from verifier.drill.rig.sentinel_events import SentinelEvents
+from verifier.drill.rig.testbed import Testbed
+from verifier.drill.rig.waiter import Waiter
 
 WHOLE_WITHIN_S = 60.0
 
 
 class Round:
-    """One fault on a running stage."""
+    """One fault on a running testbed."""
 
-    def __init__(self, stage: Stage, fault: Fault, rate: float, pace: Pace) -> None:
-        self.load = Load(stage.service.port, secrets.token_hex(3), rate)
-        self._stage = stage
+    def __init__(self, testbed: Testbed, fault: Fault, rate: float, pace: Pace) -> None:
+        self.load = Load(testbed.service.port, secrets.token_hex(3), rate)
+        self._testbed = testbed
         self._fault = fault
         self._rate = rate
         self._pace = pace
-        self._alarm = Alarm(stage.logs)
+        self._alarm = LogAlarm(testbed.logs)
         self._waiter = Waiter(self._alarm.look)
-        self._first_mail = len(stage.recorder.mails)
+        self._first_mail = len(testbed.recorder.mails)
 
     @property
     def mails(self) -> list[RecordedMail]:
         """The mails that came since the round began."""
-        return self._stage.recorder.mails[self._first_mail :]
+        return self._testbed.recorder.mails[self._first_mail :]
 
     def run(self, waiter: Waiter) -> Outcome:
         """Run it to its end; `waiter` is for those who want to see how it goes.
@@ -48,12 +48,12 @@ class Round:
             TopologyError: the topology was not whole to begin with, or the fault found no master.
         """
         self._waiter = waiter.also(self._alarm.look)
-        self._stage.make_whole()
+        self._testbed.make_whole()
         began = time.monotonic()
-        with Events(self._stage.topology) as events:
-            scene = Scene(
-                topology=self._stage.topology,
-                service=self._stage.service,
+        with SentinelEvents(self._testbed.topology) as events:
+            scene = FaultContext(
+                topology=self._testbed.topology,
+                service=self._testbed.service,
                 load=self.load,
                 events=events,
                 waiter=self._waiter,
@@ -62,16 +62,16 @@ class Round:
             healthy = self._put_under_load(scene)
             owed = self._await_the_last_mail()
             switches = tuple(events.switches(scene.fault_at))
-        moments = Moments(began, scene.fault_at, switches, scene.relieved_at, time.monotonic())
+        moments = Moments(began, scene.fault_at, switches, scene.fault_ended_at, time.monotonic())
         return self._outcome(scene, moments, owed=owed, healthy=healthy)
 
-    def _put_under_load(self, scene: Scene) -> bool:
-        sending = self._stage.loop.start(self.load.run())
+    def _put_under_load(self, scene: FaultContext) -> bool:
+        sending = self._testbed.loop.start(self.load.run())
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.act(scene)
             if not self._pace.heals_by_itself:
-                self._stage.topology.heal()
+                self._testbed.topology.heal()
             healthy = self._waiter.until(self._is_whole, WHOLE_WITHIN_S)
             self._waiter.for_s(self._pace.after_s)
         finally:
@@ -81,7 +81,7 @@ class Round:
         return healthy
 
     def _is_whole(self) -> bool:
-        return self._stage.service.is_whole() and self._stage.topology.is_healthy()
+        return self._testbed.service.is_whole() and self._testbed.topology.is_healthy()
 
     def _await_the_last_mail(self) -> int:
         """Wait until each accepted mail came and the service says that it owes none; give what it still owes."""
@@ -94,24 +94,25 @@ class Round:
 
     def _owed(self) -> int:
         try:
-            with self._stage.topology.admin(self._stage.topology.current_master()) as client:
+            with self._testbed.topology.admin(self._testbed.topology.current_master()) as client:
                 return sum(
-                    int(client.execute_command(command, key)) for command, key in self._stage.contestant.owing
+                    int(client.execute_command(command, key))
+                    for command, key in self._testbed.contestant.owing
                 )
         except (TopologyError, RedisError):
             return -1
 
-    def _outcome(self, scene: Scene, moments: Moments, *, owed: int, healthy: bool) -> Outcome:
+    def _outcome(self, scene: FaultContext, moments: Moments, *, owed: int, healthy: bool) -> Outcome:
         measurement = scene.measurement
         submissions, mails = self.load.submissions, self.mails
         outcome = Outcome(
-            contestant=self._stage.contestant.name,
+            contestant=self._testbed.contestant.name,
             fault=self._fault.name,
             rate=self._rate,
             counts=counting.count(submissions, mails, moments),
             outage_s=measurement.duration_s if measurement else 0.0,
             costs=measurement.costs if measurement else {},
-            worker_exits=len(self._stage.service.ended_workers),
+            worker_exits=len(self._testbed.service.ended_workers),
             owed=owed,
             told_s=self._alarm.first_after(moments.fault),
             healthy=healthy,

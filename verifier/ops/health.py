@@ -14,8 +14,8 @@ from flask import Blueprint, Response, jsonify
 from redis import Redis
 
 from sentinel.errors import TRANSIENT, PermanentError
-from verifier import keyspace
-from verifier.parts import current_parts
+from verifier.container import current_container
+from verifier.store import keyspace
 
 blueprint = Blueprint("health", __name__)
 
@@ -33,7 +33,7 @@ def alive() -> Response:
 def ready() -> tuple[Response, int]:
     """Tell whether mail goes out: 200, or 503 with the reason."""
     try:
-        overdue_s = current_parts().link.run(_overdue_s, deadline_s=_LOOK_FOR_S)
+        overdue_s = current_container().link.run(_overdue_s, deadline_s=_LOOK_FOR_S)
     except (*TRANSIENT, PermanentError):
         return jsonify(status="failing", reason="Redis can't be reached through Sentinel."), 503
     if overdue_s > OVERDUE_LIMIT_S:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from verifier.parts import current_parts
+from verifier.container import current_container
 from verifier.web import delivery, errors, security, views
 
 
@@ -12,6 +12,6 @@ def init_app(app: Flask) -> None:
     """Register the pages."""
     security.init_app(app)
     errors.init_app(app)
-    app.context_processor(lambda: {"service_name": current_parts().settings.name})
+    app.context_processor(lambda: {"service_name": current_container().settings.name})
     app.register_blueprint(views.blueprint)
     app.register_blueprint(delivery.blueprint)

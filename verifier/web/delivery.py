@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template
 
+from verifier.container import current_service
 from verifier.domain.errors import VerificationNotFound, VerifierError
 from verifier.domain.verifications import Status, Verification, ended_sentence
-from verifier.parts import current_service
 from verifier.web.wording import DeliveryWords, describe_delivery
 
 blueprint = Blueprint("web_delivery", __name__)

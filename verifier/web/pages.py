@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from verifier.container import current_service
 from verifier.domain.verifications import Status, Verification, ended_sentence
-from verifier.parts import current_service
 from verifier.web.wording import describe_attempts, describe_delivery, describe_resend
 
 Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]

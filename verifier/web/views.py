@@ -12,6 +12,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
+from verifier.container import current_service
 from verifier.domain.errors import (
     InvalidAddress,
     MalformedCode,
@@ -20,7 +21,6 @@ from verifier.domain.errors import (
     VerificationEnded,
     VerifierError,
 )
-from verifier.parts import current_service
 from verifier.web.errors import verifier_error
 from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
 from verifier.web.security import csrf

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sentinel.access import Access
-from sentinel.link import MasterLink
+from sentinel.link.master_link import MasterLink
 from tests.support.fake_redis import FakeNode, FakeSentinel
 
 TIMEOUT_S = 0.4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.backoff import PROBE_S, Backoff, Rests
+from sentinel.backoff import PROBE_S, Backoff, Cooldowns
 from sentinel.endpoints import Endpoint
 
 NODE, OTHER = Endpoint("a", 1), Endpoint("b", 1)
@@ -63,14 +63,14 @@ def test_a_thousand_failures_overflow_nothing() -> None:
 
 def test_what_never_failed_may_be_tried() -> None:
     """By everybody."""
-    rests = Rests(clock=Clock())
+    rests = Cooldowns(clock=Clock())
     assert [rests.remaining_s(NODE) for _ in range(3)] == [0, 0, 0]
 
 
 def test_what_failed_is_left_alone() -> None:
     """For a while, with the reason at hand; others are not concerned."""
     clock = Clock()
-    rests = Rests(first_s=0.2, clock=clock)
+    rests = Cooldowns(first_s=0.2, clock=clock)
     rests.failed(NODE, "it is away.")
     assert 0.1 <= rests.remaining_s(NODE) <= 0.2
     assert rests.reason(NODE) == "it is away."
@@ -81,7 +81,7 @@ def test_what_failed_is_left_alone() -> None:
 def test_after_its_rest_one_caller_tries_at_a_time() -> None:
     """The others wait for its outcome, or until it has had its time."""
     clock = Clock()
-    rests = Rests(clock=clock)
+    rests = Cooldowns(clock=clock)
     rests.failed(NODE, "away")
     clock.now += 10
     assert rests.remaining_s(NODE) == 0
@@ -93,7 +93,7 @@ def test_after_its_rest_one_caller_tries_at_a_time() -> None:
 def test_rests_grow_with_failures_and_are_bounded() -> None:
     """An outage costs about one attempt a second."""
     clock = Clock()
-    rests = Rests(first_s=0.2, cap_s=1.6, clock=clock)
+    rests = Cooldowns(first_s=0.2, cap_s=1.6, clock=clock)
     lengths = []
     for _ in range(20):
         rests.failed(NODE, "away")
@@ -106,7 +106,7 @@ def test_rests_grow_with_failures_and_are_bounded() -> None:
 def test_a_success_ends_the_rest_at_once() -> None:
     """And the next failure is a first one again."""
     clock = Clock()
-    rests = Rests(first_s=0.2, clock=clock)
+    rests = Cooldowns(first_s=0.2, clock=clock)
     for _ in range(5):
         rests.failed(NODE, "away")
     rests.worked(NODE)

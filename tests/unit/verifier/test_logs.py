@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from verifier.logs import Seldom
+from verifier.logs import ThrottledLog
 
 
 class Clock:
@@ -22,19 +22,19 @@ class Clock:
 def test_many_lines_of_a_kind_become_one_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
     """The next line says how many were left out."""
     clock = Clock()
-    seldom = Seldom(logging.getLogger("seldom"), every_s=10, clock=clock)
+    throttled_log = ThrottledLog(logging.getLogger("throttled_log"), every_s=10, clock=clock)
     for number in range(32):
-        seldom.say(logging.WARNING, "Gave up: %d", number)
+        throttled_log.log(logging.WARNING, "Gave up: %d", number)
     clock.now += 10
-    seldom.say(logging.WARNING, "Gave up: %d", 32)
+    throttled_log.log(logging.WARNING, "Gave up: %d", 32)
     clock.now += 10
-    seldom.say(logging.WARNING, "Gave up: %d", 33)
+    throttled_log.log(logging.WARNING, "Gave up: %d", 33)
     assert caplog.messages == ["Gave up: 0", "Gave up: 32 (and 31 more since the last line)", "Gave up: 33"]
 
 
 def test_an_error_is_not_left_out_for_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """Each level has its own turn."""
-    seldom = Seldom(logging.getLogger("seldom"), clock=Clock())
-    seldom.say(logging.WARNING, "Gave up")
-    seldom.say(logging.ERROR, "Refused")
+    throttled_log = ThrottledLog(logging.getLogger("throttled_log"), clock=Clock())
+    throttled_log.log(logging.WARNING, "Gave up")
+    throttled_log.log(logging.ERROR, "Refused")
     assert caplog.messages == ["Gave up", "Refused"]

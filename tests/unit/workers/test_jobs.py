@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from verifier.deliveries import Claim, Settlement
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
 from verifier.service import code_of
-from workers.jobs import Delivering
-from workers.mailer import Mailer
-from workers.relay_answers import Kind, Outcome, Stage
-from workers.smtp import OutgoingMail
+from verifier.store.deliveries import Claim, Settlement
+from workers.jobs import Deliverer
+from workers.mail.mailer import Mailer
+from workers.smtp.answers import Kind, Outcome, Stage
+from workers.smtp.connection import OutgoingMail
 
 START = 1_000_000.0
 KEYS = KeyRing("new", {"new": b"n" * 32, "old": b"o" * 32})
@@ -54,11 +54,11 @@ class Bench:
         self.relays = Relays()
         self.now = START + 1
         mailer = Mailer("Example <verify@example.org>", "Example", self.relays)
-        self.delivering = Delivering(mailer, KEYS, RULES, 60.0, clock=lambda: self.now)
+        self.deliverer = Deliverer(mailer, KEYS, RULES, 60.0, clock=lambda: self.now)
 
     def deliver(self, claim: Claim = CLAIM) -> Settlement:
         """Deliver a claim."""
-        return self.delivering.deliver(claim)
+        return self.deliverer.deliver(claim)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sentinel.errors import TransientError
-from verifier.deliveries import LEASE_S
+from verifier.store.deliveries import LEASE_S
 from workers.outage import Outage
 from workers.recovery import BATCH, Recovery
 
@@ -45,10 +45,10 @@ class Owed:
 
 
 def _recovery(owed: Owed, outage: Outage) -> Recovery:
-    runtime: Any = SimpleNamespace(
-        link=SimpleNamespace(redis=None), deliveries=owed, patience=SimpleNamespace(outage=outage)
+    container: Any = SimpleNamespace(
+        link=SimpleNamespace(redis=None), deliveries=owed, retry_policy=SimpleNamespace(outage=outage)
     )
-    return Recovery(runtime)
+    return Recovery(container)
 
 
 def test_an_expired_lease_means_a_dead_worker() -> None:

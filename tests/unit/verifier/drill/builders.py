@@ -46,7 +46,7 @@ def outcome(fault: str = "kill", **changes: Any) -> Outcome:
         told_s=0.5,
         healthy=True,
         trouble="",
-        marks={"fault": 1.0, "relieved": 3.0, "+switch-master": 2.0},
+        marks={"fault": 1.0, "fault_ended": 3.0, "+switch-master": 2.0},
         series=Series(0.25, (50.0,) * 20, (48.0,) * 20, (0.0,) * 20),
     )
     return replace(perfect, **{name: value for name, value in changes.items() if name not in count_names})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from verifier.drill.counting import count, missing, series
-from verifier.drill.load import Submission
-from verifier.drill.mail_recorder import RecordedMail
 from verifier.drill.outcome import Moments
+from verifier.drill.rig.load import Submission
+from verifier.drill.rig.mail_sink import RecordedMail
 
-MOMENTS = Moments(began=0.0, fault=1.0, switches=(2.0,), relieved=3.0, ended=4.0)
+MOMENTS = Moments(began=0.0, fault=1.0, switches=(2.0,), fault_ended=3.0, ended=4.0)
 
 
 def submission(
@@ -89,7 +89,7 @@ def test_times_after_the_switch() -> None:
 
 def test_without_a_switch_there_are_no_times_after_it() -> None:
     """A fault that moves no master has none of the three durations."""
-    still = Moments(began=0.0, fault=1.0, switches=(), relieved=3.0, ended=4.0)
+    still = Moments(began=0.0, fault=1.0, switches=(), fault_ended=3.0, ended=4.0)
     counted = count([submission("a")], [mail("a")], still)
     assert (counted.switch_s, counted.first_accept_s, counted.first_mail_s) == (None, None, None)
 
@@ -109,5 +109,5 @@ def test_series_adds_up_to_the_counts() -> None:
 
 def test_marks_name_every_failover() -> None:
     """A failover after the failover shows, since it explains what people got."""
-    twice = Moments(began=10.0, fault=11.0, switches=(12.0, 14.0), relieved=13.0, ended=20.0)
-    assert twice.marks() == {"fault": 1.0, "relieved": 3.0, "+switch-master": 2.0, "+switch-master 2": 4.0}
+    twice = Moments(began=10.0, fault=11.0, switches=(12.0, 14.0), fault_ended=13.0, ended=20.0)
+    assert twice.marks() == {"fault": 1.0, "fault_ended": 3.0, "+switch-master": 2.0, "+switch-master 2": 4.0}

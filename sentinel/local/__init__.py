@@ -1,0 +1,1 @@
+"""The embedded topology: real processes on loopback, for development, tests and drills."""

@@ -1,0 +1,206 @@
+"""One server process of the embedded topology, and what may befall it.
+
+A process runs in a session of its own, so that Ctrl-C in the terminal reaches us and not the servers. It is
+killed by the kernel when the thread that started it goes; therefore a `Spawner` starts all of them in one
+thread, which lives as long as the topology. Nothing is left behind even when the parent is killed with -9.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+from sentinel.endpoints import Endpoint
+from sentinel.local.waiting import wait_for
+
+START_TIMEOUT = 20.0
+"""Seconds a server may take to listen; generous, since it counts only when something is wrong."""
+
+STOP_TIMEOUT = 3.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+_CHILD = Path(__file__).with_name("child.py")
+
+
+class LocalStartError(Exception):
+    """A server of the embedded topology did not start; the message holds the end of its log."""
+
+
+class Spawner:
+    """A thread that starts processes, and by living keeps them alive."""
+
+    def __init__(self) -> None:
+        """Start the thread."""
+        self._closed = False
+        self._orders: queue.SimpleQueue[
+            tuple[Path, Mapping[str, str], Path, Future[subprocess.Popen[bytes]]] | None
+        ]
+        self._orders = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="topology-spawner", daemon=True)
+        self._thread.start()
+
+    def spawn(self, script: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+        """Run a shell script, its output appended to the log.
+
+        Raises:
+            LocalStartError: the topology was stopped, or the script cannot be run.
+        """
+        if self._closed:
+            raise LocalStartError("The embedded topology was stopped: start another one.")
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((script, environment, log, started))
+        try:
+            return started.result()
+        except OSError as error:
+            raise LocalStartError(f"{script} cannot be run: {error}") from error
+
+    def close(self) -> None:
+        """End the thread; whatever it started and still runs is killed by the kernel."""
+        self._closed = True
+        self._orders.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while order := self._orders.get():
+            script, environment, log, started = order
+            try:
+                started.set_result(_spawn(script, environment, log))
+            except OSError as error:
+                started.set_exception(error)
+
+
+def _spawn(script: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), "/bin/sh", str(script)]
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - our own script with our own settings
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+class LocalNode:
+    """A data node or sentinel on loopback: its address, its process, and the faults it can be given."""
+
+    def __init__(
+        self, name: str, endpoint: Endpoint, directory: Path, script: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Describe the server; `spawn` starts it."""
+        self.name = name
+        self.endpoint = endpoint
+        self.directory = directory
+        self.log = directory / "log"
+        self._script = script
+        self._environment = dict(environment)
+        self._spawner: Spawner | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        """Name it and its address."""
+        return f"<{self.name} at {self.endpoint}>"
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 when it does not run."""
+        return self._process.pid if self._process is not None and self.running else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process, hung ones included."""
+        return self._process is not None and self._process.poll() is None
+
+    def spawn(self, spawner: Spawner) -> None:
+        """Start the process without waiting for it to listen."""
+        self._spawner = spawner
+        self._process = spawner.spawn(self._script, self._environment, self.log)
+
+    def wait_until_listening(self) -> None:
+        """Wait until connections are accepted.
+
+        Raises:
+            LocalStartError: the process ended, or does not listen after START_TIMEOUT seconds.
+        """
+        if not wait_for(lambda: not self.running or self._listens(), START_TIMEOUT, interval=0.005):
+            raise LocalStartError(self._complaint(f"does not listen after {START_TIMEOUT:.0f} s"))
+        if not self.running:
+            raise LocalStartError(self._complaint("ended while starting"))
+
+    def kill(self) -> None:
+        """End it at once, as `kill -9` or the loss of its machine would."""
+        self._signal(signal.SIGKILL)
+        self._reap()
+
+    def pause(self) -> None:
+        """Hang it: its sockets stay open, nothing is answered (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause` (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def shutdown_gracefully(self, timeout: float = 15.0) -> None:
+        """Ask it to end, as a service manager does (SIGTERM), and wait `timeout` seconds before killing it.
+
+        From Redis 7 on, a master waits up to ten seconds for its replicas to catch up.
+        """
+        self.terminate()
+        self.wait_until_ended(time.monotonic() + timeout)
+
+    def restart(self) -> None:
+        """Start it again at its port with its data, killing it before when it still runs.
+
+        Raises:
+            LocalStartError: it does not start.
+        """
+        if self._spawner is None:
+            raise LocalStartError(f"{self.name} was never started: start the topology first.")
+        if self.running:
+            self.kill()
+        self.spawn(self._spawner)
+        self.wait_until_listening()
+
+    def terminate(self) -> None:
+        """Ask it to end without waiting; a hung one is woken up to hear it."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def wait_until_ended(self, deadline: float) -> None:
+        """Wait until the monotonic `deadline`, then kill whatever is left."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _reap(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal the whole session, so that a child rewriting the AOF shares its parent's fate."""
+        if self._process is not None and self.running:
+            os.killpg(self._process.pid, number)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(self.endpoint, timeout=0.5).close()
+        except OSError:
+            return False
+        return True
+
+    def _complaint(self, what: str) -> str:
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([f"{self.name} at {self.endpoint} {what}; the end of its log:", *lines[-12:]])

@@ -1,0 +1,1 @@
+"""The planned switchover, which loses nothing."""

@@ -1,0 +1,232 @@
+"""The planned switchover: another node becomes the master, and no acknowledged write is lost.
+
+A bare `SENTINEL FAILOVER` leaves the old master writable for some ten seconds, and what it accepts then is
+thrown away. So the old master's writes are held first. The life of a switchover:
+
+    held      the old master takes no more writes (sentinel/switchover/write_pause.py)
+    in sync   every replica Sentinel may choose has all that was written: the choice is Sentinel's alone
+    ordered   SENTINEL FAILOVER
+    promoted  a replica says it is a master now; the other replicas are sent to it at once
+    decided   Sentinel has noticed the promotion and made it its configuration
+    demoted   in one transaction the old one follows the new, remembers it, and hangs up on its clients; before
+              the other sentinels ask for its role, since they then believe for ten seconds what they hear
+    released  the hold is over
+    settled   the old one is in sync again and every sentinel agrees
+
+Whatever fails, or Ctrl-C, ends the hold (sentinel/switchover/rollback.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis import RedisError, ResponseError
+
+from sentinel.access import Access
+from sentinel.endpoints import Endpoint
+from sentinel.errors import Backpressure, PermanentError
+from sentinel.switchover.report import (
+    Journal,
+    Progress,
+    Report,
+    Step,
+    SwitchoverError,
+    SwitchoverFailed,
+    SwitchoverInterrupted,
+    SwitchoverRefused,
+    SwitchoverResult,
+    silently,
+)
+from sentinel.switchover.rollback import RollBack
+from sentinel.switchover.steps import Steps
+from sentinel.switchover.write_pause import WritePause
+from sentinel.topology.checks import no_room_for_orders, orders_refused, refusals_of
+from sentinel.topology.node_commands import NodeCommands, NodeConnections
+from sentinel.topology.snapshot import Topology
+from sentinel.topology.survey import NODE_TIMEOUT_S, survey_with
+
+__all__ = [
+    "Progress",
+    "Step",
+    "SwitchoverError",
+    "SwitchoverFailed",
+    "SwitchoverInterrupted",
+    "SwitchoverRefused",
+    "SwitchoverResult",
+    "switch_over",
+]
+
+# Shorter than the app is patient with a request (10 s): even a switchover that fails refuses nobody.
+HOLD_AT_MOST_S = 8.0
+SYNC_WITHIN_S = 2.0
+SETTLE_WITHIN_S = 15.0
+# How long an interrupted switchover waits for a failover that was ordered already; it takes about a second.
+INTERRUPTED_GRACE_S = 3.0
+POLL_EVERY_S = 0.01
+Found = TypeVar("Found")
+
+
+def switch_over(
+    access: Access, *, report: Report = silently, hold_at_most_s: float = HOLD_AT_MOST_S
+) -> SwitchoverResult:
+    """Make Sentinel promote a replica, without losing an acknowledged write.
+
+    Args:
+        access: the sentinels and nodes, with the operators' logins.
+        report: is told of each step as it is reached, while writes are held: it must be quick.
+        hold_at_most_s: for how long writes are held in all before it is given up.
+
+    Raises:
+        SwitchoverRefused: something is wrong already; nothing was touched.
+        SwitchoverFailed: it was begun and given up; the message says in which state everything is.
+        SwitchoverInterrupted: the same, because of Ctrl-C. A second one leaves the hold to end by itself.
+    """
+    sentinel_timeout_s, node_timeout_s = access.sentinel_timeout_s, min(NODE_TIMEOUT_S, access.node_timeout_s)
+    with (
+        NodeConnections(access.sentinel_login, timeout_s=sentinel_timeout_s) as sentinels,
+        NodeConnections(access.node_login, timeout_s=node_timeout_s) as nodes,
+    ):
+        topology = survey_with(sentinels, nodes, access)
+        return Switchover(topology, sentinels, nodes, report=report, hold_at_most_s=hold_at_most_s).run()
+
+
+class Switchover:
+    """One switchover of a surveyed topology; `run` it once."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        sentinels: NodeCommands,
+        nodes: NodeCommands,
+        *,
+        report: Report = silently,
+        hold_at_most_s: float = HOLD_AT_MOST_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Touch nothing yet. Raises SwitchoverRefused where the topology forbids it."""
+        refusals = refusals_of(topology)
+        if refusals or topology.named_master is None:
+            raise SwitchoverRefused(refusals)
+        self._old = topology.named_master
+        self._down_after_s = min(each.down_after_ms or 1000 for each in topology.heard) / 1000
+        self._do = Steps(topology, sentinels, nodes)
+        self._write_pause = WritePause(nodes, self._old, clock)
+        self._journal = Journal(report, clock)
+        self._clock, self._sleep, self._hold_at_most_s = clock, sleep, hold_at_most_s
+        self._give_up_at = 0.0
+        self._ordered = False
+
+    def run(self) -> SwitchoverResult:
+        """Do it. Raises as `switch_over` does."""
+        self._refuse_without_rights()
+        try:
+            offset = self._hold_until_in_sync()
+            new = self._promote()
+            self._demote(new)
+            self._release()
+            self._settle(new)
+        except KeyboardInterrupt:
+            said = self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)
+            raise SwitchoverInterrupted(said) from None
+        except Exception as error:
+            raise SwitchoverFailed(self._roll_back(str(error))) from error
+        except BaseException:
+            self._roll_back("this process was told to end")
+            raise
+        steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
+        return SwitchoverResult(self._old, new, self._do.candidates, offset, steps, notes)
+
+    def _refuse_without_rights(self) -> None:
+        try:
+            missing = self._do.missing_rights(self._old)
+        except Backpressure:
+            raise SwitchoverRefused([no_room_for_orders(self._old)]) from None
+        except RedisError as error:
+            raise SwitchoverRefused([orders_refused(self._old, str(error))]) from error
+        if missing:
+            rights = ", ".join(f"+{right}" for right in missing)
+            raise SwitchoverRefused([orders_refused(self._old, f"it lacks the rights {rights}")])
+
+    def _hold_until_in_sync(self) -> int:
+        """Hold writes until all candidates have everything; give how far that is.
+
+        Sentinel's own hello to the old master waits behind the hold, and its pings wait behind the hello: so
+        this takes no longer than half the time after which the sentinels would take the old master for down.
+        """
+        self._write_pause.hold()
+        self._give_up_at = self._clock() + self._hold_at_most_s
+        self._journal.reached(Step.HELD, f"{self._old} holds its writes.")
+        offset = self._do.written(self._old)
+        self._await(
+            lambda: self._do.are_in_sync(offset),
+            min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, self._down_after_s / 2)),
+            "a replica did not catch up with the master in time; try again when there is less to write",
+        )
+        names = " and ".join(map(str, self._do.candidates))
+        self._journal.reached(Step.IN_SYNC, f"{names} have everything up to byte {offset}.")
+        return offset
+
+    def _promote(self) -> Endpoint:
+        self._order()
+        complaint = "no replica was promoted in time; read the sentinels' logs"
+        new = self._await(self._do.promoted, self._give_up_at, complaint)
+        self._do.redirect(new)
+        self._journal.reached(Step.PROMOTED, f"{new} is a master, and the other replicas are sent to it.")
+        complaint = f"Sentinel did not settle on {new}; read the sentinels' logs"
+        decided = self._await(lambda: self._do.decided(self._old), self._give_up_at, complaint)
+        self._journal.reached(Step.DECIDED, f"Sentinel has settled on {decided}.")
+        return decided
+
+    def _order(self) -> None:
+        self._ordered = True  # with an answer that gets lost, it may be
+        try:
+            self._do.order()
+        except (ResponseError, PermanentError):  # an answer, and it is no
+            self._ordered = False
+            raise
+        self._journal.reached(Step.ORDERED, "Sentinel was told to fail over.")
+
+    def _demote(self, new: Endpoint) -> None:
+        if note := self._do.demote(self._old, new):
+            self._journal.notes.append(note)
+        self._journal.reached(Step.DEMOTED, f"{self._old} follows {new} and has hung up on its clients.")
+
+    def _release(self) -> None:
+        if lapsed_s := self._write_pause.lapsed_s():
+            self._journal.notes.append(
+                f"The hold may have run out for {lapsed_s:.1f} s, and what {self._old} took then without "
+                "waiting for a replica may be lost. Run the next switchover from a less busy machine."
+            )
+        if complaint := self._write_pause.release_or_complain():
+            self._journal.notes.append(complaint)
+        self._journal.reached(Step.RELEASED, "The hold on writes is over.")
+
+    def _settle(self, new: Endpoint) -> None:
+        ends_at = self._clock() + SETTLE_WITHIN_S
+        try:
+            self._await(lambda: self._do.is_settled(self._old, new), ends_at, "not settled")
+        except TimeoutError:
+            self._journal.notes.append(
+                f"After {SETTLE_WITHIN_S:.0f} s {self._old} is not in sync with {new}, or not all sentinels agree: "
+                f"read the log of {self._old} and look at the topology."
+            )
+        else:
+            said = f"{self._old} is in sync with {new}, and all sentinels agree."
+            self._journal.reached(Step.SETTLED, said)
+
+    def _await(self, find: Callable[[], Found | None], until: float, complaint: str) -> Found:
+        """Ask until there is an answer, keeping the hold where there is one. Raises TimeoutError."""
+        while not (found := find()):
+            if self._clock() >= until:
+                raise TimeoutError(complaint)
+            self._write_pause.keep()
+            self._sleep(POLL_EVERY_S)
+        return found
+
+    def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
+        rollback = RollBack(self._do, self._write_pause, self._old, clock=self._clock, sleep=self._sleep)
+        done = self._journal.has(Step.DEMOTED)
+        return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)

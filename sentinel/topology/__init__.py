@@ -1,0 +1,1 @@
+"""Looking at a topology: a frozen snapshot, and what is wrong with it."""

@@ -1,0 +1,70 @@
+"""A finding: one thing that is wrong with a topology, with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sentinel.endpoints import Endpoint
+from sentinel.topology.snapshot import NodeState, SentinelState
+
+
+class Severity(StrEnum):
+    """Critical: writes fail now, or the next failover would. Warning: it should be looked after."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A name for programs; for people what is wrong, where, and what to do now."""
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str
+    blocks_switchover: bool = False
+    """Some findings are harmless in everyday life, but no ground to switch over on."""
+
+    def __str__(self) -> str:
+        """Give it as people read it."""
+        return f"{self.message} {self.remedy}"
+
+
+def critical(code: str, message: str, remedy: str) -> Finding:
+    """Make a critical finding; each of them forbids a switchover."""
+    return Finding(code, Severity.CRITICAL, message, remedy, blocks_switchover=True)
+
+
+def warning(code: str, message: str, remedy: str, *, blocks_switchover: bool = False) -> Finding:
+    """Make a warning."""
+    return Finding(code, Severity.WARNING, message, remedy, blocks_switchover)
+
+
+def right_missing(
+    whom: Iterable[Endpoint], right: str, what: str, *, blocks_switchover: bool = False
+) -> Finding:
+    """Make the warning that some may not tell us something."""
+    return warning(
+        "right-missing",
+        f"{', '.join(map(str, whom))} did not tell us {what}: our user lacks the right +{right}.",
+        "Set the operators' users in the settings, or give this user the right.",
+        blocks_switchover=blocks_switchover,
+    )
+
+
+def silence(state: NodeState | SentinelState) -> str:
+    """Say why a process tells us nothing."""
+    return f"{state.endpoint} tells us nothing: {(state.error or 'no reason is known').rstrip('. ')}."
+
+
+def remedy_for(state: NodeState | SentinelState, remedy: str) -> str:
+    """Give the remedy for a silent process; where it refused us, its error has said what to do already."""
+    return "Until then nothing more can be said of it." if state.refused else remedy
+
+
+def words(endpoint: Endpoint | None) -> str:
+    """Write an endpoint as Redis's commands take it."""
+    return f"{endpoint.host} {endpoint.port}" if endpoint else "HOST PORT"

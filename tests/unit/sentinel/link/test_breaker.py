@@ -1,0 +1,94 @@
+"""The circuit breaker, with a clock in the test's hands."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.errors import TRANSIENT, CircuitOpen
+from sentinel.link.breaker import Breaker
+
+
+class Clock:
+    """A clock that stands still until it is moved; it begins at 0, as some monotonic clocks do."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The breaker's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    """A breaker with ten seconds of patience."""
+    return Breaker(10, probe_every_s=1, clock=clock)
+
+
+def _admitted(breaker: Breaker, how_many: int = 5) -> int:
+    admitted = 0
+    for _ in range(how_many):
+        try:
+            breaker.admit()
+        except CircuitOpen:
+            continue
+        admitted += 1
+    return admitted
+
+
+def test_everybody_tries_while_all_is_well(breaker: Breaker) -> None:
+    """Nothing is counted."""
+    assert _admitted(breaker) == 5
+    assert not breaker.is_open
+    assert breaker.down_for_s() == 0
+
+
+def test_everybody_tries_at_the_beginning_of_an_outage(breaker: Breaker, clock: Clock) -> None:
+    """Until the patience is over, counted from the first failure."""
+    breaker.failed()
+    clock.now = 9.9
+    breaker.failed()
+    assert _admitted(breaker) == 5
+    assert breaker.down_for_s() == pytest.approx(9.9)
+    clock.now = 10
+    assert breaker.is_open
+
+
+def test_one_caller_a_second_probes_a_long_outage(breaker: Breaker, clock: Clock) -> None:
+    """The others are told at once, and when to come back."""
+    breaker.failed()
+    clock.now = 10
+    assert _admitted(breaker) == 1
+    clock.now = 10.9
+    assert _admitted(breaker) == 0
+    clock.now = 11
+    assert _admitted(breaker) == 1
+    with pytest.raises(CircuitOpen, match="away for 11 s") as refusal:
+        breaker.admit()
+    assert refusal.value.retry_after_s == 1
+    assert isinstance(refusal.value, TRANSIENT)
+
+
+def test_one_success_closes_it(breaker: Breaker, clock: Clock) -> None:
+    """For everybody, and the next outage is counted anew."""
+    breaker.failed()
+    clock.now = 20
+    breaker.worked()
+    assert not breaker.is_open
+    assert _admitted(breaker) == 5
+    breaker.failed()
+    clock.now = 29
+    assert not breaker.is_open
+
+
+def test_a_reason_to_look_lets_one_through(breaker: Breaker, clock: Clock) -> None:
+    """As when the master moved: the next probe does not wait."""
+    breaker.failed()
+    clock.now = 10
+    assert _admitted(breaker) == 1
+    breaker.reconsider()
+    assert _admitted(breaker) == 1

@@ -1,0 +1,253 @@
+"""Connections that follow the master, against nodes and sentinels that do as they are told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import NoScriptError, ResponseError
+
+from sentinel.access import Login
+from sentinel.errors import (
+    AccessRefused,
+    Backpressure,
+    MasterMoved,
+    MasterNotReady,
+    TransientError,
+    UnknownMasterName,
+)
+from sentinel.link.master_link import MasterLink
+from sentinel.local.waiting import wait_for
+from tests.support.fake_redis import Hang, HangUp, Raw, Refusal
+
+if TYPE_CHECKING:
+    from tests.unit.sentinel.conftest import World
+
+
+def test_a_connection_asks_the_sentinels_and_then_the_node(link: MasterLink, world: World) -> None:
+    """Where the master is, and whether it is one."""
+    assert link.redis.ping()
+    assert world.master.asked("ROLE") == 1
+    assert world.other.connections == 0
+
+
+def test_connections_are_kept(link: MasterLink, world: World) -> None:
+    """A command costs one round trip."""
+    for _ in range(5):
+        link.redis.ping()
+    assert world.master.connections == 1
+    assert world.master.asked("ROLE") == 1
+
+
+def test_it_logs_in_and_says_nothing_of_itself(make_link: Callable[..., MasterLink], world: World) -> None:
+    """CLIENT SETINFO is no right of ours."""
+    make_link(node_login=Login("app", "secret")).redis.ping()
+    assert world.master.asked("AUTH", "app", "secret") == 1
+    assert world.master.asked("CLIENT") == world.master.asked("HELLO") == 0
+
+
+def test_a_replica_is_refused(link: MasterLink, world: World) -> None:
+    """Whatever Sentinel says: nothing but ROLE is ever sent to it."""
+    for each in world.sentinels:
+        each.master = world.other.endpoint
+    with pytest.raises(MasterMoved, match=str(world.other.endpoint)):
+        link.redis.set("a", "b")
+    assert world.other.asked("SET") == 0
+
+
+def test_a_node_that_does_not_know_its_role_is_refused(link: MasterLink, world: World) -> None:
+    """A sentinel, or something else that speaks the protocol."""
+    world.master.said["ROLE"] = ["sentinel", []]
+    with pytest.raises(TransientError, match="no role"):
+        link.redis.ping()
+
+
+def test_a_user_who_may_not_ask_for_the_role_is_told_so(link: MasterLink, world: World) -> None:
+    """With the right that is missing."""
+    world.master.said["ROLE"] = Refusal("NOPERM this user has no permissions to run the 'role' command")
+    with pytest.raises(AccessRefused, match=r"\+role"):
+        link.redis.ping()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error_class"),
+    [
+        ("READONLY You can't write against a read only replica.", MasterMoved),
+        ("UNBLOCKED force unblock from blocking operation, instance state changed", MasterMoved),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", MasterMoved),
+        ("LOADING Redis is loading the dataset in memory", MasterNotReady),
+        ("NOREPLICAS Not enough good replicas to write.", MasterNotReady),
+        ("NOPERM this user has no permissions to run the 'set' command", AccessRefused),
+        ("NOAUTH Authentication required.", AccessRefused),
+    ],
+)
+def test_an_answer_that_means_not_your_master_drops_the_socket(
+    link: MasterLink, world: World, answer: str, error_class: type[Exception]
+) -> None:
+    """It comes back typed, and the next command asks the sentinels again."""
+    world.master.said["SET"] = Refusal(answer)
+    with pytest.raises(error_class):
+        link.redis.set("a", "b")
+    assert wait_for(lambda: world.master.open_connections == 0, 5)
+    world.fail_over()
+    assert link.redis.set("a", "b")
+    assert world.master.asked("SET") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["OOM command not allowed when used memory > 'maxmemory'.", "MISCONF Errors writing to the AOF file"],
+)
+def test_a_full_redis_keeps_its_socket(link: MasterLink, world: World, answer: str) -> None:
+    """It is the master still, and reconnecting would make no room."""
+    world.master.said["SET"] = Refusal(answer)
+    with pytest.raises(Backpressure):
+        link.redis.set("a", "b")
+    assert link.redis.ping()
+    assert world.master.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error_class"),
+    [
+        ("NOSCRIPT No matching script. Please use EVAL.", NoScriptError),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", ResponseError),
+    ],
+)
+def test_a_plain_answer_is_the_callers(
+    link: MasterLink, world: World, answer: str, error_class: type[Exception]
+) -> None:
+    """As redis-py makes it, on a socket that stays."""
+    world.master.said["SET"] = Refusal(answer)
+    with pytest.raises(error_class) as error:
+        link.redis.set("a", "b")
+    assert not isinstance(error.value, TransientError | Backpressure)
+    assert link.redis.ping()
+    assert world.master.connections == 1
+
+
+@pytest.mark.parametrize(
+    "instead", [HangUp(), Raw(b"what?\r\n"), Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")], ids=repr
+)
+def test_a_broken_answer_is_transient(link: MasterLink, world: World, instead: Any) -> None:
+    """The socket is dropped and the sentinels are asked again."""
+    world.master.said["SET"] = instead
+    with pytest.raises(TransientError):
+        link.redis.set("a", "b")
+    world.fail_over()
+    assert link.redis.set("a", "b")
+
+
+def test_a_hung_master_is_given_up_after_the_time_limit(link: MasterLink, world: World) -> None:
+    """And left behind."""
+    world.master.said["SET"] = Hang()
+    started_at = time.monotonic()
+    with pytest.raises(TransientError, match="does not answer"):
+        link.redis.set("a", "b")
+    assert time.monotonic() - started_at < 2
+    world.fail_over()
+    assert link.redis.set("a", "b")
+
+
+def test_a_dropped_connection_never_goes_back_by_itself(link: MasterLink, world: World) -> None:
+    """redis-py reconnects to the old address when it finds the socket gone; ours goes where the master is."""
+    link.redis.ping()
+    old = world.master
+    world.fail_over()
+    old.hang_up_on_all()
+    for _ in range(20):
+        try:
+            link.redis.set("a", "b")
+            break
+        except TransientError:
+            time.sleep(0.02)
+    assert world.master.asked("SET") == 1
+    assert old.asked("SET") == 0
+
+
+def test_no_answer_is_taken_for_another_ones(link: MasterLink, world: World) -> None:
+    """A refusal ends a pipeline early; what was still to come must not be read by the next user of the socket."""
+    late = threading.Event()
+
+    def after_a_while(_: list[str]) -> int:
+        late.wait(5)
+        return 1
+
+    world.master.said["EVALSHA"] = Refusal("NOPERM this user has no permissions to run the 'evalsha' command")
+    world.master.said["WAIT"] = after_a_while
+    world.master.said["GET"] = "somebody's value"
+    with link.redis.pipeline(transaction=False) as pipeline:
+        pipeline.evalsha("0" * 40, 0)
+        pipeline.wait(1, 100)
+        with pytest.raises(AccessRefused):
+            pipeline.execute(raise_on_error=False)
+    threading.Timer(0.1, late.set).start()
+    value: Any = None
+    for _ in range(100):
+        try:
+            value = link.redis.get("a")
+            break
+        except TransientError:
+            time.sleep(0.02)
+    assert value == b"somebody's value"
+
+
+def test_a_master_that_can_not_be_reached_is_left_alone_for_a_moment(link: MasterLink, world: World) -> None:
+    """However many want it: an outage costs few connection attempts."""
+    world.master.said["ROLE"] = HangUp()
+    attempts_until = time.monotonic() + 1
+    while time.monotonic() < attempts_until:
+        with pytest.raises(TransientError):
+            link.redis.ping()
+    assert 2 <= world.master.connections <= 8
+
+
+def test_a_wrong_master_name_is_told_at_once(link: MasterLink, world: World) -> None:
+    """It is not tried again and again."""
+    for each in world.sentinels:
+        each.name = "othermaster"
+    started_at = time.monotonic()
+    with pytest.raises(UnknownMasterName):
+        link.run(lambda client: client.ping())
+    assert time.monotonic() - started_at < 2
+
+
+def test_a_refused_login_is_told_at_once(make_link: Callable[..., MasterLink], world: World) -> None:
+    """With the remedy."""
+    world.master.said["AUTH"] = Refusal("WRONGPASS invalid username-password pair or user is disabled.")
+    link = make_link(node_login=Login("app", "wrong"))
+    with pytest.raises(AccessRefused, match="password settings"):
+        link.run(lambda client: client.ping())
+
+
+def test_hanging_up_wakes_whoever_waits(link: MasterLink, world: World) -> None:
+    """A blocking command on the old master does not sleep through the failover."""
+    world.master.said["BLMOVE"] = Hang()
+    blocking = link.client(timeout_s=30)
+    errors: list[Exception] = []
+
+    def block() -> None:
+        try:
+            blocking.blmove("a", "a", 20)
+        except TransientError as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=block)
+    waiting.start()
+    assert wait_for(lambda: world.master.asked("BLMOVE") == 1, 10)
+    world.fail_over()
+    link.master_moved(world.master.endpoint)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert len(errors) == 1
+
+
+def test_connections_to_the_master_itself_are_left_alone(link: MasterLink, world: World) -> None:
+    """When an announcement says nothing new."""
+    link.redis.ping()
+    link.master_moved(world.master.endpoint)
+    link.redis.ping()
+    assert world.master.connections == 1

@@ -1,0 +1,196 @@
+"""Trying again until it works, waking early, and starting afresh after a fork."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from sentinel.errors import Backpressure, CircuitOpen, MasterMoved, PermanentError, TransientError
+from sentinel.link.master_link import MasterLink
+from sentinel.local.waiting import wait_for
+
+if TYPE_CHECKING:
+    from tests.unit.sentinel.conftest import World
+
+
+class Failing:
+    """An operation that fails so many times before it works."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.tries = 0
+
+    def __call__(self, _: object) -> str:
+        self.tries += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+def test_nothing_connects_before_the_first_use(link: MasterLink, world: World) -> None:
+    """So a link can be made before processes are forked."""
+    assert world.master.connections == sum(each.connections for each in world.sentinels) == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("x"),
+        MasterMoved("x"),
+        redis.ConnectionError("x"),
+        redis.TimeoutError("x"),
+        redis.exceptions.MaxConnectionsError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_passes_by_itself_is_tried_again(link: MasterLink, error: Exception) -> None:
+    """Until it works."""
+    operation = Failing(error, error)
+    assert link.run(operation) == "done"
+    assert operation.tries == 3
+    assert not link.breaker.is_open
+    assert link.breaker.down_for_s() == 0
+
+
+@pytest.mark.parametrize(
+    "error", [PermanentError("x"), Backpressure("x"), redis.ResponseError("x"), ValueError("x")], ids=repr
+)
+def test_what_does_not_pass_is_told_at_once(link: MasterLink, error: Exception) -> None:
+    """After one try."""
+    operation = Failing(error)
+    with pytest.raises(type(error)):
+        link.run(operation)
+    assert operation.tries == 1
+
+
+@pytest.mark.parametrize("error_class", [MasterMoved, redis.TimeoutError])
+def test_when_the_time_is_up_the_last_error_is_told(link: MasterLink, error_class: type[Exception]) -> None:
+    """As a transient one, within the deadline."""
+    operation = Failing(*(error_class(f"try {number}") for number in range(1000)))
+    started_at = time.monotonic()
+    with pytest.raises(TransientError, match=r"try \d+"):
+        link.run(operation, deadline_s=0.3)
+    assert 0.3 <= time.monotonic() - started_at < 2
+    assert 3 <= operation.tries <= 20
+
+
+def test_a_wait_ends_when_the_master_moves(make_link: Callable[..., MasterLink], world: World) -> None:
+    """However long it would have been."""
+    link = make_link(patience_s=60)
+    operation = Failing(*(TransientError("x") for _ in range(6)))
+    done = threading.Event()
+    caller = threading.Thread(target=lambda: (link.run(operation), done.set()))
+    started_at = time.monotonic()
+    caller.start()
+    while not done.wait(0.01):
+        link.master_moved(world.master.endpoint)
+        assert time.monotonic() - started_at < 20
+    caller.join(5)
+    # six waits of 0.05 s doubling up to a second would have been 1.3 s at least
+    assert time.monotonic() - started_at < 1.0
+
+
+def test_a_long_outage_is_told_at_once(make_link: Callable[..., MasterLink]) -> None:
+    """Nobody is kept waiting for what has been away for so long; one at a time looks, and finds it back."""
+    link = make_link(patience_s=0.2)
+    away = Failing(*(TransientError("x") for _ in range(1000)))
+    with pytest.raises(TransientError):
+        link.run(away)
+    # The outage began with the first failure, a moment after the waiting did.
+    assert wait_for(lambda: link.breaker.is_open, 5)
+    with contextlib.suppress(CircuitOpen):
+        link.breaker.admit()  # somebody else probes at this moment
+    tries = away.tries
+    with pytest.raises(CircuitOpen):
+        link.run(away)
+    assert away.tries == tries
+    away.errors.clear()
+    assert wait_for(lambda: _works(link, away), 5)
+    assert not link.breaker.is_open
+
+
+def _works(link: MasterLink, operation: Failing) -> bool:
+    try:
+        return link.run(operation) == "done"
+    except CircuitOpen:
+        return False
+
+
+def test_a_failover_is_followed(link: MasterLink, world: World) -> None:
+    """The operation that was refused by the old master is done by the new one."""
+    link.run(lambda client: client.ping())
+    world.fail_over()
+    assert link.run(_write) is True
+    assert world.master.asked("SET") == 1
+
+
+def _write(client: redis.Redis) -> bool:
+    client.connection_pool.disconnect()
+    return bool(client.set("a", "b"))
+
+
+def test_many_threads_share_a_link(link: MasterLink, world: World) -> None:
+    """Each command gets its own answer."""
+    world.master.said["GET"] = lambda words: words[1]
+    wrong: list[object] = []
+
+    def read(name: str) -> None:
+        for number in range(30):
+            key = f"{name}-{number}"
+            value = link.run(lambda client, key=key: client.get(key))  # type: ignore[misc]
+            if value != key.encode():
+                wrong.append(value)
+
+    threads = [threading.Thread(target=read, args=(f"thread-{number}",)) for number in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20)
+    assert wrong == []
+
+
+def test_a_forked_child_starts_afresh(make_link: Callable[..., MasterLink], world: World) -> None:
+    """With sockets, threads and locks of its own, also where the parent held a lock at that moment."""
+    link = make_link(watch=True)
+    assert link.run(lambda client: client.ping())
+    before = world.master.connections
+    link._lock.acquire()
+    link.failover_signal._condition.acquire()
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            alive = link._watcher is None and link.run(lambda client: client.ping(), deadline_s=5)
+            alive = alive and link._watcher is not None
+            os.write(write_end, b"well" if alive else b"bad")
+        finally:
+            os._exit(0)
+    link.failover_signal._condition.release()
+    link._lock.release()
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as told:
+        assert told.read() == b"well"
+    assert os.waitpid(child, 0)[1] == 0
+    assert world.master.connections == before + 1
+    assert link.run(lambda client: client.ping())
+    assert world.master.connections == before + 1
+
+
+def test_a_link_that_was_closed_leaves_no_thread(make_link: Callable[..., MasterLink], world: World) -> None:
+    """And may be closed twice."""
+    link = make_link(watch=True)
+    link.run(lambda client: client.ping())
+    assert wait_for(lambda: len(link.subscribed_to()) == 3, 10)
+    watcher = link._watcher
+    assert watcher is not None
+    link.close()
+    link.close()
+    assert not watcher._thread.is_alive()
+    assert wait_for(lambda: world.master.open_connections == 0, 5)

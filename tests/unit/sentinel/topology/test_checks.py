@@ -1,0 +1,212 @@
+"""What is found wrong with a topology; each row changes one thing of a healthy one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sentinel.endpoints import Endpoint
+from sentinel.topology.checks import Severity, findings_of, refusals_of
+from sentinel.topology.snapshot import KnownReplica, NodeState, Role, SentinelState, Topology
+
+MASTER, ONE, TWO, STRANGER = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381, 666))
+SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
+UP, DOWN = frozenset({"slave"}), frozenset({"slave", "s_down"})
+
+Change = Callable[[Topology], Topology]
+
+
+def _sentinel(endpoint: Endpoint) -> SentinelState:
+    return SentinelState(
+        endpoint,
+        run_id=str(endpoint.port),
+        master=MASTER,
+        epoch=1,
+        flags=frozenset({"master"}),
+        other_sentinels=2,
+        quorum=2,
+        down_after_ms=5000,
+        failover_timeout_ms=15000,
+        ckquorum="OK 3 usable Sentinels.",
+        tilt=False,
+        replicas=tuple(KnownReplica(each, UP, 100) for each in (ONE, TWO)),
+    )
+
+
+def _node(endpoint: Endpoint, role: Role) -> NodeState:
+    return NodeState(
+        endpoint,
+        role=role,
+        follows=MASTER if role is Role.REPLICA else None,
+        link="connected" if role is Role.REPLICA else None,
+        offset=100,
+        priority=100,
+        min_replicas_to_write=1,
+        min_replicas_max_lag_s=3,
+        appendonly=True,
+        maxmemory_policy="noeviction",
+    )
+
+
+HEALTHY = Topology(
+    "verifier",
+    tuple(map(_sentinel, SENTINELS)),
+    (_node(MASTER, Role.MASTER), _node(ONE, Role.REPLICA), _node(TWO, Role.REPLICA)),
+)
+
+
+def sentinels(count: int = 3, **change: object) -> Change:
+    """Change the first `count` sentinels."""
+    return lambda topology: replace(
+        topology,
+        sentinels=tuple(
+            replace(each, **change) if number < count else each  # type: ignore[arg-type] # fields of several types
+            for number, each in enumerate(topology.sentinels)
+        ),
+    )
+
+
+def nodes(*changed: int, **change: object) -> Change:
+    """Change the nodes of these numbers: 0 is the master, 1 and 2 its replicas."""
+    return lambda topology: replace(
+        topology,
+        nodes=tuple(
+            replace(each, **change) if number in changed else each  # type: ignore[arg-type] # the same
+            for number, each in enumerate(topology.nodes)
+        ),
+    )
+
+
+def silent_sentinels(count: int) -> Change:
+    """Let the first sentinels not answer."""
+    silent = tuple(SentinelState(each, error="it does not answer") for each in SENTINELS[:count])
+    return lambda topology: replace(topology, sentinels=(*silent, *topology.sentinels[count:]))
+
+
+def silent_node(number: int, **change: object) -> Change:
+    """Let a node not answer."""
+    return lambda topology: replace(
+        topology,
+        nodes=tuple(
+            NodeState(each.endpoint, error="it does not answer", **change) if index == number else each  # type: ignore[arg-type] # the same
+            for index, each in enumerate(topology.nodes)
+        ),
+    )
+
+
+def both(first: Change, second: Change) -> Change:
+    """Change two things."""
+    return lambda topology: second(first(topology))
+
+
+def seen(endpoint: Endpoint, flags: frozenset[str]) -> Change:
+    """Let all sentinels see a replica so."""
+    others = tuple(KnownReplica(each, UP, 100) for each in (ONE, TWO) if each != endpoint)
+    return sentinels(replicas=(*others, KnownReplica(endpoint, flags, 100)))
+
+
+CRITICAL: list[tuple[str, Change, str]] = [
+    ("no-sentinel", silent_sentinels(3), "10.0.0.2:26379"),
+    ("quorum-lost", silent_sentinels(2), "Only 1 of 3"),
+    ("quorum-lost", sentinels(1, ckquorum="NOQUORUM 1 usable Sentinels."), "NOQUORUM"),
+    ("quorum-lost", both(silent_sentinels(1), sentinels(quorum=3)), "needs 3"),
+    ("views-differ", sentinels(1, master=ONE), "10.0.0.1:6380 by 1"),
+    ("master-silent", silent_node(0), "10.0.0.1:6379 tells us nothing"),
+    ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "replica of 10.0.0.1:666"),
+    ("rogue", nodes(1, follows=STRANGER), "which no sentinel knows"),
+    ("two-masters", nodes(1, role=Role.MASTER, follows=None), "10.0.0.1:6380 says that it is a master"),
+    ("no-replica", nodes(1, 2, link="connect"), "10.0.0.1:6379"),
+    ("no-replica", both(silent_node(1), both(nodes(2, link="sync"), seen(ONE, DOWN))), "10.0.0.1:6379"),
+    ("no-candidate", nodes(1, 2, priority=0), "replica-priority 0"),
+]
+FORBIDDING: list[tuple[str, Change, str]] = [
+    ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),
+    ("master-seen-down", sentinels(1, flags=frozenset({"master", "s_down"})), "for down"),
+    ("sentinel-behind", sentinels(1, replicas=(KnownReplica(ONE, UP, 100, Role.MASTER),)), "10.0.0.1:6380"),
+    ("tilt", sentinels(1, tilt=True), "TILT"),
+    ("unequal-priorities", nodes(1, priority=50), "10.0.0.1:6380 has 50"),
+    ("replica-silent", silent_node(1), "10.0.0.1:6380 tells us nothing"),
+    ("replica-not-in-sync", nodes(1, link="sync"), "'sync'"),
+    ("replica-not-in-sync", nodes(1, follows=TWO), "follows 10.0.0.1:6381"),
+    ("right-missing", sentinels(ckquorum=None, missing_rights=("sentinel|ckquorum",)), "+sentinel|ckquorum"),
+    ("right-missing", sentinels(tilt=None, missing_rights=("info",)), "+info"),
+]
+HARMLESS: list[tuple[str, Change, str]] = [
+    ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 tells us nothing"),
+    ("replica-silent", both(silent_node(1), seen(ONE, DOWN)), "10.0.0.1:6380"),
+    ("replica-not-in-sync", both(nodes(1, link="connect"), seen(ONE, DOWN)), "10.0.0.1:6380"),
+    (
+        "replica-silent",
+        both(silent_node(1), sentinels(replicas=(KnownReplica(ONE, DOWN, 100, Role.MASTER),))),
+        "6380",
+    ),
+    ("sentinels-differ", sentinels(1, quorum=1), "10.0.0.2:26379 has 1"),
+    ("sentinels-differ", sentinels(1, other_sentinels=1), "number of other sentinels"),
+    ("failover-timeout", sentinels(failover_timeout_ms=1000), "1000 ms"),
+    ("setting", nodes(0, appendonly=False), "appendonly no"),
+    ("setting", nodes(0, min_replicas_to_write=0), "min-replicas-to-write 0"),
+    ("setting", nodes(0, maxmemory_policy="allkeys-lru"), "allkeys-lru"),
+    ("right-missing", nodes(0, appendonly=None, missing_rights=("config|get",)), "+config|get"),
+]
+
+
+def test_healthy_topology_has_no_findings() -> None:
+    """Nothing is found where nothing is wrong."""
+    assert findings_of(HEALTHY) == []
+
+
+@pytest.mark.parametrize(("code", "change", "said"), CRITICAL)
+def test_critical(code: str, change: Change, said: str) -> None:
+    """Writes fail now, or the next failover would; each forbids a switchover."""
+    found = [each for each in findings_of(change(HEALTHY)) if each.code == code]
+    assert found
+    assert all(each.severity is Severity.CRITICAL and each.blocks_switchover for each in found)
+    assert said in " ".join(map(str, found))
+
+
+@pytest.mark.parametrize(("code", "change", "said"), FORBIDDING)
+def test_warning_that_forbids_a_switchover(code: str, change: Change, said: str) -> None:
+    """The service works, but this is no moment to move the master."""
+    found = refusals_of(change(HEALTHY))
+    assert {each.code for each in found} == {code}
+    assert {each.severity for each in found} == {Severity.WARNING}
+    assert said in " ".join(map(str, found))
+
+
+@pytest.mark.parametrize(("code", "change", "said"), HARMLESS)
+def test_warning_that_lets_a_switchover_go_on(code: str, change: Change, said: str) -> None:
+    """It should be looked after, and stands in nobody's way."""
+    topology = change(HEALTHY)
+    assert refusals_of(topology) == []
+    assert {each.code for each in findings_of(topology)} >= {code}
+    assert said in " ".join(map(str, findings_of(topology)))
+
+
+def test_priority_zero_on_one_replica_is_a_choice() -> None:
+    """A replica that is never to be promoted is no mistake while another one can be."""
+    assert findings_of(nodes(1, priority=0)(HEALTHY)) == []
+
+
+def test_replicas_that_refuse_only_us_are_not_called_missing() -> None:
+    """With a wrong password we can't see whether a replica is in sync, and do not claim that none is."""
+    refused = both(silent_node(1, refused=True), silent_node(2, refused=True))(HEALTHY)
+    assert {each.code for each in findings_of(refused)} == {"replica-silent"}
+    assert "Start it" not in " ".join(map(str, findings_of(refused)))
+
+
+def test_critical_findings_come_first() -> None:
+    """What is worst is read first."""
+    found = findings_of(both(nodes(0, appendonly=False), sentinels(1, master=ONE))(HEALTHY))
+    severities = [each.severity for each in found]
+    assert severities == sorted(severities, key=lambda each: each is not Severity.CRITICAL)
+    assert severities[0] is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(("code", "change", "said"), CRITICAL + FORBIDDING + HARMLESS)
+def test_finding_says_what_to_do(code: str, change: Change, said: str) -> None:
+    """Every finding is two sentences at least: what is wrong, and the remedy."""
+    for found in findings_of(change(HEALTHY)):
+        assert found.message.endswith(".")
+        assert found.remedy.endswith(".")

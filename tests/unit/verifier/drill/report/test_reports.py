@@ -1,0 +1,64 @@
+"""Tables, JSON and the page say what was found."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from rich.console import Console
+
+from tests.unit.verifier.drill.builders import outcome
+from verifier.drill.faults import FAULTS
+from verifier.drill.game_day import Plan, Results
+from verifier.drill.outcome import Breach
+from verifier.drill.report.html_report import html_report
+from verifier.drill.report.json_report import json_report
+from verifier.drill.report.table import seconds, tables
+from verifier.drill.rig.systems import verifier
+
+PLAN = Plan(faults=tuple(FAULTS.values()), contestants=(verifier(),))
+GOOD = outcome()
+BAD = replace(outcome("hang", lost=7), breaches=(Breach("lost", "7 <accepted> were never mailed."),))
+
+
+def test_results_are_kept_only_without_any_breach() -> None:
+    """A breach of ours, alone or together, breaks the drill; one of a peer does not."""
+    peer = replace(BAD, contestant="rq")
+    assert Results((GOOD, peer), (), ()).kept
+    assert not Results((GOOD, BAD), (), ()).kept
+    assert not Results((GOOD,), (Breach("first_mail_s", "Slow."),), ()).kept
+
+
+def test_tables_fit_a_terminal_and_show_every_fault() -> None:
+    """Each table has a row for each outcome and is at most 80 columns wide."""
+    console = Console(width=80, record=True, file=None, quiet=True)
+    found = list(tables([GOOD, BAD]))
+    assert [each.row_count for each in found] == [2, 2, 2]
+    with console.capture() as captured:
+        for each in found:
+            console.print(each)
+    assert all(len(line) <= 80 for line in captured.get().splitlines())
+
+
+def test_durations_are_written_as_people_read_them() -> None:
+    """Below a second in milliseconds, above in seconds, and a dash where there is none."""
+    assert [seconds(each) for each in (0.0194, 2.34, None)] == ["19 ms", "2.3 s", "-"]
+
+
+def test_json_holds_every_figure() -> None:
+    """The document has the verdict, and for each outcome its counts, costs and breaches."""
+    document = json.loads(json_report(PLAN, Results((GOOD, BAD), (), ())))
+    assert document["kept"] is False
+    assert document["outcomes"][1]["counts"]["lost"] == 7
+    assert document["outcomes"][1]["breaches"][0]["figure"] == "lost"
+    assert document["outcomes"][0]["costs"]["web-1"]["cpu_percent"] == 0.3
+
+
+def test_page_needs_nothing_else_and_escapes_what_it_is_told() -> None:
+    """The report loads nothing from anywhere, marks broken figures and shows sentences as text."""
+    page = html_report(PLAN, Results((GOOD, BAD), (), ()))
+    assert not re.search(r"(?:src|href)=|url\(|@import|<script", page)
+    assert "7 &lt;accepted&gt; were never mailed." in page
+    assert '<td class="bad">7</td>' in page
+    assert page.count("<svg") == 2

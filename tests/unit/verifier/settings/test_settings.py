@@ -1,0 +1,419 @@
+"""Every setting: how it is read, and how a wrong one is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+
+from sentinel.endpoints import Endpoint
+from verifier.settings.loading import OTHER_NAMES, Settings, SettingsError, known_names, load_settings
+
+KEYS = "k:" + "0123456789abcdef" * 2
+SECRET = "hunter2-never-shown"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An environment with the secret keys only, in an empty directory; what a test loads is undone."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("VERIFIER_")]:
+        del os.environ[name]
+    os.environ["VERIFIER_SECRET_KEYS"] = KEYS
+    monkeypatch.chdir(tmp_path)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def _load(**values: str) -> Settings:
+    os.environ.update({f"VERIFIER_{name}": value for name, value in values.items()})
+    return load_settings()
+
+
+SENTINELS = (Endpoint("a", 26379), Endpoint("b", 1), Endpoint("::1", 2))
+
+# setting, text, where it ends up, value, default
+READ = [
+    ("NAME", "Example Shop", "name", "Example Shop", "Verifier"),
+    ("CODE_DIGITS", "8", "rules.code_digits", 8, 6),
+    ("CODE_LIFETIME", "120", "rules.lifetime_s", 120, 600),
+    ("MAX_CHECK_ATTEMPTS", "3", "rules.max_check_attempts", 3, 5),
+    ("RESEND_AFTER", "1.5", "rules.resend_after_s", 1.5, 30),
+    ("RESEND_GROWTH", "1", "rules.resend_growth", 1, 2),
+    ("MAX_SENDS", "2", "rules.max_sends", 2, 5),
+    ("RETENTION", "0", "retention_s", 0, 600),
+    ("MAX_OWED_MAILS", "10", "max_owed_mails", 10, 100_000),
+    ("TRUSTED_PROXIES", "1", "trusted_proxies", 1, 0),
+    ("SENTINELS", " a , b:1,[::1]:2 ", "redis.sentinels", SENTINELS, ()),
+    ("SENTINEL_MASTER", "main", "redis.master_name", "main", "mymaster"),
+    ("REDIS_USERNAME", "app", "redis.username", "app", ""),
+    ("REDIS_PASSWORD", SECRET, "redis.password", SECRET, ""),
+    ("SENTINEL_USERNAME", "sapp", "redis.sentinel_username", "sapp", ""),
+    ("SENTINEL_PASSWORD", SECRET, "redis.sentinel_password", SECRET, ""),
+    ("REDIS_OPS_USERNAME", "ops", "redis.ops_username", "ops", ""),
+    ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_password", SECRET, ""),
+    ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_username", "sops", ""),
+    ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_password", SECRET, ""),
+    ("REPLICAS_TO_ACKNOWLEDGE", "0", "redis.replicas_to_acknowledge", 0, 1),
+    ("ACKNOWLEDGE_TIMEOUT_MS", "100", "redis.acknowledge_timeout_ms", 100, 500),
+    ("REQUEST_DEADLINE", "2.5", "redis.request_deadline_s", 2.5, 10),
+    ("MAIL_SERVER", "smtp.example.org", "mail.relays.host", "smtp.example.org", "127.0.0.1"),
+    ("MAIL_PORT", "2525", "mail.relays.port", 2525, 25),
+    ("MAIL_USERNAME", "us", "mail.relays.username", "us", ""),
+    ("MAIL_PASSWORD", SECRET, "mail.relays.password", SECRET, ""),
+    ("MAIL_USE_TLS", "true", "mail.relays.security", "starttls", "none"),
+    ("MAIL_USE_SSL", "yes", "mail.relays.security", "tls", "none"),
+    (
+        "MAIL_DEFAULT_SENDER",
+        "Example <verify@example.org>",
+        "mail.default_sender",
+        "Example <verify@example.org>",
+        "verifier@localhost",
+    ),
+    ("MAIL_VERIFY_CERTIFICATES", "False", "mail.verify_certificates", False, True),
+    ("MAIL_CONNECT_TIMEOUT", "0.5", "mail.connect_timeout_s", 0.5, 5),
+    ("MAIL_COMMAND_TIMEOUT", "20", "mail.command_timeout_s", 20, 15),
+    ("MAIL_CONNECTIONS", "2", "mail.connections", 2, 8),
+]
+
+
+def _found(settings: Settings, place: str) -> object:
+    if place.startswith("mail.relays."):
+        return getattr(settings.mail.relays[0], place.removeprefix("mail.relays."))
+    return attrgetter(place)(settings)
+
+
+@pytest.mark.parametrize(("name", "text", "place", "value", "default"), READ, ids=[each[0] for each in READ])
+def test_a_setting_is_read_and_has_its_default(
+    name: str, text: str, place: str, value: object, default: object
+) -> None:
+    """What stands in the environment ends up in its place; without it, the documented default does."""
+    assert _found(_load(), place) == default
+    assert _found(_load(**{name: text}), place) == value
+
+
+def test_no_setting_is_missing_in_these_tests() -> None:
+    """A new setting needs a row above."""
+    rows = {f"VERIFIER_{each[0]}" for each in READ}
+    tested_below = {"VERIFIER_SECRET_KEYS", "VERIFIER_MAIL_CA_FILE", "VERIFIER_MAIL_RELAYS"}
+    assert rows | tested_below == known_names() - OTHER_NAMES
+
+
+def test_secret_keys_are_read_in_their_order() -> None:
+    """The first one makes new codes."""
+    settings = _load(SECRET_KEYS=f"new:{'x' * 32},old:{'y' * 32}")
+    assert settings.keys.current == "new"
+    assert settings.keys.secrets["old"] == b"y" * 32
+
+
+def test_secret_keys_are_required() -> None:
+    """There is no default secret."""
+    del os.environ["VERIFIER_SECRET_KEYS"]
+    with pytest.raises(SettingsError, match="VERIFIER_SECRET_KEYS: It is not set"):
+        load_settings()
+
+
+def test_a_list_of_relays_takes_the_place_of_the_single_one() -> None:
+    """Order, encryption, logins and ports are read from the URLs."""
+    text = f"smtp+starttls://us:{SECRET}@one.example, smtps://two.example:4465,smtp://[::1]"
+    first, second, third = _load(MAIL_RELAYS=text, MAIL_SERVER="other.example").mail.relays
+    assert (first.host, first.port, first.security) == ("one.example", 587, "starttls")
+    assert (first.username, first.password) == ("us", SECRET)
+    assert (second.host, second.port, second.security) == ("two.example", 4465, "tls")
+    assert (third.host, third.port, third.security, third.weight) == ("::1", 25, "none", None)
+
+
+def test_relays_may_have_weights() -> None:
+    """A weight on each spreads the mails over them; letters in a login may be written as %XX."""
+    relays = _load(
+        MAIL_RELAYS="smtp://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1"
+    ).mail.relays
+    assert [relay.weight for relay in relays] == [3, 1]
+    assert (relays[0].username, relays[0].password) == ("a@b", "c,d")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"imap://us:{SECRET}@one.example", "relay 1 must be smtp://"),
+        (f"smtp://one.example,smtp://us:{SECRET}@", "relay 2 must be smtp://"),
+        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is no URL with a port"),
+        ("smtp://one.example?weight=3,smtp://two.example", "either each relay a weight or none"),
+        ("smtp://one.example?weight=0", "relay 1 needs a weight greater than 0"),
+        ("smtp://one.example?wait=1", "relay 1 has an unknown option: wait"),
+        ("smtp://one.example,smtp://one.example:25", "a relay stands there twice"),
+    ],
+)
+def test_a_wrong_relay_is_told_without_its_password(text: str, reason: str) -> None:
+    """The message says which relay is wrong and why."""
+    with pytest.raises(SettingsError, match=reason) as caught:
+        _load(MAIL_RELAYS=text)
+    assert "VERIFIER_MAIL_RELAYS" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_the_ca_file_must_be_there(tmp_path: Path) -> None:
+    """A path is read; one that leads nowhere is told. Its own name ends in _FILE and means no indirection."""
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    assert _load(MAIL_CA_FILE=str(authority)).mail.ca_file == authority
+    with pytest.raises(SettingsError, match="VERIFIER_MAIL_CA_FILE: there is no file /nowhere"):
+        _load(MAIL_CA_FILE="/nowhere/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("use_tls", "use_ssl", "port"), [("0", "0", 25), ("1", "0", 587), ("0", "1", 465), ("1", "1", 465)]
+)
+def test_the_mail_port_follows_the_kind_of_encryption(use_tls: str, use_ssl: str, port: int) -> None:
+    """Unless it is set."""
+    assert _load(MAIL_USE_TLS=use_tls, MAIL_USE_SSL=use_ssl).mail.relays[0].port == port
+    assert _load(MAIL_PORT="2525").mail.relays[0].port == 2525
+
+
+@pytest.mark.parametrize("text", ["False", "false", "0", "no", "off", "f", "n", "FALSE"])
+def test_false_is_false(text: str) -> None:
+    """Not a string that counts as true."""
+    assert _load(MAIL_VERIFY_CERTIFICATES=text).mail.verify_certificates is False
+
+
+@pytest.mark.parametrize("text", ["True", "true", "1", "yes", "on"])
+def test_true_is_true(text: str) -> None:
+    """In the words people use."""
+    assert _load(MAIL_USE_TLS=text).mail.relays[0].security == "starttls"
+
+
+def test_digits_stay_text_where_text_is_wanted() -> None:
+    """A password of digits is no number, and neither is a name."""
+    settings = _load(REDIS_PASSWORD="0012345", NAME="4711")
+    assert settings.redis.password == "0012345"
+    assert settings.name == "4711"
+
+
+WRONG = [
+    ("NAME", "two\nlines", "one line"),
+    ("NAME", "x" * 101, "one line"),
+    ("SECRET_KEYS", SECRET, "entry 1 is not id:secret"),
+    ("SECRET_KEYS", "k:hunter2", "fewer than 8 characters"),
+    ("CODE_DIGITS", "six", "Not a valid integer"),
+    ("CODE_DIGITS", "3", "greater than or equal to 4"),
+    ("CODE_DIGITS", "11", "less than or equal to 10"),
+    ("CODE_LIFETIME", "0", "greater than or equal to 1"),
+    ("CODE_LIFETIME", "ten minutes", "Not a valid number"),
+    ("CODE_LIFETIME", "nan", "not permitted"),
+    ("RETENTION", "inf", "not permitted"),
+    ("RETENTION", "-1", "greater than or equal to 0"),
+    ("MAX_CHECK_ATTEMPTS", "0", "greater than or equal to 1"),
+    ("MAX_CHECK_ATTEMPTS", "5.5", "Not a valid integer"),
+    ("RESEND_AFTER", "-1", "greater than or equal to 0"),
+    ("RESEND_GROWTH", "0.5", "greater than or equal to 1"),
+    ("MAX_SENDS", "0", "greater than or equal to 1"),
+    ("MAX_OWED_MAILS", "0", "greater than or equal to 1"),
+    ("TRUSTED_PROXIES", "-1", "greater than or equal to 0"),
+    ("SENTINELS", "a:b", "not host:port"),
+    ("SENTINELS", "a:0", "not host:port"),
+    ("SENTINELS", "a:65536", "not host:port"),
+    ("SENTINELS", ":26379", "names no host"),
+    ("SENTINELS", "redis://a", "an endpoint is host:port"),
+    ("SENTINELS", f"redis://user:{SECRET}@a:26379", "an endpoint is host:port"),
+    ("SENTINELS", f"user:{SECRET}@a", "an endpoint is host:port"),
+    ("SENTINELS", "a b:26379", "an endpoint is host:port"),
+    ("SENTINEL_MASTER", "my\tmaster", "one line"),
+    ("REPLICAS_TO_ACKNOWLEDGE", "-1", "greater than or equal to 0"),
+    ("ACKNOWLEDGE_TIMEOUT_MS", "5", "greater than or equal to 10"),
+    ("REQUEST_DEADLINE", "0", "greater than or equal to 0.5"),
+    ("MAIL_SERVER", "smtp\n", "one line"),
+    ("MAIL_PORT", "0", "greater than or equal to 1"),
+    ("MAIL_PORT", "smtp", "Not a valid integer"),
+    ("MAIL_USE_TLS", "maybe", "Not a valid boolean"),
+    ("MAIL_USE_SSL", "2", "Not a valid boolean"),
+    ("MAIL_VERIFY_CERTIFICATES", "nope", "Not a valid boolean"),
+    ("MAIL_DEFAULT_SENDER", "nobody", "must be an address"),
+    ("MAIL_DEFAULT_SENDER", "a@b.org\nBcc: c@d.org", "must be an address"),
+    ("MAIL_CONNECT_TIMEOUT", "0", "greater than or equal to 0.1"),
+    ("MAIL_COMMAND_TIMEOUT", "3600", "less than or equal to 300"),
+    ("MAIL_CONNECTIONS", "0", "greater than or equal to 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"), WRONG, ids=[f"{each[0]}-{each[1]!r:.20}" for each in WRONG]
+)
+def test_a_wrong_setting_is_named_with_the_reason(name: str, text: str, reason: str) -> None:
+    """One sentence, which begins with the full name and holds no secret."""
+    with pytest.raises(SettingsError) as refusal:
+        _load(**{name: text})
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"VERIFIER_{name}: ")
+    assert reason in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert "hunter2" not in sentence
+
+
+def test_all_wrong_settings_are_told_at_once() -> None:
+    """Nobody wants to start five times to find five mistakes."""
+    with pytest.raises(SettingsError) as refusal:
+        _load(CODE_DIGITS="x", MAIL_PORT="y", SENTINELS="z:z", SECRET_KEYS="w")
+    names = [line.partition(":")[0] for line in str(refusal.value).splitlines()]
+    assert sorted(names) == [
+        "VERIFIER_CODE_DIGITS",
+        "VERIFIER_MAIL_PORT",
+        "VERIFIER_SECRET_KEYS",
+        "VERIFIER_SENTINELS",
+    ]
+
+
+@pytest.mark.parametrize("name", ["MAX_SENDS", "SENTINELS", "REDIS_PASSWORD", "MAIL_USE_TLS", "NAME"])
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_empty_means_not_set(name: str, nothing: str) -> None:
+    """`NAME=` in a file is how people clear a value: the default counts."""
+    default = _load()
+    assert _load(**{name: nothing}) == default
+
+
+def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
+    """As container secrets do; the line break at its end is not part of it."""
+    secret, port = tmp_path / "secret", tmp_path / "port"
+    secret.write_text(f"{SECRET}\n")
+    port.write_text("2525\n")
+    settings = _load(REDIS_PASSWORD_FILE=str(secret), MAIL_PORT_FILE=str(port))
+    assert settings.redis.password == SECRET
+    assert settings.mail.relays[0].port == 2525
+
+
+def test_the_secret_keys_may_come_from_a_file(tmp_path: Path) -> None:
+    """And a wrong one there is told as if it stood in the environment."""
+    del os.environ["VERIFIER_SECRET_KEYS"]
+    file = tmp_path / "keys"
+    file.write_text(f"{KEYS}\n")
+    assert _load(SECRET_KEYS_FILE=str(file)).keys.current == "k"
+    file.write_text(f"{SECRET}\n")
+    with pytest.raises(SettingsError, match="VERIFIER_SECRET_KEYS: entry 1") as refusal:
+        _load(SECRET_KEYS_FILE=str(file))
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_file_that_can_not_be_read_is_told() -> None:
+    """With the name of its setting."""
+    with pytest.raises(SettingsError, match="VERIFIER_REDIS_PASSWORD_FILE must be a readable file"):
+        _load(REDIS_PASSWORD_FILE="/nowhere/secret")
+
+
+def test_dotenv_fills_in_what_the_environment_leaves_open(tmp_path: Path) -> None:
+    """The environment wins; an empty line in the file means not set."""
+    Path(".env").write_text("VERIFIER_NAME=From the file\nVERIFIER_MAX_SENDS=2\nVERIFIER_CODE_DIGITS=\n")
+    settings = _load(NAME="From outside")
+    assert settings.name == "From outside"
+    assert settings.rules.max_sends == 2
+    assert settings.rules.code_digits == 6
+
+
+def test_dotenv_is_read_from_the_current_directory_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a directory above is somebody else's."""
+    Path(".env").write_text("VERIFIER_NAME=From above\n")
+    below = tmp_path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert _load().name == "Verifier"
+
+
+def test_a_setting_of_the_environment_wins_over_a_file_named_in_dotenv(tmp_path: Path) -> None:
+    """And a file named in the environment over a value in `.env`: both are the same setting."""
+    file = tmp_path / "password"
+    file.write_text("from a file\n")
+    Path(".env").write_text(f"VERIFIER_REDIS_PASSWORD_FILE={file}\n")
+    assert _load(REDIS_PASSWORD="from outside").redis.password == "from outside"
+    del os.environ["VERIFIER_REDIS_PASSWORD"]
+    assert _load().redis.password == "from a file"
+    Path(".env").write_text("VERIFIER_REDIS_PASSWORD=from dotenv\n")
+    assert _load().redis.password == "from a file"
+
+
+def test_an_unknown_name_in_dotenv_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Names of other programs are none of our business."""
+    Path(".env").write_text("VERIFIER_MAX_SEND=2\nPORT=9000\n")
+    load_settings()
+    assert [each.getMessage() for each in caplog.records] == [
+        "VERIFIER_MAX_SEND is no setting; did you mean VERIFIER_MAX_SENDS?"
+    ]
+    assert "PORT" not in os.environ
+
+
+def test_a_wrong_value_in_dotenv_is_named_too() -> None:
+    """As from the environment."""
+    Path(".env").write_text("VERIFIER_MAX_SENDS=lots\n")
+    with pytest.raises(SettingsError, match="VERIFIER_MAX_SENDS: Not a valid integer"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("VERIFIER_MAIL_SEVER", "did you mean VERIFIER_MAIL_SERVER?"),
+        ("VERIFIER_REDIS_PASWORD_FILE", "did you mean VERIFIER_REDIS_PASSWORD?"),
+        ("VERIFIER_QQQQQQQQQQQQ", "is no setting."),
+    ],
+)
+def test_an_unknown_name_is_warned_of(name: str, near: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With the setting that was probably meant; its value is not shown."""
+    os.environ[name] = SECRET
+    if name.endswith("_FILE"):
+        os.environ[name] = __file__
+    load_settings()
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{name} is no setting")
+    assert warnings[0].endswith(near)
+    assert "hunter2" not in caplog.text
+
+
+def test_known_names_and_their_files_are_not_warned_of(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Nor those of other parts of the project."""
+    file = tmp_path / "file"
+    file.write_text("x\n")
+    _load(
+        REDIS_SERVER="/usr/bin/redis-server",
+        REDIS_PASSWORD_FILE=str(file),
+        MAIL_CA_FILE=str(file),
+        MAIL_SERVER="127.0.0.1",
+    )
+    assert caplog.records == []
+
+
+def test_a_short_secret_is_warned_of_by_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    """The secret itself is not shown."""
+    _load(SECRET_KEYS=f"weak:{SECRET}")
+    assert "'weak' is short" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_settings_show_no_secret() -> None:
+    """They may end up in a traceback."""
+    settings = _load(
+        SECRET_KEYS=f"k:{SECRET}{SECRET}",
+        REDIS_PASSWORD=SECRET,
+        SENTINEL_PASSWORD=SECRET,
+        REDIS_OPS_PASSWORD=SECRET,
+        SENTINEL_OPS_PASSWORD=SECRET,
+        MAIL_PASSWORD=SECRET,
+    )
+    assert "hunter2" not in repr(settings)
+    assert settings.redis.password == SECRET
+
+
+def test_known_names_are_read_without_an_environment() -> None:
+    """They are the same whatever is set, right or wrong."""
+    names = known_names()
+    os.environ["VERIFIER_CODE_DIGITS"] = "wrong"
+    assert known_names() == names
+    assert names > OTHER_NAMES
+    assert all(name.startswith("VERIFIER_") and not name.endswith("_FILE_FILE") for name in names)

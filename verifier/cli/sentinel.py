@@ -1,0 +1,121 @@
+"""`flask sentinel`: the operators' view of the topology, and the planned switchover.
+
+They work with the operators' users of the settings; where those are empty, with the app's.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import click
+from rich.console import Console, Group
+from rich.text import Text
+
+from sentinel.access import Access, Login
+from sentinel.switchover.switchover import HOLD_AT_MOST_S, Progress, SwitchoverError, switch_over
+from sentinel.topology.checks import Severity, findings_of, refusals_of
+from sentinel.topology.snapshot import Topology
+from sentinel.topology.survey import survey
+from verifier.cli.topology_tables import as_json, as_sentences, as_tables
+from verifier.settings import loading as settings
+
+
+@click.group("sentinel")
+def sentinel_group() -> None:
+    """Look at the Redis topology, and move its master."""
+
+
+@sentinel_group.command("status")
+@click.option("--json", "wants_json", is_flag=True, help="Print JSON for programs.")
+def status_command(*, wants_json: bool) -> None:
+    """Show who is master, who follows, and what each sentinel believes.
+
+    Exits with 1 when something is critical: writes fail now, or the next failover would.
+    """
+    topology = survey(_access())
+    findings = findings_of(topology)
+    if wants_json:
+        click.echo(json.dumps(as_json(topology, findings), indent=2))
+    else:
+        _console().print(as_tables(topology), as_sentences(findings), sep="\n")
+    if any(finding.severity is Severity.CRITICAL for finding in findings):
+        raise SystemExit(1)
+
+
+@sentinel_group.command("failover")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(2, 60),
+    default=HOLD_AT_MOST_S,
+    show_default=True,
+    help="For how many seconds writes may be held in all before it is given up.",
+)
+def failover_command(*, yes: bool, timeout: float) -> None:
+    """Have a replica take over from the master without losing a write.
+
+    Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
+    """
+    access, console = _access(), _console()
+    _preview(survey(access), console)
+    if not yes:
+        click.confirm("Shall a replica take over?", abort=True)
+    # A terminal that is closed, or a service manager, ends it as cleanly as Ctrl-C does.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.default_int_handler)
+    try:
+        result = switch_over(access, report=lambda progress: _tell(progress, console), hold_at_most_s=timeout)
+    except SwitchoverError as error:
+        raise click.ClickException(str(error)) from None
+    after = survey(access)
+    console.print(f"\n{result.new} took over from {result.old}; writes were held for {result.held_s:.2f} s.")
+    notes = [Text(f"NOTE: {note}", style="yellow") for note in result.notes]
+    console.print(Group(*notes, as_tables(after), as_sentences(findings_of(after))))
+
+
+def _preview(topology: Topology, console: Console) -> None:
+    """Show what would be moved. Raises ClickException where it must not be."""
+    console.print(as_tables(topology))
+    if refusals := refusals_of(topology):
+        console.print(as_sentences(refusals))
+        raise click.ClickException("No switchover was begun: see above.")
+    candidates = " or ".join(str(node.endpoint) for node in topology.candidates)
+    console.print(
+        f"\n{topology.named_master} will be a replica; Sentinel will choose {candidates} as the new master."
+    )
+
+
+def _tell(progress: Progress, console: Console) -> None:
+    console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _access() -> Access:
+    try:
+        redis = settings.load_redis_settings()
+    except settings.SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not redis.sentinels:
+        raise click.ClickException(
+            "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
+        )
+    return access_of_operators(redis)
+
+
+def access_of_operators(redis: settings.RedisSettings) -> Access:
+    """Give the operators' way to sentinels and nodes; the app's where they have no users of their own."""
+    return Access(
+        sentinels=redis.sentinels,
+        master_name=redis.master_name,
+        node_login=_login_of(redis.ops_username, redis.ops_password) or Login(redis.username, redis.password),
+        sentinel_login=_login_of(redis.sentinel_ops_username, redis.sentinel_ops_password)
+        or Login(redis.sentinel_username, redis.sentinel_password),
+    )
+
+
+def _login_of(username: str, password: str) -> Login | None:
+    return Login(username, password) if username or password else None

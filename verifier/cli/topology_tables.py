@@ -1,0 +1,113 @@
+"""A topology and what is wrong with it, as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sentinel.endpoints import Endpoint
+from sentinel.topology.findings import Finding, Severity
+from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+
+_COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
+
+
+def as_tables(topology: Topology) -> RenderableType:
+    """Show the nodes and the sentinels; `?` is what nobody told us."""
+    return Group(_nodes(topology), "", _sentinels(topology), "")
+
+
+def as_sentences(findings: Iterable[Finding]) -> RenderableType:
+    """Show what is wrong, each with its remedy."""
+    lines = [
+        Text.assemble((f"{finding.severity.upper()}: ", _COLOURS[finding.severity]), str(finding))
+        for finding in findings
+    ]
+    return Group(*lines) if lines else Text("Nothing is wrong.", style="green")
+
+
+def as_json(topology: Topology, findings: Iterable[Finding]) -> dict[str, Any]:
+    """Give both as `json` can write them: an endpoint is `host:port`, what nobody told us is null."""
+    return {
+        "master_name": topology.master_name,
+        "master": _plain(topology.named_master),
+        "nodes": [{**_plain(node), "lag_bytes": topology.lag_of(node)} for node in topology.nodes],
+        "sentinels": _plain(topology.sentinels),
+        "findings": [_plain(finding) for finding in findings],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Endpoint):
+        return str(value)
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Role):
+        return value.name.lower()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _nodes(topology: Topology) -> Table:
+    table = _table("Node", "Role", "Bytes behind", "Link", "Priority", "Replicas it needs")
+    for node in topology.nodes:
+        table.add_row(
+            str(node.endpoint),
+            _role(node, topology),
+            _shown(topology.lag_of(node)) if node.role is not Role.MASTER else "",
+            "" if node.role is Role.MASTER else _shown(node.link),
+            _shown(node.priority),
+            _shown(node.min_replicas_to_write),
+        )
+    return table
+
+
+def _role(node: NodeState, topology: Topology) -> Text:
+    if node.role is None:
+        return Text("silent", style="red")
+    named = node.endpoint == topology.named_master
+    if node.role is Role.MASTER:
+        return Text("master", style="bold green" if named else "bold red")
+    if named or node.follows != topology.named_master:
+        return Text(f"replica of {node.follows}", style="bold red")
+    return Text("replica")
+
+
+def _sentinels(topology: Topology) -> Table:
+    table = _table("Sentinel", "Names as master", "Epoch", "Others", "Quorum", "Failover possible", "Sees")
+    for sentinel in topology.sentinels:
+        table.add_row(
+            str(sentinel.endpoint),
+            _shown(sentinel.master) if sentinel.answers else Text("silent", style="red"),
+            _shown(sentinel.epoch),
+            _shown(sentinel.other_sentinels),
+            _shown(sentinel.quorum),
+            {True: "yes", False: "no", None: "?"}[sentinel.has_quorum],
+            _sight(sentinel),
+        )
+    return table
+
+
+def _sight(sentinel: SentinelState) -> str:
+    """What it sees of the master beside that it is one."""
+    seen = sorted(sentinel.flags - {"master"}) + (["tilt"] if sentinel.tilt else [])
+    return ", ".join(seen) or ("ok" if sentinel.answers else "?")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _shown(value: object) -> str:
+    return "?" if value is None else str(value)

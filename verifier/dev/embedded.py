@@ -1,0 +1,99 @@
+"""The embedded surroundings of `flask run`: a Sentinel topology, a mail server with a mailbox, a worker.
+
+They exist only when `flask run` is started and no sentinels are configured. With the reloader there are two
+processes: the outer one keeps topology and mailbox, so that they outlive reloads; the inner one, which is
+started anew with each change of the code, serves the app and has the worker.
+"""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentinel.local.topology import LocalOptions, LocalTopology
+from verifier.dev.banner import announce_when_it_answers
+from verifier.dev.mail_server import MailServer
+from verifier.dev.worker_process import WorkerProcess
+from verifier.settings.loading import load_settings
+
+# Where the mailbox is, for the inner process; set by the outer one, never by people.
+MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How `flask run` was called."""
+
+    host: str
+    port: int
+    reloads: bool
+
+
+def is_wanted(environ: MutableMapping[str, str]) -> bool:
+    """Tell whether no sentinels are configured, or whether the outer process has brought them."""
+    configured = any(
+        environ.get(name, "").strip() for name in ("VERIFIER_SENTINELS", "VERIFIER_SENTINELS_FILE")
+    )
+    return not configured or MAILBOX_VARIABLE in environ
+
+
+def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
+    """Start what is missing, point the settings in `environ` to it, and give the mailbox's directory.
+
+    Raises:
+        SettingsError: a setting is wrong.
+        RedisServerMissing, LocalStartError, TopologyError: the topology does not start.
+    """
+    outer = MAILBOX_VARIABLE not in environ
+    _end_on_signals()
+    if outer:
+        environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
+        load_settings()  # a wrong one is told before anything is started
+        _start_surroundings(environ)
+    mailbox = Path(environ[MAILBOX_VARIABLE])
+    if not (outer and serving.reloads):
+        WorkerProcess().start()
+        announce_when_it_answers(serving.host, serving.port, _mail_note(environ))
+    return mailbox
+
+
+def _start_surroundings(environ: MutableMapping[str, str]) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="verifier-mailbox-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    mail_server = MailServer(directory / "mails")
+    mail_server.start()
+    atexit.register(mail_server.stop)
+    topology = LocalTopology(LocalOptions())
+    topology.start()  # it registers its own end
+    environ.update(topology.environment())
+    environ[MAILBOX_VARIABLE] = str(directory / "mails")
+    if not environ.get("VERIFIER_MAIL_SERVER"):
+        environ["VERIFIER_MAIL_SERVER"] = "127.0.0.1"
+        environ["VERIFIER_MAIL_PORT"] = str(mail_server.port)
+        for name in ("USERNAME", "PASSWORD", "USE_TLS", "USE_SSL"):
+            environ.pop(f"VERIFIER_MAIL_{name}", None)
+            environ.pop(f"VERIFIER_MAIL_{name}_FILE", None)
+
+
+def _mail_note(environ: MutableMapping[str, str]) -> str | None:
+    """Say where mails go when somebody has named a mail server of their own."""
+    if environ["VERIFIER_MAIL_SERVER"] == "127.0.0.1":
+        return None
+    return f"Mails go to {environ['VERIFIER_MAIL_SERVER']} (VERIFIER_MAIL_SERVER), not to the mailbox."
+
+
+def _end_on_signals() -> None:
+    """End as Ctrl-C does when the terminal closes or somebody says `kill`: what was started must be stopped."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(0))
+        # A shell starts background jobs with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)

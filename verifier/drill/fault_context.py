@@ -1,0 +1,101 @@
+"""What a fault may touch, and the moments it tells."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sentinel.access import Access, Login
+from sentinel.endpoints import Endpoint
+from sentinel.local.topology import LocalTopology
+from verifier.drill.rig.load import Load
+from verifier.drill.rig.measurement import Measurement
+from verifier.drill.rig.sentinel_events import SentinelEvents
+from verifier.drill.rig.service import Service
+from verifier.drill.rig.waiter import Waiter
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the parts of a fault last, in seconds."""
+
+    before_s: float = 5.0
+    """Load before the fault."""
+    after_s: float = 5.0
+    """Load after everything is whole again."""
+    dead_s: float = 3.0
+    """How long a killed or hung process stays so, after the service could have noticed."""
+    down_s: float = 15.0
+    """How long all of Redis is down."""
+    blind_s: float = 10.0
+    """How long all sentinels are down."""
+    heals_by_itself: bool = True
+    """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
+    settle_s: float = 40.0
+    """How long the last mails are waited for."""
+
+
+class FaultContext:
+    """The fault's view of the testbed."""
+
+    def __init__(
+        self,
+        *,
+        topology: LocalTopology,
+        service: Service,
+        load: Load,
+        events: SentinelEvents,
+        waiter: Waiter,
+        pace: Pace,
+    ) -> None:
+        self.topology = topology
+        self.service = service
+        self.load = load
+        self.pace = pace
+        self.fault_at = 0.0
+        self.fault_ended_at = 0.0
+        self.trouble = ""
+        self.measurement: Measurement | None = None
+        self._events = events
+        self._waiter = waiter
+
+    def begin(self) -> None:
+        """Say that the fault happens now; measuring begins."""
+        self.measure_from_here()
+        self.fault_at = time.monotonic()
+
+    def measure_from_here(self) -> None:
+        """Measure the processes from now on, instead of from the fault."""
+        self.measurement = Measurement(self.service)
+
+    def fault_ended(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
+        """Say that the harm is undone now, as far as anybody undoes it; measuring ends."""
+        self.fault_ended_at = time.monotonic()
+        if self.measurement is not None:
+            self.measurement.stop(attempts)
+
+    def wait_for_s(self, duration_s: float) -> None:
+        """Let it last."""
+        self._waiter.for_s(duration_s)
+
+    def await_true(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition; False when the time was not enough."""
+        return self._waiter.until(condition, timeout_s)
+
+    def await_switch(self, timeout_s: float = 40.0) -> bool:
+        """Wait until a sentinel announces a new master."""
+        return self._waiter.until(lambda: self._events.first_switch(self.fault_at) is not None, timeout_s)
+
+
+def operators_access(topology: LocalTopology) -> Access:
+    """Give what an operator's commands need to work on the topology."""
+    users = topology.credentials
+    assert users is not None  # noqa: S101 - a stage always has users
+    return Access(
+        sentinels=topology.sentinels,
+        master_name=topology.master_name,
+        node_login=Login(users.redis_ops.username, users.redis_ops.password),
+        sentinel_login=Login(users.sentinel_ops.username, users.sentinel_ops.password),
+    )

@@ -1,0 +1,1 @@
+"""What a drill tells: tables, pages, drawings."""

@@ -1,0 +1,1 @@
+"""What a drill or a benchmark runs on: processes, load, mail sink, measuring."""

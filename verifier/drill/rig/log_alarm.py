@@ -1,0 +1,37 @@
+"""When the service told its operators: the lines of its logs that are more than information."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+_ALARM = re.compile(rb" (?:WARNING|ERROR|CRITICAL) ")
+
+
+class LogAlarm:
+    """Reads what is new in each log whenever it is asked to look."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._read: dict[Path, int] = {}
+        self._raised: list[float] = []
+        self.look()
+        self._raised.clear()
+
+    def look(self) -> None:
+        """Note whether there are new lines that tell an operator something."""
+        for log in self._logs.glob("*.log"):
+            size = log.stat().st_size
+            if size > self._read.get(log, 0) and _ALARM.search(self._new_text(log)):
+                self._raised.append(time.monotonic())
+            self._read[log] = size
+
+    def first_after(self, since: float) -> float | None:
+        """Give after how many seconds there was the first such line; None where there was none."""
+        return min((at - since for at in self._raised if at >= since), default=None)
+
+    def _new_text(self, log: Path) -> bytes:
+        with log.open("rb") as file:
+            file.seek(self._read.get(log, 0))
+            return file.read()

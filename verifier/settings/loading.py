@@ -1,0 +1,258 @@
+"""Every setting, parsed once at the start; a wrong one stops the start with its name and the reason.
+
+Settings come from the environment, then from a `.env` file in the current directory, all with the prefix
+`VERIFIER_`. Each may also be given as `VERIFIER_<NAME>_FILE`, the path of a file that holds the value, as
+container secrets are. Nothing reads the environment after the start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dotenv import dotenv_values
+from environs import EnvValidationError, FileAwareEnv, validate
+
+from sentinel.endpoints import Endpoint
+from verifier.domain.keys import KeyRing, parse_keys
+from verifier.domain.rules import Rules
+from verifier.settings.parsers import endpoints, existing_file, one_line, parsed, sender, service_name
+from verifier.settings.relays import MailRelay, parse_relays
+
+PREFIX = "VERIFIER_"
+# Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
+OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
+
+_NOT_SET = {
+    "SECRET_KEYS": "It is not set. Make a key with: "
+    "python -c 'import secrets; print(\"k1:\" + secrets.token_hex(32))'"
+}
+
+log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the message has a sentence for each, with its name."""
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """Where the sentinels are and how to log in; empty names and passwords mean no login."""
+
+    sentinels: tuple[Endpoint, ...]
+    master_name: str
+    username: str
+    password: str = field(repr=False)
+    sentinel_username: str
+    sentinel_password: str = field(repr=False)
+    ops_username: str
+    ops_password: str = field(repr=False)
+    sentinel_ops_username: str
+    sentinel_ops_password: str = field(repr=False)
+    replicas_to_acknowledge: int
+    acknowledge_timeout_ms: int
+    request_deadline_s: float
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """The relays and what the mails say of themselves."""
+
+    relays: tuple[MailRelay, ...]
+    default_sender: str
+    verify_certificates: bool
+    ca_file: Path | None
+    connect_timeout_s: float
+    command_timeout_s: float
+    connections: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process."""
+
+    name: str
+    keys: KeyRing
+    rules: Rules
+    retention_s: float
+    max_owed_mails: int
+    trusted_proxies: int
+    redis: RedisSettings
+    mail: MailSettings
+
+
+def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
+    """Read the settings from the environment, and from the `.env` file where the environment is silent.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings = _load(_read, dotenv)
+    _warn_of(settings)
+    return settings
+
+
+def load_redis_settings(dotenv: Path | None = Path(".env")) -> RedisSettings:
+    """Read only what leads to Redis: who operates it need not hold the keys that codes are made with.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    return _load(_read_redis, dotenv)
+
+
+def _load(read: Callable[[FileAwareEnv], Read], dotenv: Path | None) -> Read:
+    _forget_empty_values()
+    if dotenv is not None and dotenv.is_file():
+        _fill_in_from(dotenv)
+    env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
+    with _errors_as_sentences():
+        settings = read(env)
+        env.seal()
+    return settings
+
+
+def _forget_empty_values() -> None:
+    """Treat `NAME=` as not set, which is what people mean who clear a value in a file."""
+    for name in [name for name, value in os.environ.items() if name.startswith(PREFIX) and not value.strip()]:
+        del os.environ[name]
+
+
+def _fill_in_from(dotenv: Path) -> None:
+    """Take what the environment leaves open from a file; a setting and its `_FILE` form are one."""
+    before = set(os.environ)
+    for name, value in dotenv_values(dotenv).items():
+        other = name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
+        if name.startswith(PREFIX) and value and value.strip() and not before & {name, other}:
+            os.environ[name] = value
+
+
+@contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except EnvValidationError as error:
+        messages = error.error_messages
+        if not isinstance(messages, dict):
+            raise SettingsError(str(error)) from None
+        raise SettingsError("\n".join(_sentences(messages))) from None
+    except ValueError as error:  # an unreadable VERIFIER_..._FILE; the message names it
+        raise SettingsError(str(error)) from None
+
+
+def _sentences(messages: dict[str, Any]) -> Iterator[str]:
+    for name, reasons in messages.items():
+        full_name = name if name.startswith(PREFIX) else f"{PREFIX}{name}"
+        for reason in reasons if isinstance(reasons, list) else [reasons]:
+            text = (
+                _NOT_SET.get(name.removeprefix(PREFIX), "It is not set.")
+                if "not set" in str(reason)
+                else str(reason)
+            )
+            yield f"{full_name}: {text if text.endswith('.') else text + '.'}"
+
+
+def _read(env: FileAwareEnv) -> Settings:
+    return Settings(
+        name=parsed(env, "NAME", service_name, "Verifier"),
+        keys=parsed(env, "SECRET_KEYS", parse_keys, None),
+        rules=_read_rules(env),
+        retention_s=env.float("RETENTION", 600, validate=validate.Range(0, 30 * 86400)),
+        max_owed_mails=env.int("MAX_OWED_MAILS", 100_000, validate=validate.Range(1)),
+        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
+        redis=_read_redis(env),
+        mail=_read_mail(env),
+    )
+
+
+def _read_rules(env: FileAwareEnv) -> Rules:
+    return Rules(
+        code_digits=env.int("CODE_DIGITS", 6, validate=validate.Range(4, 10)),
+        lifetime_s=env.float("CODE_LIFETIME", 600, validate=validate.Range(1, 86400)),
+        max_check_attempts=env.int("MAX_CHECK_ATTEMPTS", 5, validate=validate.Range(1, 100)),
+        resend_after_s=env.float("RESEND_AFTER", 30, validate=validate.Range(0, 86400)),
+        resend_growth=env.float("RESEND_GROWTH", 2, validate=validate.Range(1, 10)),
+        max_sends=env.int("MAX_SENDS", 5, validate=validate.Range(1, 100)),
+    )
+
+
+def _read_redis(env: FileAwareEnv) -> RedisSettings:
+    return RedisSettings(
+        sentinels=parsed(env, "SENTINELS", endpoints, ""),
+        master_name=parsed(env, "SENTINEL_MASTER", one_line, "mymaster"),
+        username=env.str("REDIS_USERNAME", ""),
+        password=env.str("REDIS_PASSWORD", ""),
+        sentinel_username=env.str("SENTINEL_USERNAME", ""),
+        sentinel_password=env.str("SENTINEL_PASSWORD", ""),
+        ops_username=env.str("REDIS_OPS_USERNAME", ""),
+        ops_password=env.str("REDIS_OPS_PASSWORD", ""),
+        sentinel_ops_username=env.str("SENTINEL_OPS_USERNAME", ""),
+        sentinel_ops_password=env.str("SENTINEL_OPS_PASSWORD", ""),
+        replicas_to_acknowledge=env.int("REPLICAS_TO_ACKNOWLEDGE", 1, validate=validate.Range(0, 10)),
+        acknowledge_timeout_ms=env.int("ACKNOWLEDGE_TIMEOUT_MS", 500, validate=validate.Range(10, 10_000)),
+        request_deadline_s=env.float("REQUEST_DEADLINE", 10, validate=validate.Range(0.5, 60)),
+    )
+
+
+def _read_mail(env: FileAwareEnv) -> MailSettings:
+    return MailSettings(
+        relays=_read_relays(env),
+        default_sender=parsed(env, "MAIL_DEFAULT_SENDER", sender, "verifier@localhost"),
+        verify_certificates=env.bool("MAIL_VERIFY_CERTIFICATES", True),
+        ca_file=parsed(env, "MAIL_CA_FILE", existing_file, ""),
+        connect_timeout_s=env.float("MAIL_CONNECT_TIMEOUT", 5, validate=validate.Range(0.1, 60)),
+        command_timeout_s=env.float("MAIL_COMMAND_TIMEOUT", 15, validate=validate.Range(0.1, 300)),
+        connections=env.int("MAIL_CONNECTIONS", 8, validate=validate.Range(1, 100)),
+    )
+
+
+def _read_relays(env: FileAwareEnv) -> tuple[MailRelay, ...]:
+    listed: tuple[MailRelay, ...] = parsed(env, "MAIL_RELAYS", parse_relays, "")
+    return listed or (_read_relay(env),)
+
+
+def _read_relay(env: FileAwareEnv) -> MailRelay:
+    starttls = env.bool("MAIL_USE_TLS", False)
+    tls = env.bool("MAIL_USE_SSL", False)
+    usual_port = 465 if tls else 587 if starttls else 25
+    return MailRelay(
+        host=parsed(env, "MAIL_SERVER", one_line, "127.0.0.1"),
+        port=env.int("MAIL_PORT", usual_port, validate=validate.Range(1, 65535)),
+        username=env.str("MAIL_USERNAME", ""),
+        password=env.str("MAIL_PASSWORD", ""),
+        security="tls" if tls else "starttls" if starttls else "none",
+    )
+
+
+def _warn_of(settings: Settings) -> None:
+    for key_id in settings.keys.weak_ids():
+        log.warning(
+            "VERIFIER_SECRET_KEYS: the secret of key %r is short; use 32 random characters or more.", key_id
+        )
+    known = known_names()
+    for name in os.environ:
+        bare = name.removesuffix("_FILE")
+        if name.startswith(PREFIX) and bare not in known and name not in known:
+            near = difflib.get_close_matches(bare, known, n=1)
+            log.warning("%s is no setting%s", name, f"; did you mean {near[0]}?" if near else ".")
+
+
+def known_names() -> frozenset[str]:
+    """Give the names of all settings, with their prefix."""
+    names: set[str] = set()
+
+    class Recorder(FileAwareEnv):
+        def _get_from_environ(self, key: str, *args: Any, **kwargs: Any) -> Any:
+            names.add(self._get_key(key))
+            return super()._get_from_environ(key, *args, **kwargs)
+
+    _read(Recorder(eager=False, prefix=PREFIX))
+    return frozenset(names) | OTHER_NAMES

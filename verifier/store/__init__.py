@@ -1,0 +1,1 @@
+"""Verifications and deliveries in Redis: keys, times to live, atomic steps."""

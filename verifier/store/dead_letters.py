@@ -1,0 +1,100 @@
+"""Dead letters: deliveries that were given up, kept for operators for a week and only the newest of them.
+
+They are written by the very step that gives a delivery up (lua/dead_letter.lua), so none is lost and none is
+written twice. A letter outlives the record of its verification; it holds the address, but no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from verifier.domain.verifications import DeliveryStatus
+from verifier.store import keyspace
+from verifier.store.delivery_reports import DeliveryReport, report_of_texts
+from verifier.store.scripts import Argument, Script, load_script
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Retention:
+    """For how long dead letters are kept, in seconds, and how many of them."""
+
+    life_s: float = 7 * 86400
+    at_most: int = 10_000
+
+    def arguments(self) -> list[Argument]:
+        """Give what the scripts are told."""
+        return [self.life_s, self.at_most]
+
+
+def load_dead_letter_script(name: str) -> Script:
+    """Read a script that writes or takes back dead letters, with the functions for it before it."""
+    text = load_script("dead_letter").text + load_script(name).text
+    # Redis addresses scripts by SHA-1; nothing is kept safe by it.
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def names_of_dead_letters(client: Redis) -> list[tuple[str, float]]:
+    """Give the name of each dead letter and when it was given up, the newest first."""
+    flat: Any = client.zrange(keyspace.DEAD, 0, -1, withscores=True)
+    return [(name.decode(), float(at)) for name, at in reversed(flat)]
+
+
+def read_dead_letters(client: Redis, names: Iterable[tuple[str, float]]) -> Iterator[DeliveryReport]:
+    """Read letters as they are asked for; those that are gone by now are left out."""
+    remaining = iter(names)
+    while batch := list(itertools.islice(remaining, BATCH)):
+        yield from _read_batch(client, batch)
+
+
+def dead_letters_of(client: Redis, verification_id: str, most_deliveries: int) -> list[DeliveryReport]:
+    """Read the letters of one verification, the newest delivery first."""
+    # Number 0 has what was forgotten before anybody came to send it.
+    numbers = range(most_deliveries, -1, -1)
+    return dead_letters_named(client, [keyspace.job_id(verification_id, number) for number in numbers])
+
+
+def dead_letters_named(client: Redis, names: Sequence[str]) -> list[DeliveryReport]:
+    """Read the letters with these names, as far as there are any."""
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.zscore(keyspace.DEAD, name)
+        scores = pipeline.execute()
+    found = [(name, float(at)) for name, at in zip(names, scores, strict=True) if at is not None]
+    return list(read_dead_letters(client, found))
+
+
+def discard_dead_letters(client: Redis, names: Sequence[str]) -> None:
+    """Forget letters for good."""
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        with client.pipeline() as pipeline:
+            pipeline.zrem(keyspace.DEAD, *batch)
+            pipeline.unlink(*(keyspace.dead_letter_key(name) for name in batch))
+            pipeline.execute()
+
+
+def _read_batch(client: Redis, batch: Sequence[tuple[str, float]]) -> Iterator[DeliveryReport]:
+    with client.pipeline(transaction=False) as pipeline:
+        for name, _ in batch:
+            pipeline.get(keyspace.dead_letter_key(name))
+        letters = pipeline.execute()
+    for (name, at), letter in zip(batch, letters, strict=True):
+        if letter is not None:
+            yield _read_letter(name, at, letter)
+
+
+def _read_letter(name: str, given_up_at: float, letter: bytes) -> DeliveryReport:
+    text = json.loads(letter)
+    verification_id, _, number = name.partition("-")
+    return report_of_texts(
+        verification_id, int(number), DeliveryStatus(text["outcome"]), text, given_up_at=given_up_at
+    )

@@ -1,0 +1,65 @@
+"""Finding deliveries for operators: what is owed by its due entry, what is dead by the index of dead letters.
+
+Only these two are indexed. Each function reads once and may be repeated.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+
+from verifier.cli.delivery_tables import Details, Listing
+from verifier.domain.rules import Rules
+from verifier.domain.verifications import OWED
+from verifier.store import keyspace
+from verifier.store.dead_letters import (
+    dead_letters_named,
+    dead_letters_of,
+    names_of_dead_letters,
+    read_dead_letters,
+)
+from verifier.store.deliveries import owed_deliveries
+from verifier.store.delivery_reports import DeliveryReport, Filter, report_of_record
+from verifier.store.verifications import read_record
+
+
+def find_listing(client: Redis, wanted: Filter, limit: int, now: float) -> Listing:
+    """Give the first of what is owed and of the dead letters, at most `limit` of each."""
+    owed = list(itertools.islice(_find_owed(client, wanted, now), limit + 1))
+    dead = list(itertools.islice(find_dead_letters(client, wanted, now), limit + 1))
+    return Listing(tuple(owed[:limit]), tuple(dead[:limit]), more=max(len(owed), len(dead)) > limit)
+
+
+def find_dead_letters(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
+    """Give dead letters, the newest first."""
+    if not wanted.statuses or wanted.statuses - OWED:
+        letters = read_dead_letters(client, names_of_dead_letters(client))
+        yield from (letter for letter in letters if wanted.wants(letter, now))
+
+
+def find_details(client: Redis, verification_id: str, number: int | None, rules: Rules) -> Details:
+    """Give all that is known of a verification, or only of the delivery with this number."""
+    letters = tuple(find_named(client, verification_id, number, rules))
+    fields: Any = client.hgetall(keyspace.record_key(verification_id))
+    if not fields:
+        return Details(None, None, letters)
+    due_at: Any = client.zscore(keyspace.DUE, verification_id)
+    newest = report_of_record(verification_id, fields, due_at)
+    if number not in {None, newest.number}:
+        return Details(None, None, letters)
+    return Details(read_record(verification_id, fields), newest, letters)
+
+
+def find_named(client: Redis, verification_id: str, number: int | None, rules: Rules) -> list[DeliveryReport]:
+    """Give the dead letters of a verification, or the one with this number."""
+    if number is not None:
+        return dead_letters_named(client, [keyspace.job_id(verification_id, number)])
+    return dead_letters_of(client, verification_id, rules.max_sends)
+
+
+def _find_owed(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
+    if not wanted.statuses or wanted.statuses & OWED:
+        yield from (report for report in owed_deliveries(client) if wanted.wants(report, now))

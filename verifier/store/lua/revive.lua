@@ -1,0 +1,36 @@
+-- Make a deferred delivery due now, or owe one again that was given up, because an operator says so.
+-- Recovery gives it a fresh job as soon as it looks. Safe to repeat.
+-- KEYS: record, due, dead letters
+-- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
+-- Gives { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
+-- max_attempts_reached, expired, too late, or what it is anyway: queued, sending, sent.
+redis.replicate_commands()
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local id = ARGV[1]
+local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts')
+local number = found[2]
+if not found[1] then
+  return { 'gone', ARGV[2] }
+end
+if ARGV[2] ~= '' and ARGV[2] ~= number then
+  return { 'superseded', number }
+end
+if found[1] ~= 'pending' then
+  return { found[1], number }
+end
+if found[3] == 'sent' or found[3] == 'sending' or found[3] == 'queued' then
+  return { found[3], number }
+end
+local life_s = tonumber(found[4]) - now
+if life_s < tonumber(ARGV[3]) then
+  return { life_s > 0 and 'too late' or 'expired', number }
+end
+if tonumber(found[5]) >= tonumber(ARGV[4]) then
+  return { 'max_attempts_reached', number }
+end
+local due_at = string.format('%.6f', now)
+redis.call('HSET', KEYS[1], 'delivery_status', 'deferred', 'next_try_at', due_at)
+redis.call('ZADD', KEYS[2], due_at, id)
+remove_dead_letter(KEYS[3], id, number)
+return { 'requeued', number }

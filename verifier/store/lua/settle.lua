@@ -1,0 +1,66 @@
+-- Write down what became of a claimed delivery. Safe to repeat.
+-- KEYS: record, due, dead letters
+-- ARGV: verification id, delivery number, lease, outcome, next try in (s; for deferred), the relay's reply,
+--       life of a dead letter (s), most dead letters, a relay was asked (1 or 0)
+-- Outcomes: sent, deferred, rejected, abandoned; queued gives back a delivery that was never tried.
+-- Gives "settled", "repeated", "gone", "superseded" or "lease lost".
+-- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
+-- asks for the time is replicated by its effects; newer ones always do that.
+redis.replicate_commands()
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local function add_letter(as, found_as)
+  add_dead_letter(KEYS[3], ARGV[7], ARGV[8], now, KEYS[1], ARGV[1], ARGV[2], as, found_as)
+end
+local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'lease', 'tries', 'first_failed_at')
+if not found[1] then
+  if redis.call('ZREM', KEYS[2], ARGV[1]) == 1 and ARGV[4] ~= 'sent' then
+    add_letter('abandoned', 'gone')
+  end
+  return 'gone'
+end
+if found[2] ~= ARGV[2] then
+  return 'superseded'
+end
+local outcome = ARGV[4]
+if found[3] == 'sent' then
+  redis.call('HSET', KEYS[1], 'delivery_status', 'sent')
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  return 'repeated'
+end
+-- A mail that went out counts, whoever holds the lease by now; anything else is the holder's to say.
+if outcome ~= 'sent' and found[4] ~= ARGV[3] then
+  return 'lease lost'
+end
+if (outcome == 'deferred' or outcome == 'queued') and found[1] ~= 'pending' then
+  outcome = 'abandoned'
+end
+redis.call('HSET', KEYS[1], 'delivery_status', outcome, 'relay_reply', ARGV[6])
+redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
+if ARGV[9] == '0' then
+  redis.call('HINCRBY', KEYS[1], 'tries', -1)
+elseif ARGV[4] ~= 'sent' then
+  local failed_at = string.format('%.3f', now)
+  local first = tonumber(found[5]) > 1 and found[6] or failed_at
+  redis.call('HSET', KEYS[1], 'first_failed_at', first, 'last_failed_at', failed_at)
+end
+if outcome == 'deferred' then
+  local next_try_at = string.format('%.6f', now + tonumber(ARGV[5]))
+  redis.call('HSET', KEYS[1], 'next_try_at', next_try_at)
+  redis.call('ZADD', KEYS[2], next_try_at, ARGV[1])
+elseif outcome == 'queued' then
+  redis.call('ZADD', KEYS[2], string.format('%.6f', now), ARGV[1])
+else
+  if outcome == 'sent' then
+    redis.call('HSET', KEYS[1], 'sent_at', string.format('%.6f', now))
+    if found[3] == 'abandoned' then
+      -- Recovery had taken its silence for the end.
+      remove_dead_letter(KEYS[3], ARGV[1], ARGV[2])
+    end
+  elseif outcome == 'rejected' or found[1] == 'pending' then
+    -- A mail that nobody waits for any more, because the person is through, is no loss.
+    add_letter(outcome)
+  end
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+return 'settled'

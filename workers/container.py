@@ -1,0 +1,93 @@
+"""What a worker process is made of, wired from the settings."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from sentinel.link.master_link import MasterLink
+from verifier.container import access_of, acknowledgement_of
+from verifier.settings.loading import MailSettings, Settings, SettingsError, load_settings
+from verifier.settings.relays import MailRelay
+from verifier.store.deliveries import Deliveries, Settlement
+from workers.claiming import Claiming
+from workers.jobs import Deliverer
+from workers.mail.mailer import Mailer
+from workers.outage import Outage
+from workers.retry_policy import RetryPolicy
+from workers.smtp.connection import RelaySettings
+from workers.smtp.relays import Relays
+
+
+@dataclass(frozen=True)
+class WorkerContainer:
+    """The parts of one worker process."""
+
+    settings: Settings
+    link: MasterLink
+    retry_policy: RetryPolicy
+    deliveries: Deliveries
+    claiming: Claiming
+    deliverer: Deliverer
+    relays: Relays
+
+    def settle(self, settlements: list[Settlement]) -> list[str]:
+        """Write down what became of claims, however long Redis stays away. Raises Stopping."""
+        return self.retry_policy.until_it_works(
+            lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
+        )
+
+
+def make_worker_container(settings: Settings) -> WorkerContainer:
+    """Wire the parts; nothing connects yet.
+
+    Raises:
+        SettingsError: no sentinels are named, or the mail settings do not work together.
+    """
+    if not settings.redis.sentinels:
+        raise SettingsError("VERIFIER_SENTINELS: name the sentinels as host:port,host:port,...")
+    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    retry_policy = RetryPolicy(link, Outage())
+    deliveries = Deliveries(acknowledgement_of(settings.redis), settings.rules)
+    relays, mailer = _mailer(settings)
+    return WorkerContainer(
+        settings=settings,
+        link=link,
+        retry_policy=retry_policy,
+        deliveries=deliveries,
+        claiming=Claiming(deliveries, link, retry_policy),
+        deliverer=Deliverer(mailer, settings.keys, settings.rules, deliveries.least_life_s),
+        relays=relays,
+    )
+
+
+@functools.cache
+def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key of the cache: a forked process makes its own
+    """Give the runtime of this process, made from its environment at the first call."""
+    return make_worker_container(load_settings())
+
+
+def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
+    try:
+        relays = Relays(
+            [_relay(settings.mail, relay) for relay in settings.mail.relays],
+            weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
+        )
+        return relays, Mailer(settings.mail.default_sender, settings.name, relays)
+    except ValueError as error:
+        raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
+
+
+def _relay(mail: MailSettings, relay: MailRelay) -> RelaySettings:
+    return RelaySettings(
+        name=f"{relay.host}:{relay.port}",
+        host=relay.host,
+        port=relay.port,
+        username=relay.username,
+        password=relay.password,
+        security=relay.security,
+        ca_file=mail.ca_file,
+        verify_certificates=mail.verify_certificates,
+        connect_timeout_s=mail.connect_timeout_s,
+        command_timeout_s=mail.command_timeout_s,
+    )

@@ -1,0 +1,146 @@
+"""The mail with the code, as Flask-Mail builds it and as we send it.
+
+Nothing can be injected: the service's name and the sender are settings and checked here and in
+`workers.mail.addresses`; everything that changes from mail to mail is checked against a strict form
+before it is filled in. The text is 7-bit or quoted-printable, the HTML ASCII with character
+references, so that relays without 8BITMIME take the mail too.
+"""
+
+import re
+import secrets
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.text import MIMEText
+from email.utils import quote
+
+import flask_mail
+from flask import Flask
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from workers.mail.addresses import Address
+from workers.mail.template import Template
+
+# "=?" would be taken for an encoded word in the subject.
+_NAME = re.compile(r"(?!.*=\?)\S(.{0,58}\S)?")
+_A_DATE = 1_000_000_000.0  # any; found again in the serialised message and replaced
+
+HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
+_QUOTED_PRINTABLE = Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = QP
+
+_templates = Environment(
+    loader=PackageLoader("workers.mail"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+
+
+class SevenBitMessage(flask_mail.Message):
+    """Flask-Mail's message, with text that passes every relay: it would send UTF-8 as it is."""
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+        body = text or ""
+        if subtype == "html":
+            body = body.encode("ascii", "xmlcharrefreplace").decode()
+        if body.isascii():
+            return MIMEText(body, subtype, "us-ascii")
+        return MIMEText(body, subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
+
+
+SECONDS_ON_THE_WAY = 5
+
+
+def build(
+    sender: Address, service_name: str, *, to: str, message_id: str, code: str, minutes: str, date: float
+) -> flask_mail.Message:
+    """One whole message, as Flask-Mail's own class."""
+    words = {"service_name": service_name, "code": code, "minutes": minutes}
+    message = SevenBitMessage(
+        subject=subject(code, service_name),
+        recipients=[to],
+        body=_templates.get_template("code.txt").render(words),
+        html=_templates.get_template("code.html").render(words),
+        # As text: of a tuple Flask-Mail forgets to quote the name.
+        sender=f'"{quote(sender.name)}" <{sender.spec}>' if sender.name else sender.spec,
+        date=date,
+        extra_headers=HEADERS,
+    )
+    message.msgId = message_id
+    return message
+
+
+def serialise(message: flask_mail.Message) -> bytes:
+    """The message as bytes; Flask-Mail asks an app for its settings, so it is given one."""
+    app = Flask(__name__)
+    flask_mail.Mail().init_app(app)
+    with app.app_context():
+        return message.as_bytes()
+
+
+def subject(code: str, service_name: str) -> str:
+    """The subject as people read it."""
+    return f"{code} is your {service_name} code"
+
+
+def life_in_words(expires_in_s: float) -> str:
+    """The life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
+    minutes = max(1, int((expires_in_s + SECONDS_ON_THE_WAY) // 60))
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+class CodeMessage:
+    """The mail of one service, ready to be filled in. Raises ValueError for a name that cannot be used."""
+
+    def __init__(self, sender: Address, service_name: str) -> None:
+        """Build and serialise the one message that all others are made from."""
+        if not _NAME.fullmatch(service_name) or not service_name.isprintable():
+            raise ValueError(
+                "The service's name must be one line of 1 to 60 characters, without '=?' "
+                f"and spaces around it, not {service_name!r}."
+            )
+        self._subject_end = f" is your {_in_header(service_name)} code".encode()
+        self._template = _template(sender, service_name)
+
+    def fill(self, to: str, message_id: str, code: str, expires_in_s: float, date: bytes) -> bytes:
+        """The message as bytes; the caller has checked every value."""
+        code_bytes = code.encode()
+        return self._template.fill(
+            {
+                "to": to.encode(),
+                "message id": message_id.encode(),
+                "subject": code_bytes + self._subject_end,
+                "code": code_bytes,
+                "life": life_in_words(expires_in_s).encode(),
+                "date": date,
+            }
+        )
+
+
+def _template(sender: Address, service_name: str) -> Template:
+    """Build a message around tokens that nothing else in it can contain."""
+    mark = secrets.token_hex(5)
+    code, life, title = f"zc{mark}", f"zl{mark}", f"zs{mark}"
+    to, message_id = f"zt{mark}@example.com", f"<zm{mark}@example.com>"
+    message = build(sender, service_name, to=to, message_id=message_id, code=code, minutes=life, date=_A_DATE)
+    counts = {
+        "to": 1,
+        "message id": 1,
+        "subject": 1,
+        "date": 1,
+        "code": f"{message.body}{message.html}".count(code),
+        "life": f"{message.body}{message.html}".count(life),
+    }
+    message.subject = title
+    raw = serialise(message)
+    date = next(line[6:] for line in raw.split(b"\r\n") if line.startswith(b"Date: "))
+    tokens = {"to": to, "message id": message_id, "subject": title, "code": code, "life": life}
+    return Template(raw, {**{name: token.encode() for name, token in tokens.items()}, "date": date}, counts)
+
+
+def _in_header(name: str) -> str:
+    """The service's name for the subject: as it is, or in encoded words, each on a line of its own."""
+    if name.isascii():
+        return name
+    return Header(name, "utf-8", maxlinelen=70).encode(linesep="\r\n")
