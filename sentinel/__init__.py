@@ -1,1 +1,136 @@
-"""Reaching and watching Redis through Sentinel. Knows nothing of verifications, mails or Flask."""
+"""Reaching and watching Redis through Sentinel. Knows nothing of verifications, mails or Flask.
+
+This module is the public face: whoever is outside imports from here and from nowhere deeper. The rooms:
+
+    link/        the way to the master, wherever it goes: what an app and its workers hold
+    topology/    a frozen snapshot of everybody, what is wrong with it, and commands to single nodes
+    switchover/  the planned move of the master, which loses nothing
+    local/       an embedded topology on loopback, for development, tests and drills
+    config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
+
+beside them `access`, `endpoints`, `errors` and `error_classes`, which all rooms share. What only operators and
+developers need is imported when it is first asked for: a web process carries none of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sentinel.access import Access, Login
+from sentinel.backoff import Backoff
+from sentinel.endpoints import Endpoint, parse_endpoint
+from sentinel.errors import (
+    TRANSIENT,
+    AccessRefused,
+    Backpressure,
+    CircuitOpen,
+    MasterMoved,
+    MasterNotReady,
+    MasterUnknown,
+    NotAcknowledged,
+    PermanentError,
+    RogueMaster,
+    TransientError,
+    UnknownMasterName,
+)
+from sentinel.link.master_link import MasterLink
+
+if TYPE_CHECKING:
+    from sentinel.local.binary import RedisServerMissing, bundled_redis_server
+    from sentinel.local.child import end_with_parent, tied_to_this_process
+    from sentinel.local.options import LocalOptions
+    from sentinel.local.ports import PortReservation
+    from sentinel.local.process import LocalNode, LocalStartError
+    from sentinel.local.running_topology import TopologyError
+    from sentinel.local.topology import LocalTopology
+    from sentinel.local.waiting import wait_for
+    from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
+    from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
+    from sentinel.topology.checks import findings_of, refusals_of
+    from sentinel.topology.findings import Finding, Severity
+    from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+    from sentinel.topology.survey import survey
+
+_IMPORTED_WHEN_ASKED_FOR = {
+    "HOLD_AT_MOST_S": "switchover.switchover",
+    "Finding": "topology.findings",
+    "LocalNode": "local.process",
+    "LocalOptions": "local.options",
+    "LocalStartError": "local.process",
+    "LocalTopology": "local.topology",
+    "NodeState": "topology.snapshot",
+    "PortReservation": "local.ports",
+    "Progress": "switchover.report",
+    "RedisServerMissing": "local.binary",
+    "Role": "topology.snapshot",
+    "SentinelState": "topology.snapshot",
+    "Severity": "topology.findings",
+    "SwitchoverError": "switchover.report",
+    "SwitchoverResult": "switchover.report",
+    "Topology": "topology.snapshot",
+    "TopologyError": "local.running_topology",
+    "bundled_redis_server": "local.binary",
+    "end_with_parent": "local.child",
+    "findings_of": "topology.checks",
+    "refusals_of": "topology.checks",
+    "survey": "topology.survey",
+    "switch_over": "switchover.switchover",
+    "tied_to_this_process": "local.child",
+    "wait_for": "local.waiting",
+}
+
+__all__ = [
+    "HOLD_AT_MOST_S",
+    "TRANSIENT",
+    "Access",
+    "AccessRefused",
+    "Backoff",
+    "Backpressure",
+    "CircuitOpen",
+    "Endpoint",
+    "Finding",
+    "LocalNode",
+    "LocalOptions",
+    "LocalStartError",
+    "LocalTopology",
+    "Login",
+    "MasterLink",
+    "MasterMoved",
+    "MasterNotReady",
+    "MasterUnknown",
+    "NodeState",
+    "NotAcknowledged",
+    "PermanentError",
+    "PortReservation",
+    "Progress",
+    "RedisServerMissing",
+    "RogueMaster",
+    "Role",
+    "SentinelState",
+    "Severity",
+    "SwitchoverError",
+    "SwitchoverResult",
+    "Topology",
+    "TopologyError",
+    "TransientError",
+    "UnknownMasterName",
+    "bundled_redis_server",
+    "end_with_parent",
+    "findings_of",
+    "parse_endpoint",
+    "refusals_of",
+    "survey",
+    "switch_over",
+    "tied_to_this_process",
+    "wait_for",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for the first time. Raises AttributeError."""
+    if name not in _IMPORTED_WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_IMPORTED_WHEN_ASKED_FOR[name]}"), name)
+    globals()[name] = value
+    return value

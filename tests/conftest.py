@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from sentinel.local.topology import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
-from verifier.settings.loading import MailRelay, MailSettings, RedisSettings, Settings
+from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")

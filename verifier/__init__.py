@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from verifier import api, ops, web
 from verifier.container import install, make_container
-from verifier.settings.loading import Settings, SettingsError, load_settings
+from verifier.settings import Settings, SettingsError, load_settings
 
 MAX_BODY_BYTES = 16 * 1024
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from sentinel.access import Access, Login
-from sentinel.link.master_link import MasterLink
+from sentinel import Access, Login, MasterLink
 from verifier.service import VerificationService
-from verifier.settings.loading import RedisSettings, Settings
+from verifier.settings import RedisSettings, Settings
 from verifier.store.scripts import Acknowledgement
 from verifier.store.verifications import VerificationStore
 

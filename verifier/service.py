@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.errors import TRANSIENT, Backpressure, CircuitOpen, PermanentError
+from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError
 from verifier.domain.addresses import normalise_address
 from verifier.domain.codes import (
     derive_code,

@@ -18,7 +18,7 @@ from flask.helpers import get_debug_flag
 from verifier import create_app
 from verifier.cli.lazy_commands import add_commands
 from verifier.logs import configure_logging
-from verifier.settings.loading import SettingsError
+from verifier.settings import SettingsError
 
 # gunicorn takes this code of a worker as "don't start another one".
 CANNOT_START = 3
@@ -47,8 +47,11 @@ def _served_by_flask_run(context: click.Context) -> Flask:
 
     if not embedded.is_wanted(os.environ):
         return create_app()
-    from sentinel.local.binary import RedisServerMissing  # noqa: PLC0415
-    from sentinel.local.topology import LocalStartError, TopologyError  # noqa: PLC0415
+    from sentinel import (  # noqa: PLC0415
+        LocalStartError,
+        RedisServerMissing,
+        TopologyError,
+    )
     from verifier.dev import mailbox  # noqa: PLC0415
 
     reload = context.params.get("reload")

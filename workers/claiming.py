@@ -6,7 +6,7 @@ import itertools
 import secrets
 from collections.abc import Sequence
 
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink
 from verifier.store.deliveries import Claim, Deliveries, Skipped
 from workers.retry_policy import RetryPolicy
 

@@ -15,7 +15,7 @@ def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
     from verifier.logs import configure_logging  # noqa: PLC0415
-    from verifier.settings.loading import SettingsError, load_settings  # noqa: PLC0415
+    from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
     from workers.container import make_worker_container  # noqa: PLC0415
     from workers.processes import Processes  # noqa: PLC0415
     from workers.worker import MailWorker  # noqa: PLC0415

@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink
 from verifier.container import access_of, acknowledgement_of
-from verifier.settings.loading import MailSettings, Settings, SettingsError, load_settings
-from verifier.settings.relays import MailRelay
+from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
 from workers.claiming import Claiming
 from workers.jobs import Deliverer

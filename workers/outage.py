@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sentinel.errors import Backpressure, PermanentError
+from sentinel import Backpressure, PermanentError
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ it is killed, the kernel tells the children to stop, so nobody works unseen.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -15,10 +14,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from sentinel import end_with_parent
+
 log = logging.getLogger(__name__)
 
 RESTART_AFTER_S = 1.0
-PR_SET_PDEATHSIG = 1
 
 
 class Processes:
@@ -67,7 +67,7 @@ class Processes:
             os.setpgid(0, 0)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+            end_with_parent(signal.SIGTERM)
             if os.getppid() == parent:
                 self._work(number)
             code = 0

@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sentinel.backoff import Backoff
-from sentinel.errors import TRANSIENT, Backpressure, PermanentError
-from sentinel.link.master_link import MasterLink
+from sentinel import TRANSIENT, Backoff, Backpressure, MasterLink, PermanentError
 from workers.outage import Outage
 
 Result = TypeVar("Result")

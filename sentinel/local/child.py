@@ -1,6 +1,6 @@
 """Become another program that dies with the thread that started it.
 
-Run as `python -I -S local_child.py PARENT_PID PROGRAM [ARGUMENT ...]`: asks the Linux kernel for SIGKILL when
+Run as `python -I -S child.py PARENT_PID PROGRAM [ARGUMENT ...]`: asks the Linux kernel for SIGKILL when
 the parent goes, then executes the program, which keeps both the process id and that promise. A program of its
 own rather than a preexec_fn: Python code between fork and exec may deadlock in a parent with threads.
 """
@@ -11,8 +11,14 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
+
+
+def tied_to_this_process(command: Sequence[str]) -> list[str]:
+    """Return the command that runs `command` and ends, by SIGKILL, with the thread that starts it."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def become(parent: int, program: list[str]) -> None:
@@ -21,14 +27,23 @@ def become(parent: int, program: list[str]) -> None:
     Raises:
         OSError: the kernel refuses, or the program cannot be executed.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+    end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel was asked
         sys.exit(1)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and that would be handed on
     os.execv(program[0], program)  # noqa: S606 - the programs the topology itself names
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel to send this process a signal when the thread that started it ends (prctl(2)).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from sentinel.endpoints import Endpoint
+from sentinel.local.child import tied_to_this_process
 from sentinel.local.waiting import wait_for
 
 START_TIMEOUT = 20.0
@@ -27,8 +27,6 @@ START_TIMEOUT = 20.0
 
 STOP_TIMEOUT = 3.0
 """Seconds between SIGTERM and SIGKILL."""
-
-_CHILD = Path(__file__).with_name("child.py")
 
 
 class LocalStartError(Exception):
@@ -79,10 +77,9 @@ class Spawner:
 
 
 def _spawn(script: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), "/bin/sh", str(script)]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own script with our own settings
-            command,
+            tied_to_this_process(["/bin/sh", str(script)]),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 import time
 
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink
 from verifier.container import access_of, acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
-from verifier.settings.loading import Settings, load_settings
+from verifier.settings import Settings, load_settings
 from verifier.store.scripts import Step, run_steps
 from verifier.store.verifications import VerificationStore
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentinel.local.ports import PortReservation
+from sentinel import PortReservation
 from tests.bench.processes import BenchError, Child, Memory, memory_of_tree
 from tests.bench.sinks import wait_until_listening
 from tests.bench.sizes import FULL, Sizes

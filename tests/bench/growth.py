@@ -6,7 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from sentinel.local.waiting import wait_for
+from sentinel import wait_for
 from tests.bench.contestants import contestants, fill_ours
 from tests.bench.draining import drain
 from tests.bench.processes import BenchError, Child

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.local.waiting import wait_for
+from sentinel import wait_for
 from tests.bench.peers.surroundings import QUEUE
 from tests.bench.processes import BenchError, Child
 from tests.bench.sinks import recording_sink

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sentinel.local import child as local_child
-from sentinel.local.waiting import wait_for
+from sentinel import tied_to_this_process, wait_for
 
 STOP_TIMEOUT_S = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,7 +28,7 @@ class Child:
         """Plan it: it runs in the directory `room`, where its output goes too."""
         self.name = name
         self.log = room / f"{name.replace(' ', '-').replace('/', '-')}.log"
-        self._command = [sys.executable, "-I", "-S", local_child.__file__, str(os.getpid()), *command]
+        self._command = tied_to_this_process(command)
         self._environment = dict(environment)
         self._room = room
         self._process: subprocess.Popen[bytes] | None = None

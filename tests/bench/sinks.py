@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sentinel.local.ports import PortReservation
-from sentinel.local.waiting import wait_for
+from sentinel import PortReservation, wait_for
 from tests.bench.processes import BenchError, Child
 
 _HERE = Path(__file__).parent

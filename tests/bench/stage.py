@@ -14,8 +14,7 @@ from typing import Any
 
 from redis import Redis
 
-from sentinel.local.topology import LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalTopology, wait_for
 from tests.bench.peers.surroundings import VARIABLE, Surroundings
 from tests.bench.processes import BenchError, Child
 

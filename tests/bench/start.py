@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sentinel.local.topology import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology
 from tests.bench.stage import PROJECT, Testbed
 from workers.mail.mailer import Mailer
 from workers.smtp.connection import RelaySettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sentinel.local.ports import PortReservation
+from sentinel import PortReservation
 from tests.bench.processes import Child
 from tests.bench.sinks import wait_until_listening
 from tests.bench.stage import GUNICORN_CONFIG, Testbed

@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology
 from verifier.container import Container
 from verifier.domain.errors import ServiceUnavailable
 from verifier.domain.verifications import Verification
 from verifier.service import code_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 
 pytestmark = pytest.mark.browser

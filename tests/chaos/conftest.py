@@ -1,4 +1,4 @@
-"""One stage for all chaos tests: topology, web, workers and a recording mail server."""
+"""One testbed for all chaos tests: topology, web, workers and a recording mail server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verifier.drill.fault_context import Pace
 from verifier.drill.faults import FAULTS
 from verifier.drill.outcome import Outcome
 from verifier.drill.rig.systems import verifier
-from verifier.drill.rig.testbed import Stage
+from verifier.drill.rig.testbed import Testbed
 from verifier.drill.rig.waiter import Waiter
 from verifier.drill.round import Round
 
@@ -21,14 +21,14 @@ SHORT = Pace(
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
-    """The stage; each round heals it before it begins."""
-    with Stage(verifier(), workers=2, down_after_ms=1500) as running:
+def testbed() -> Iterator[Testbed]:
+    """The testbed; each round heals it before it begins."""
+    with Testbed(verifier(), workers=2, down_after_ms=1500) as running:
         yield running
     running.forget_logs()
 
 
 @pytest.fixture
-def drill(stage: Stage) -> Callable[[str], Outcome]:
+def drill(testbed: Testbed) -> Callable[[str], Outcome]:
     """Run one fault, small."""
-    return lambda name: Round(stage, FAULTS[name], RATE, SHORT).run(Waiter())
+    return lambda name: Round(testbed, FAULTS[name], RATE, SHORT).run(Waiter())

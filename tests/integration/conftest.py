@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from sentinel.link.master_link import MasterLink
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology, MasterLink
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from verifier.container import access_of, acknowledgement_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store.deliveries import Deliveries
 
 

@@ -10,8 +10,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
+from sentinel import LocalTopology
 from sentinel.local.credentials import Credentials
-from sentinel.local.topology import LocalTopology
 from sentinel.local.view import connect
 
 

@@ -15,14 +15,14 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology
 from tests.conftest import Clock
 from tests.support.apps import container_of
 from tests.support.stores import waiting_jobs
 from verifier import create_app
 from verifier.domain.verifications import DeliveryStatus
 from verifier.service import code_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store.deliveries import Claim, Deliveries, Settlement
 
 UNKNOWN = "0" * 32

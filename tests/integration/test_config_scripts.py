@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.local.topology import LocalNode, LocalOptions, LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
 
 CONFIG = Path(__file__).parents[2] / "sentinel" / "config"
 

@@ -7,9 +7,7 @@ import time
 import pytest
 from redis import Redis
 
-from sentinel.errors import TransientError
-from sentinel.link.master_link import MasterLink
-from sentinel.local.waiting import wait_for
+from sentinel import MasterLink, TransientError, wait_for
 from tests.support.stores import Store, lose_answers, make_due
 from verifier.container import acknowledgement_of
 from verifier.domain.verifications import DeliveryStatus, Status, Verification

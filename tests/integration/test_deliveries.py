@@ -12,7 +12,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink
 from tests.support.stores import Store, due_in_s, make_due, waiting_jobs
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.store import keyspace

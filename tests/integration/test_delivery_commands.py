@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from sentinel.link.master_link import MasterLink
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology, MasterLink
 from tests.support.stores import Store, due_in_s
 from verifier.cli.deliveries import deliveries_group
 from verifier.domain.verifications import DeliveryStatus, Status, Verification

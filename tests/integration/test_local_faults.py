@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sentinel.local.topology import LocalNode, LocalTopology, TopologyError
+from sentinel import LocalNode, LocalTopology, TopologyError, wait_for
 from sentinel.local.view import connect, role_of
-from sentinel.local.waiting import wait_for
 
 pytestmark = pytest.mark.chaos
 

@@ -10,18 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.endpoints import parse_endpoint
-from sentinel.local.binary import RedisServerMissing
+from sentinel import (
+    LocalOptions,
+    LocalStartError,
+    LocalTopology,
+    RedisServerMissing,
+    TopologyError,
+    parse_endpoint,
+    wait_for,
+)
 from sentinel.local.directory import remove_abandoned
-from sentinel.local.topology import LocalOptions, LocalStartError, LocalTopology, TopologyError
 from sentinel.local.view import connect
-from sentinel.local.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
 STARTS_AND_WAITS = """
 import sys, time
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology
 topology = LocalTopology()
 topology.start()
 print(topology.directory, *(process.pid for process in topology.processes), flush=True)
@@ -30,7 +35,7 @@ sys.stdin.read()
 
 FORKS = """
 import os
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology
 with LocalTopology() as topology:
     child = os.fork()
     if child == 0:

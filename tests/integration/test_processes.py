@@ -13,8 +13,7 @@ import pytest
 from redis import Redis
 from rq.worker import Worker
 
-from sentinel.local.topology import LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalTopology, wait_for
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 30

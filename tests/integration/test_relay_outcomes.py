@@ -22,12 +22,11 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from sentinel.link.master_link import MasterLink
-from sentinel.local.waiting import wait_for
+from sentinel import MasterLink, wait_for
 from tests.integration.certificates import Authority
 from tests.integration.relay_server import EVERYTHING, Action, Drop, FakeRelay, Hang, Received, Say, Slowly
 from tests.support.workers import RunningWorker
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters, read_dead_letters
 from verifier.store.deliveries import Deliveries

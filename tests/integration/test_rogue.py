@@ -7,12 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sentinel.errors import RogueMaster, TransientError
-from sentinel.link.master_link import MasterLink
-from sentinel.local.topology import LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalTopology, MasterLink, RogueMaster, TransientError, wait_for
 from verifier.container import access_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 
 DEADLINE_S = 30
 

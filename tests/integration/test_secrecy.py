@@ -14,13 +14,12 @@ from typing import Any, Self
 import pytest
 from redis import Redis
 
-from sentinel.local.topology import LocalNode, LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalNode, LocalTopology, wait_for
 from tests.support.apps import container_of
 from tests.support.sink import MailSink
 from tests.support.workers import RunningWorker
 from verifier import create_app
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 
 

@@ -10,12 +10,9 @@ from typing import Self
 import pytest
 from redis import Redis
 
-from sentinel.errors import AccessRefused, TransientError
-from sentinel.link.master_link import MasterLink
-from sentinel.local.topology import LocalNode, LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import AccessRefused, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
 from verifier.container import access_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
 

@@ -15,19 +15,15 @@ import redis
 from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
-from sentinel.access import Login
-from sentinel.errors import NotAcknowledged, TransientError
-from sentinel.link.master_link import MasterLink
+from sentinel import LocalNode, LocalTopology, Login, MasterLink, NotAcknowledged, TransientError, wait_for
 from sentinel.link.sentinel_client import plain_connection
-from sentinel.local.topology import LocalNode, LocalTopology
-from sentinel.local.waiting import wait_for
 from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
 from verifier.container import access_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus, Status
 from verifier.service import VerificationService, code_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store import verifications as store_module
 from verifier.store.scripts import Acknowledgement, Step, run_steps

@@ -15,17 +15,22 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sentinel.access import Login
-from sentinel.endpoints import Endpoint
-from sentinel.errors import MasterNotReady
-from sentinel.local.topology import LocalNode, LocalOptions, LocalTopology
-from sentinel.local.waiting import wait_for
-from sentinel.switchover.switchover import Step, SwitchoverRefused, switch_over
+from sentinel import (
+    Endpoint,
+    LocalNode,
+    LocalOptions,
+    LocalTopology,
+    Login,
+    MasterNotReady,
+    Role,
+    refusals_of,
+    survey,
+    switch_over,
+    wait_for,
+)
+from sentinel.switchover.switchover import Step, SwitchoverRefused
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
-from sentinel.topology.checks import refusals_of
 from sentinel.topology.node_commands import NodeConnections
-from sentinel.topology.snapshot import Role
-from sentinel.topology.survey import survey
 from tests.support.switchover import Submitters, operators_of, service_on
 from verifier.cli.sentinel import sentinel_group
 

@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from sentinel.local.topology import LocalTopology
+from sentinel import LocalTopology
 from verifier.container import Container
 from verifier.domain.errors import QueueFull, ServiceUnavailable
 from verifier.service import code_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 
 ADDRESS = "ada@example.org"

@@ -19,15 +19,13 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
-from sentinel.link.master_link import MasterLink
-from sentinel.local.topology import LocalNode, LocalTopology
-from sentinel.local.waiting import wait_for
+from sentinel import LocalNode, LocalTopology, MasterLink, wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store, waiting_jobs
 from tests.support.workers import RunningWorker
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.service import code_of
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 from workers import jobs, maintenance, worker
 from workers.container import worker_container_of

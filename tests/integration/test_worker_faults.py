@@ -20,17 +20,14 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from sentinel.endpoints import Endpoint
+from sentinel import Endpoint, MasterLink, MasterUnknown, NotAcknowledged, wait_for
 from sentinel.error_classes import translate
-from sentinel.errors import MasterUnknown, NotAcknowledged
 from sentinel.link.connections import MasterConnection
-from sentinel.link.master_link import MasterLink
-from sentinel.local.waiting import wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.workers import RunningWorker
 from verifier.domain.verifications import DeliveryStatus, Verification
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import deliveries, keyspace
 from verifier.store.scripts import Step, run_steps
 from verifier.store.verifications import ACCEPT

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sentinel.endpoints import Endpoint
+from sentinel import Endpoint
 
 
 @dataclass(frozen=True)

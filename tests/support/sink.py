@@ -15,7 +15,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from sentinel.local.waiting import wait_for
+from sentinel import wait_for
 
 
 class MailSink:

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sentinel.errors import TransientError
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink, TransientError
 from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
-from verifier.settings.loading import Settings
+from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.verifications import VerificationStore
 

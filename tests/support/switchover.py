@@ -11,12 +11,11 @@ from typing import Any, Self
 
 import pytest
 
-from sentinel.access import Access, Login
+from sentinel import Access, LocalTopology, Login
 from sentinel.local.credentials import Credential
-from sentinel.local.topology import LocalTopology
 from verifier.container import Container, make_container
 from verifier.domain.errors import VerifierError
-from verifier.settings.loading import load_settings
+from verifier.settings import load_settings
 from verifier.store import keyspace
 
 

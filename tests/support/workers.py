@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from sentinel.local.waiting import wait_for
-from verifier.settings.loading import Settings
+from sentinel import wait_for
+from verifier.settings import Settings
 from workers.container import WorkerContainer, make_worker_container
 from workers.worker import MailWorker
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sentinel.endpoints import parse_endpoint
-from verifier.settings.loading import known_names
+from sentinel import parse_endpoint
+from verifier.settings import known_names
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from verifier.cli import lazy_commands as cli
-from verifier.settings.loading import OTHER_NAMES, known_names
+from verifier.settings import known_names
+from verifier.settings.loading import OTHER_NAMES
 from verifier.store import keyspace
 from workers.worker import MailWorker
 

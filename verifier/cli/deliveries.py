@@ -17,8 +17,7 @@ import click
 from redis import Redis
 from rich.console import Console
 
-from sentinel.errors import TRANSIENT, Backpressure, PermanentError
-from sentinel.link.master_link import MasterLink
+from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
 from verifier.cli.arguments import DurationType, Name, NameType
 from verifier.cli.delivery_tables import (
     details_as_json,
@@ -28,7 +27,7 @@ from verifier.cli.delivery_tables import (
 )
 from verifier.container import access_of, acknowledgement_of
 from verifier.domain.verifications import DeliveryStatus
-from verifier.settings.loading import Settings, SettingsError, load_settings
+from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.dead_letters import discard_dead_letters
 from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import Filter

@@ -12,13 +12,21 @@ import click
 from rich.console import Console, Group
 from rich.text import Text
 
-from sentinel.access import Access, Login
-from sentinel.switchover.switchover import HOLD_AT_MOST_S, Progress, SwitchoverError, switch_over
-from sentinel.topology.checks import Severity, findings_of, refusals_of
-from sentinel.topology.snapshot import Topology
-from sentinel.topology.survey import survey
+from sentinel import (
+    HOLD_AT_MOST_S,
+    Access,
+    Login,
+    Progress,
+    Severity,
+    SwitchoverError,
+    Topology,
+    findings_of,
+    refusals_of,
+    survey,
+    switch_over,
+)
+from verifier import settings
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
-from verifier.settings import loading as settings
 
 
 @click.group("sentinel")

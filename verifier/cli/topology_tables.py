@@ -10,9 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sentinel.endpoints import Endpoint
-from sentinel.topology.findings import Finding, Severity
-from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+from sentinel import Endpoint, Finding, NodeState, Role, SentinelState, Severity, Topology
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
 

@@ -18,11 +18,11 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentinel.local.topology import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology
 from verifier.dev.banner import announce_when_it_answers
 from verifier.dev.mail_server import MailServer
 from verifier.dev.worker_process import WorkerProcess
-from verifier.settings.loading import load_settings
+from verifier.settings import load_settings
 
 # Where the mailbox is, for the inner process; set by the outer one, never by people.
 MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"

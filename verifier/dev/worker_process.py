@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from sentinel.local import child as local_child
+from sentinel import tied_to_this_process
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,8 @@ class WorkerProcess:
 
 def _start() -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "worker"]
-    tied_to_us = [sys.executable, "-I", "-S", local_child.__file__, str(os.getpid()), *command]
     return subprocess.Popen(  # noqa: S603 - our own command
-        tied_to_us,
+        tied_to_this_process(command),
         cwd=Path(__file__).resolve().parents[2],
         env={
             name: value for name, value in os.environ.items() if not name.startswith(("WERKZEUG_", "FLASK_"))

@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.access import Access, Login
-from sentinel.endpoints import Endpoint
-from sentinel.local.topology import LocalTopology
+from sentinel import Access, Endpoint, LocalTopology, Login
 from verifier.drill.rig.load import Load
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.sentinel_events import SentinelEvents

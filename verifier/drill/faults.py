@@ -7,9 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel.switchover.switchover import SwitchoverError, switch_over
-from sentinel.topology.checks import refusals_of
-from sentinel.topology.survey import survey
+from sentinel import SwitchoverError, refusals_of, survey, switch_over
 from verifier.drill.fault_context import FaultContext, operators_access
 from verifier.drill.promise import Promise
 from verifier.drill.rig.connection_attempts import ConnectionAttempts

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from sentinel.local.topology import TopologyError
+from sentinel import TopologyError
 from verifier.drill import counting, verdicts
 from verifier.drill.fault_context import FaultContext, Pace
 from verifier.drill.faults import Fault

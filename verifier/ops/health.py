@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from redis import Redis
 
-from sentinel.errors import TRANSIENT, PermanentError
+from sentinel import TRANSIENT, PermanentError
 from verifier.container import current_container
 from verifier.store import keyspace
 

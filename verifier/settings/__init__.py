@@ -1,1 +1,24 @@
-"""Every setting, parsed once at the start."""
+"""Every setting, parsed once at the start; this module is the room's face.
+
+model     the settings as frozen values
+loading   from the environment and `.env` to the values, or to a sentence for each wrong one
+parsers   texts into values
+relays    the relays as a setting
+"""
+
+from __future__ import annotations
+
+from verifier.settings.loading import SettingsError, known_names, load_redis_settings, load_settings
+from verifier.settings.model import MailSettings, RedisSettings, Settings
+from verifier.settings.relays import MailRelay
+
+__all__ = [
+    "MailRelay",
+    "MailSettings",
+    "RedisSettings",
+    "Settings",
+    "SettingsError",
+    "known_names",
+    "load_redis_settings",
+    "load_settings",
+]

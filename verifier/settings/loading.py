@@ -12,16 +12,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
-from sentinel.endpoints import Endpoint
-from verifier.domain.keys import KeyRing, parse_keys
+from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
+from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import endpoints, existing_file, one_line, parsed, sender, service_name
 from verifier.settings.relays import MailRelay, parse_relays
 
@@ -41,52 +40,6 @@ Read = TypeVar("Read")
 
 class SettingsError(Exception):
     """One or more settings are wrong; the message has a sentence for each, with its name."""
-
-
-@dataclass(frozen=True)
-class RedisSettings:
-    """Where the sentinels are and how to log in; empty names and passwords mean no login."""
-
-    sentinels: tuple[Endpoint, ...]
-    master_name: str
-    username: str
-    password: str = field(repr=False)
-    sentinel_username: str
-    sentinel_password: str = field(repr=False)
-    ops_username: str
-    ops_password: str = field(repr=False)
-    sentinel_ops_username: str
-    sentinel_ops_password: str = field(repr=False)
-    replicas_to_acknowledge: int
-    acknowledge_timeout_ms: int
-    request_deadline_s: float
-
-
-@dataclass(frozen=True)
-class MailSettings:
-    """The relays and what the mails say of themselves."""
-
-    relays: tuple[MailRelay, ...]
-    default_sender: str
-    verify_certificates: bool
-    ca_file: Path | None
-    connect_timeout_s: float
-    command_timeout_s: float
-    connections: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of one process."""
-
-    name: str
-    keys: KeyRing
-    rules: Rules
-    retention_s: float
-    max_owed_mails: int
-    trusted_proxies: int
-    redis: RedisSettings
-    mail: MailSettings
 
 
 def load_settings(dotenv: Path | None = Path(".env")) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 
 from environs import FileAwareEnv, ValidationError
 
-from sentinel.endpoints import Endpoint, parse_endpoint
+from sentinel import Endpoint, parse_endpoint
 
 DEFAULT_SENTINEL_PORT = 26379
 

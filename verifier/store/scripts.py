@@ -15,7 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sentinel.errors import NotAcknowledged
+from sentinel import NotAcknowledged
 
 Argument = str | bytes | int | float
 _FOLDER = Path(__file__).parent / "lua"

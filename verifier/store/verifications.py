@@ -13,7 +13,7 @@ from typing import Any
 
 from redis import Redis
 
-from sentinel.link.master_link import MasterLink
+from sentinel import MasterLink
 from verifier.domain.errors import QueueFull, VerificationNotFound
 from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
 from verifier.store import keyspace

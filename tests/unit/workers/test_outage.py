@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from sentinel.errors import AccessRefused, Backpressure, TransientError, UnknownMasterName
+from sentinel import AccessRefused, Backpressure, TransientError, UnknownMasterName
 from workers.outage import SAY_AGAIN_AFTER_S, Outage
 
 

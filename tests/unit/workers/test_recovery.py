@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sentinel.errors import TransientError
+from sentinel import TransientError
 from verifier.store.deliveries import LEASE_S
 from workers.outage import Outage
 from workers.recovery import BATCH, Recovery

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from sentinel.access import Access
-from sentinel.errors import (
+from sentinel import (
+    Access,
     AccessRefused,
     Backpressure,
     CircuitOpen,
+    MasterLink,
     MasterMoved,
     NotAcknowledged,
     TransientError,
     UnknownMasterName,
 )
-from sentinel.link.master_link import MasterLink
 from workers import retry_policy as patience_module
 from workers.outage import Outage
 from workers.retry_policy import RetryPolicy, Stopping

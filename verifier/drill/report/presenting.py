@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from sentinel.local.binary import RedisServerMissing
-from sentinel.local.topology import LocalStartError, TopologyError
+from sentinel import LocalStartError, RedisServerMissing, TopologyError
 from verifier.drill import game_day
 from verifier.drill.game_day import Plan, Results
 from verifier.drill.outcome import Outcome

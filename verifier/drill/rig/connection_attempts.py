@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sentinel.endpoints import Endpoint
+from sentinel import Endpoint
 
 
 class ConnectionAttempts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from sentinel.endpoints import Endpoint
+from sentinel import Endpoint
 from verifier.drill.outcome import ProcessCost
 from verifier.drill.rig.service import Service
 from verifier.drill.rig.usage import count_lines, read_processes

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sentinel.local import child as local_child
+from sentinel import tied_to_this_process
 
 STOP_TIMEOUT_S = 8.0
 
@@ -22,10 +21,10 @@ class DrillProcess:
         """Start it in the directory `room`, where its log is kept too."""
         self.name = name
         self.log = room / f"{name}.log"
-        tied_to_us = [sys.executable, "-I", "-S", local_child.__file__, str(os.getpid()), *command]
+        tied = tied_to_this_process(command)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                tied_to_us,
+                tied,
                 cwd=room,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,

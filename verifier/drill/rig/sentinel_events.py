@@ -11,7 +11,7 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
-from sentinel.local.topology import LocalNode, LocalTopology
+from sentinel import LocalNode, LocalTopology
 
 SWITCH = "+switch-master"
 

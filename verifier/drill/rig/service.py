@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sentinel.local.waiting import wait_for
+from sentinel import wait_for
 from verifier.drill.rig.process import STOP_TIMEOUT_S, DrillProcess
 from verifier.drill.rig.systems import PROJECT, SystemUnderTest
 

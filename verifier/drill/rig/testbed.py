@@ -9,8 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sentinel.local.ports import PortReservation
-from sentinel.local.topology import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology, PortReservation
 from verifier.drill.rig.loop_thread import LoopThread
 from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.service import Service

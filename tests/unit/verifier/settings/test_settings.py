@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.endpoints import Endpoint
-from verifier.settings.loading import OTHER_NAMES, Settings, SettingsError, known_names, load_settings
+from sentinel import Endpoint
+from verifier.settings import Settings, SettingsError, known_names, load_settings
+from verifier.settings.loading import OTHER_NAMES
 
 KEYS = "k:" + "0123456789abcdef" * 2
 SECRET = "hunter2-never-shown"

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.endpoints import Endpoint
-from sentinel.local.waiting import wait_for
+from sentinel import Endpoint, wait_for
 from verifier.drill.rig.connection_attempts import ConnectionAttempts
 from verifier.drill.rig.load import Load, Submission
 from verifier.drill.rig.log_alarm import LogAlarm
