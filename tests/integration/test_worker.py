@@ -178,7 +178,7 @@ def test_a_worker_that_said_goodbye_stays_away(
     monkeypatch.setattr(worker.MailWorker, "announce", announce_slowly)
     with RunningWorker(mailing) as running:
         running.wait(lambda: len(_seen_by_rq(link)) == 1)
-    running.worker._keeper._thread.join(5)
+    running.worker._maintenance._thread.join(5)
     assert _seen_by_rq(link) == []
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
 
