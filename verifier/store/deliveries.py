@@ -16,19 +16,19 @@ from redis import Redis
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import OWED, DeliveryStatus, Verification
 from verifier.store import keyspace
-from verifier.store.dead_letters import BATCH, Retention, load_dead_letter_script
+from verifier.store.dead_letters import BATCH, Retention
 from verifier.store.delivery_reports import DeliveryReport, report_of_record
 from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
 from verifier.store.verifications import QUEUE_GRACE_S, queueing_keys, read_record
 
-CLAIM = load_dead_letter_script("claim")
-SETTLE = load_dead_letter_script("settle")
-RECALL = load_script("recall")
-EXTEND = load_script("extend")
-OVERDUE = load_script("overdue")
-PUT_OFF = load_script("put_off")
-REQUEUE = load_dead_letter_script("requeue")
-REVIVE = load_dead_letter_script("revive")
+CLAIM = load_script("claim", "clock", "dead_letters")
+SETTLE = load_script("settle", "clock", "dead_letters")
+RECALL = load_script("recall", "clock")
+EXTEND = load_script("extend", "clock")
+OVERDUE = load_script("overdue", "clock")
+PUT_OFF = load_script("put_off", "clock")
+REQUEUE = load_script("requeue", "clock", "dead_letters")
+REVIVE = load_script("revive", "clock", "dead_letters")
 
 # A code that lives for less than this is not mailed any more, in seconds.
 LEAST_LIFE_S = 60.0

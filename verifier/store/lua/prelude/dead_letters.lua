@@ -1,4 +1,4 @@
--- Dead letters: what stands before each script that gives deliveries up, so that giving up and keeping what
+-- Dead letters: stands, behind the clock, before each script that gives deliveries up, so that giving up and keeping what
 -- operators need of it are one step.
 -- A letter is one JSON text with a time to live; the index is a sorted set of <verification id>-<delivery
 -- number>, scored by when each was given up. It never holds more than `most`, nor what has lived its time.
@@ -12,9 +12,9 @@ local function add_dead_letter(index, life_s, most, now, record, id, number, out
   end
   local life_ms = math.floor(tonumber(life_s) * 1000)
   redis.call('SET', index .. ':' .. id .. '-' .. number, cjson.encode(letter), 'PX', life_ms)
-  redis.call('ZADD', index, string.format('%.6f', now), id .. '-' .. number)
+  redis.call('ZADD', index, written(now), id .. '-' .. number)
   redis.call('PEXPIRE', index, life_ms)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('%.6f', now - tonumber(life_s)))
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', written(now - tonumber(life_s)))
   local last_surplus = -tonumber(most) - 1
   for _, name in ipairs(redis.call('ZRANGE', index, 0, last_surplus)) do
     redis.call('DEL', index .. ':' .. name)
