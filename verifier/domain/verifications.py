@@ -57,6 +57,8 @@ class Delivery:
     next_try_at: float | None = None
     sent_at: float | None = None
     relay_reply: str = ""
+    ambiguous: int = 0
+    """How often a relay may have taken it, but gave no answer."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Verification:
     check_attempts: int = 0
     sends: int = 1
     last_sent_at: float = 0.0
+    resent_by: str = ""
+    """The request by which the mail was asked for again the last time."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Give the status at `now`."""

@@ -7,8 +7,10 @@ this is timed by Redis's own clock, so that hosts may disagree about the time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from redis import Redis
@@ -18,17 +20,20 @@ from verifier.domain.verifications import OWED, DeliveryStatus, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import BATCH, Retention
 from verifier.store.delivery_reports import DeliveryReport, report_of_record
-from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
-from verifier.store.verifications import QUEUE_GRACE_S, queueing_keys, read_record
+from verifier.store.keyspace import Queue
+from verifier.store.records import MalformedRecord, pairs_to_fields, read_record
+from verifier.store.scripts import Acknowledgement, Argument, Step, load_script, run_steps
+from verifier.store.verifications import QUEUE_GRACE_S, queueing_keys
 
 CLAIM = load_script("claim", "clock", "dead_letters")
-SETTLE = load_script("settle", "clock", "dead_letters")
-RECALL = load_script("recall", "clock")
-EXTEND = load_script("extend", "clock")
+SETTLE = load_script("settle", "clock", "full", "dead_letters")
+RECALL = load_script("recall", "clock", "full")
+EXTEND = load_script("extend", "clock", "full")
 OVERDUE = load_script("overdue", "clock")
 PUT_OFF = load_script("put_off", "clock")
-REQUEUE = load_script("requeue", "clock", "dead_letters")
+REQUEUE = load_script("requeue", "clock", "queue", "dead_letters")
 REVIVE = load_script("revive", "clock", "dead_letters")
+WAKE = load_script("wake", "clock")
 
 # A code that lives for less than this is not mailed any more, in seconds.
 LEAST_LIFE_S = 60.0
@@ -38,6 +43,8 @@ LEAST_SPEED = 2000
 LONGEST_GRACE_S = 10.0
 # How long a claim holds without being renewed, in seconds: a dead worker's mails wait for this long.
 LEASE_S = 9.0
+# An owed mail that is in flight for longer than this counts as late, in seconds.
+LATE_AFTER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,14 @@ class Claim:
     verification: Verification
     number: int
     lease: str
+    redis_ahead_s: float = 0.0
+    """By how much Redis's clock was ahead of this host's monotonic one when it was claimed."""
+    claimed_at: float = 0.0
+    """When the claim was asked for, by the monotonic clock: the lease lasts for LEASE_S from then on at the least."""
+
+    def redis_time(self, monotonic: float) -> float:
+        """Return Redis's Unix time at a time of the monotonic clock, in seconds."""
+        return monotonic + self.redis_ahead_s
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,21 @@ class Skipped:
     reason: str
 
 
+class LeaseState(StrEnum):
+    """What became of a lease when it was renewed."""
+
+    HELD = "held"
+    UNWANTED = "unwanted"
+    LOST = "lost"
+
+
 @dataclass(frozen=True)
 class Settlement:
     """What became of a claim; `next_try_in_s` counts from when it is written down.
 
-    `tried` is false where no relay was asked, because all of them rest or because the worker stops.
+    `tried` is false where no relay was asked, because all of them rest or because the worker stops. `waits_for_relay` is
+    true where the mail is to be tried as soon as a relay answers again. `ambiguous` is true where a relay may have
+    taken the mail and gave no answer.
     """
 
     claim: Claim
@@ -69,6 +94,8 @@ class Settlement:
     next_try_in_s: float = 0.0
     relay_reply: str = ""
     tried: bool = True
+    waits_for_relay: bool = False
+    ambiguous: bool = False
 
 
 class Deliveries:
@@ -76,10 +103,18 @@ class Deliveries:
     be repeated after that."""
 
     def __init__(
-        self, acknowledgement: Acknowledgement, rules: Rules, dead_letters: Retention | None = None
+        self,
+        acknowledgement: Acknowledgement,
+        rules: Rules,
+        dead_letters: Retention | None = None,
+        *,
+        queue: Queue | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._acknowledgement = acknowledgement
         self._rules = rules
+        self._queue = queue or Queue()
+        self._monotonic = monotonic
         self._dead_letters = (dead_letters or Retention()).arguments()
         # Codes that live for a minute or two in all would otherwise never be mailed.
         self.least_life_s = min(LEAST_LIFE_S, rules.lifetime_s / 4)
@@ -94,7 +129,7 @@ class Deliveries:
         """
         step = Step(
             CLAIM,
-            [keyspace.QUEUE, keyspace.DUE, keyspace.DEAD],
+            [self._queue.key, keyspace.DUE, keyspace.DEAD, keyspace.LATE, keyspace.LEASE_PREFIX + lease],
             [
                 keyspace.RECORD_PREFIX,
                 keyspace.JOB_PREFIX,
@@ -107,25 +142,38 @@ class Deliveries:
                 *job_ids,
             ],
         )
-        replies = run_steps(client, [step], self._acknowledgement, _claimed_any)[0]
-        return [_read_claim(reply, lease) for reply in replies]
+        return self._claims_of(client, step, lease)
 
     def recall(self, client: Redis, lease: str) -> list[Claim | Skipped]:
-        """Give what was claimed under this lease by a `claim` whose answer got lost."""
-        step = Step(RECALL, [keyspace.DUE], [keyspace.RECORD_PREFIX, LEASE_S, lease])
-        replies = run_steps(client, [step], self._acknowledgement, _claimed_any)[0]
-        return [_read_claim(reply, lease) for reply in replies]
+        """Return what was claimed under this lease by a `claim` whose answer got lost."""
+        keys = [keyspace.DUE, keyspace.LEASE_PREFIX + lease]
+        return self._claims_of(client, Step(RECALL, keys, [keyspace.RECORD_PREFIX, LEASE_S, lease]), lease)
 
-    def extend(self, client: Redis, claims: Sequence[Claim]) -> None:
-        """Renew the leases of deliveries in flight."""
+    def _claims_of(self, client: Redis, step: Step, lease: str) -> list[Claim | Skipped]:
+        claimed_at = self._monotonic()
+        redis_time, replies = run_steps(client, [step], self._acknowledgement, _claimed_any)[0]
+        # Redis said its time somewhere between the question and the answer: taken for the latest, no code lives too long.
+        ahead_s = float(redis_time) - claimed_at
+        return [_read_claim(reply, lease, ahead_s, claimed_at) for reply in replies]
+
+    def extend(self, client: Redis, claims: Sequence[Claim]) -> list[LeaseState]:
+        """Renew the leases of deliveries in flight; return for each whether it is still held, and still wanted."""
         pairs = [text for claim in claims for text in (claim.verification.id, claim.lease)]
-        step = Step(EXTEND, [keyspace.DUE], [keyspace.RECORD_PREFIX, LEASE_S, *pairs])
-        run_steps(client, [step], None)
+        arguments: list[Argument] = [keyspace.RECORD_PREFIX, LEASE_S, LATE_AFTER_S, *pairs]
+        step = Step(EXTEND, [keyspace.DUE, keyspace.LATE], arguments)
+        return [LeaseState(reply.decode()) for reply in run_steps(client, [step], None)[0]]
+
+    def wake(self, client: Redis, how_many: int, spread_s: float) -> int:
+        """Have up to `how_many` of the mails that wait for a relay tried within `spread_s` seconds; return how many waited."""
+        step = Step(
+            WAKE, [keyspace.WAITING_FOR_RELAY, keyspace.DUE], [keyspace.RECORD_PREFIX, how_many, spread_s]
+        )
+        return int(run_steps(client, [step], self._acknowledgement)[0])
 
     def settle(self, client: Redis, settlements: Sequence[Settlement]) -> list[str]:
-        """Write down what became of claims, in one round trip; give for each what the script said."""
+        """Write down what became of claims, in one round trip; return for each what the script said."""
         steps = [self._settle_step(settlement) for settlement in settlements]
-        return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
+        return _words(run_steps(client, steps, self._acknowledgement, each_for_itself=True))
 
     def put_off(self, client: Redis, how_many: int) -> int:
         """Look at up to `how_many` of what is due, and put off what still waits in the queue; give how many.
@@ -133,7 +181,7 @@ class Deliveries:
         No replica is waited for: should it be lost, they are looked at once more.
         """
         limits = (how_many, self.least_life_s, QUEUE_GRACE_S, LONGEST_GRACE_S, LEAST_SPEED)
-        step = Step(PUT_OFF, [keyspace.DUE, keyspace.QUEUE], [keyspace.RECORD_PREFIX, *limits])
+        step = Step(PUT_OFF, [keyspace.DUE, self._queue.key], [keyspace.RECORD_PREFIX, *limits])
         return int(run_steps(client, [step], None)[0])
 
     def overdue(self, client: Redis, how_many: int) -> list[tuple[str, int]]:
@@ -145,9 +193,9 @@ class Deliveries:
     def requeue(
         self, client: Redis, overdue: Sequence[tuple[str, int]], *, reclaim_leases: bool
     ) -> list[str]:
-        """Give overdue deliveries fresh jobs, each once, however many workers do this at the same time."""
+        """Put fresh jobs into the queue for overdue deliveries, each once, however many workers do so at the same time."""
         steps = [self._requeue_step(*delivery, reclaim_leases) for delivery in overdue]
-        return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
+        return _words(run_steps(client, steps, self._acknowledgement, each_for_itself=True))
 
     def revive(self, client: Redis, verification_id: str, number: int | None) -> tuple[str, int]:
         """Make a delivery due now because an operator says so: a deferred one, or one that was given up.
@@ -171,7 +219,14 @@ class Deliveries:
         claim = settlement.claim
         return Step(
             SETTLE,
-            [keyspace.record_key(claim.verification.id), keyspace.DUE, keyspace.DEAD],
+            [
+                keyspace.record_key(claim.verification.id),
+                keyspace.DUE,
+                keyspace.DEAD,
+                keyspace.LATE,
+                keyspace.WAITING_FOR_RELAY,
+                keyspace.LAST_SENT,
+            ],
             [
                 claim.verification.id,
                 claim.number,
@@ -181,13 +236,15 @@ class Deliveries:
                 settlement.relay_reply,
                 *self._dead_letters,
                 int(settlement.tried),
+                int(settlement.waits_for_relay),
+                int(settlement.ambiguous),
             ],
         )
 
     def _requeue_step(self, verification_id: str, number: int, reclaim_leases: bool) -> Step:
         return Step(
             REQUEUE,
-            [*queueing_keys(verification_id, number), keyspace.DEAD],
+            [*queueing_keys(self._queue, verification_id, number), keyspace.DEAD, keyspace.LATE],
             [
                 verification_id,
                 number,
@@ -197,7 +254,7 @@ class Deliveries:
                 int(reclaim_leases),
                 keyspace.RECORD_PREFIX,
                 *self._dead_letters,
-                *keyspace.job_fields(verification_id, number),
+                *keyspace.job_fields(self._queue, verification_id, number),
             ],
         )
 
@@ -217,12 +274,19 @@ def owed_deliveries(client: Redis) -> Iterator[DeliveryReport]:
 
 
 def _claimed_any(results: list[Any]) -> bool:
-    return any(reply[0] == b"claimed" for reply in results[0])
+    return any(reply[0] == b"claimed" for reply in results[0][1])
 
 
-def _read_claim(reply: list[Any], lease: str) -> Claim | Skipped:
+def _words(results: list[Any]) -> list[str]:
+    """Return what each script said; one that failed on what it found said its error."""
+    return [result.decode() if isinstance(result, bytes) else f"failed: {result}" for result in results]
+
+
+def _read_claim(reply: list[Any], lease: str, ahead_s: float, claimed_at: float) -> Claim | Skipped:
     if reply[0] != b"claimed":
         return Skipped(reply[1].decode(errors="replace"), reply[2].decode())
-    flat = reply[3]
-    verification = read_record(reply[1].decode(), dict(zip(flat[::2], flat[1::2], strict=True)))
-    return Claim(verification, int(reply[2]), lease)
+    try:
+        verification = read_record(reply[1].decode(), pairs_to_fields(reply[3]))
+    except MalformedRecord as error:
+        return Skipped(f"{reply[1].decode()}-{int(reply[2])}", str(error))
+    return Claim(verification, int(reply[2]), lease, ahead_s, claimed_at)

@@ -23,7 +23,7 @@ from verifier.store.dead_letters import (
 )
 from verifier.store.deliveries import owed_deliveries
 from verifier.store.delivery_reports import DeliveryReport, Filter, report_of_record
-from verifier.store.verifications import read_record
+from verifier.store.records import read_record
 
 
 def find_listing(client: Redis, wanted: Filter, limit: int, now: float) -> Listing:

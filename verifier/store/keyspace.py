@@ -2,11 +2,18 @@
 
     verifier:verification:<id>   hash, with a TTL: the record of one verification and of its newest delivery
     verifier:due                 sorted set: the ids of verifications that owe a mail, by when it is next due
+    verifier:late                sorted set: of these, the ids of those that the first try did not settle, by when each was accepted
+    verifier:waiting-for-relay   sorted set: of these, the ids of those deferred because a relay failed, by when each code dies
+    verifier:lease:<lease>       set, with a TTL: the ids claimed under one lease, for a claim whose answer gets lost
     verifier:sequence            counter: numbers the jobs in the order in which they were queued
+    verifier:last-sent           when the newest mail was handed to a relay
+    verifier:room                with a TTL: whether Redis has room for new work
+    verifier:workers             sorted set: the names of workers, by when each was heard of last; those of the last hour
+    verifier:worker:<name>       JSON, with a TTL: how that worker fares
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
                                  when each was given up; the newest ten thousand of a week
     verifier:dead:<one of them>  JSON, with a TTL: what operators need to know of a dead letter
-    rq:queue:mail, rq:job:<verification id>-<delivery number>, ...   RQ's own
+    rq:queue:verifier-mail, rq:job:<verification id>-<delivery number>, ...   RQ's own
 
 A job holds ids only: no address, no code.
 """
@@ -16,24 +23,45 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
-QUEUE_NAME = "mail"
 DELIVER = "workers.jobs.deliver"
 
 RECORD_PREFIX = "verifier:verification:"
 DUE = "verifier:due"
 SEQUENCE = "verifier:sequence"
 DEAD = "verifier:dead"
-QUEUE = f"rq:queue:{QUEUE_NAME}"
+LATE = "verifier:late"
+WAITING_FOR_RELAY = "verifier:waiting-for-relay"
+LEASE_PREFIX = "verifier:lease:"
+LAST_SENT = "verifier:last-sent"
+ROOM = "verifier:room"
+WORKERS = "verifier:workers"
+WORKER_PREFIX = "verifier:worker:"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
 
 JOB_TIMEOUT_S = 180
+
+
+@dataclass(frozen=True)
+class Queue:
+    """An RQ queue: its name, and the key of the list with the ids of its jobs."""
+
+    name: str = "verifier-mail"
+
+    @property
+    def key(self) -> str:
+        """RQ's key for it."""
+        return f"rq:queue:{self.name}"
+
+
+QUEUE = Queue().key
 
 # What differs from job to job.
 _OWN_FIELDS = frozenset({"data", "description", "created_at", "enqueued_at"})
@@ -54,7 +82,7 @@ def job_id(verification_id: str, delivery_number: int) -> str:
     return f"{verification_id}-{delivery_number}"
 
 
-def job_fields(verification_id: str, delivery_number: int) -> list[bytes | str | int]:
+def job_fields(queue: Queue, verification_id: str, delivery_number: int) -> list[bytes | str | int]:
     """Give the fields and values of the job's hash, as RQ itself would write them.
 
     RQ does the formatting, so that any RQ worker or tool can read the job. What is the same for all jobs it
@@ -63,7 +91,7 @@ def job_fields(verification_id: str, delivery_number: int) -> list[bytes | str |
     queued_at = utcformat(now())
     call: tuple[object, ...] = (DELIVER, None, [verification_id, delivery_number], {})
     return [
-        *_common_fields(),
+        *_common_fields(queue),
         *("data", zlib.compress(JSONSerializer.dumps(call))),
         # What people read in RQ's tools, beside the job's id; RQ's own would hold the arguments once more.
         *("description", f"delivery {delivery_number}"),
@@ -73,7 +101,7 @@ def job_fields(verification_id: str, delivery_number: int) -> list[bytes | str |
 
 
 @functools.cache
-def _common_fields() -> tuple[bytes | str | int, ...]:
+def _common_fields(queue: Queue) -> tuple[bytes | str | int, ...]:
     """Give what all jobs have in common; fields that are empty are left out, which RQ reads as empty.
 
     That saves a third of the memory.
@@ -83,7 +111,7 @@ def _common_fields() -> tuple[bytes | str | int, ...]:
         connection=Redis(),  # asked for by RQ, and never connected
         serializer=JSONSerializer,
         timeout=JOB_TIMEOUT_S,
-        origin=QUEUE_NAME,
+        origin=queue.name,
         status=JobStatus.QUEUED,
     )
     fields = job.to_dict(include_meta=False)

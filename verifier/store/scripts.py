@@ -15,7 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sentinel import NotAcknowledged
+from sentinel import Backpressure, MasterNotReady, NotAcknowledged, PermanentError, TransientError
 
 Argument = str | bytes | int | float
 _FOLDER = Path(__file__).parent / "lua"
@@ -65,31 +65,50 @@ def run_steps(
     steps: Sequence[Step],
     acknowledgement: Acknowledgement | None,
     wrote: Callable[[list[Any]], bool] = always,
+    *,
+    each_for_itself: bool = False,
 ) -> list[Any]:
-    """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+    """Run scripts in one round trip, in order, and wait for the replicas; return what each returned.
 
-    `wrote` tells by the results whether there was anything for replicas to acknowledge.
+    Args:
+        client: leads to the master.
+        steps: each must be safe to repeat.
+        acknowledgement: what replicas must have before this returns; None for nothing.
+        wrote: says by the results whether there was anything for replicas to acknowledge.
+        each_for_itself: whether a script that fails on what it finds (a key of another type, say) has its error stand
+            among the results, so that the others count.
 
     Raises:
         NotAcknowledged: too few replicas have it; the steps may or may not survive a failover.
         TransientError, Backpressure, PermanentError: as the connection found.
+        redis.ResponseError: a script failed on what it found.
     """
     try:
-        return _run_once(client, steps, acknowledgement, wrote)
+        results = _run_once(client, steps, acknowledgement)
     except NoScriptError:
         # A master that was promoted or restarted does not know them yet; nothing has run of the unknown ones,
         # and each step is safe to repeat.
         for script in {step.script for step in steps}:
             client.script_load(script.text)
-        return _run_once(client, steps, acknowledgement, wrote)
+        try:
+            results = _run_once(client, steps, acknowledgement)
+        except NoScriptError as error:  # the next one was promoted in between
+            raise MasterNotReady(
+                f"The master does not know a script that was just loaded: {error}."
+            ) from error
+    if not each_for_itself:
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+    if acknowledgement is not None and acknowledgement.replicas:
+        replicas = results.pop()
+        if wrote(results):
+            _require_acknowledged(replicas, acknowledgement)
+    return results
 
 
-def _run_once(
-    client: Redis,
-    steps: Sequence[Step],
-    acknowledgement: Acknowledgement | None,
-    wrote: Callable[[list[Any]], bool],
-) -> list[Any]:
+def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+    """Run them; errors that concern all of them are raised, those of a single script stand among the results."""
     with client.pipeline(transaction=False) as pipeline:
         for step in steps:
             pipeline.evalsha(step.script.sha, len(step.keys), *step.keys, *step.arguments)
@@ -97,12 +116,8 @@ def _run_once(
             pipeline.wait(acknowledgement.replicas, acknowledgement.timeout_ms)
         results = pipeline.execute(raise_on_error=False)
     for result in results:
-        if isinstance(result, Exception):
+        if isinstance(result, NoScriptError | Backpressure | PermanentError | TransientError):
             raise result
-    if acknowledgement is not None and acknowledgement.replicas:
-        replicas = results.pop()
-        if wrote(results):
-            _require_acknowledged(replicas, acknowledgement)
     return list(results)
 
 

@@ -1,13 +1,13 @@
 """Verifications in Redis: written in atomic steps, acknowledged by replicas, safe to try again.
 
 Every step may be repeated after an answer got lost in a failover: an id or a request id, made before the
-first try, tells a repeat from a second request.
+first try, tells a repeat from a second request. All times are Redis's (redis_clock.py), whatever a host's clock says.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -15,17 +15,24 @@ from redis import Redis
 
 from sentinel import MasterLink
 from verifier.domain.errors import QueueFull, VerificationNotFound
-from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
+from verifier.domain.verifications import Status, Verification
 from verifier.store import keyspace
+from verifier.store.keyspace import Queue
+from verifier.store.records import new_record_fields, new_verification, pairs_to_fields, read_record
+from verifier.store.redis_clock import RedisClock
 from verifier.store.scripts import Acknowledgement, Argument, Script, Step, load_script, run_steps
 
-ACCEPT = load_script("accept")
-ATTEMPT = load_script("attempt")
-END = load_script("end")
-RESEND = load_script("resend")
+ACCEPT = load_script("accept", "clock", "room", "queue")
+ATTEMPT = load_script("attempt", "clock", "full")
+END = load_script("end", "clock", "full")
+RESEND = load_script("resend", "clock", "room", "queue")
 
 # How long a queued job is trusted to be picked up before recovery looks after it, in seconds.
 QUEUE_GRACE_S = 5.0
+# The share of Redis's memory up to which new work is taken on. The rest is for finishing it.
+SHARE_FOR_NEW_WORK = 0.9
+# For how long the record of a canceled verification is kept, in seconds: somebody may start and cancel in a loop.
+CANCELED_RETENTION_S = 60.0
 
 
 class Resend(StrEnum):
@@ -35,75 +42,160 @@ class Resend(StrEnum):
     CHANGED = "changed"
 
 
+class Attempt(StrEnum):
+    """What became of an attempt before it is judged."""
+
+    COUNTED = "counted"
+    REPEATED = "repeated"
+    DIFFERS = "differs"
+    CLOSED = "closed"
+    UNKNOWN_KEY = "unknown key"
+
+    @property
+    def may_be_judged(self) -> bool:
+        """Return whether the typed code may be looked at."""
+        return self in {Attempt.COUNTED, Attempt.REPEATED}
+
+
 class VerificationStore:
     """The verifications; all times are Unix times in seconds."""
 
     def __init__(
-        self, link: MasterLink, acknowledgement: Acknowledgement, *, retention_s: float, max_owed_mails: int
+        self,
+        link: MasterLink,
+        acknowledgement: Acknowledgement,
+        *,
+        retention_s: float,
+        max_owed_mails: int,
+        queue: Queue | None = None,
     ) -> None:
+        """Take `queue` for the jobs; nothing connects before the first step."""
         self._link = link
         self._acknowledgement = acknowledgement
         self._retention_s = retention_s
         self._max_owed_mails = max_owed_mails
+        self._queue = queue or Queue()
+        self.clock = RedisClock()
 
-    def accept(self, verification: Verification) -> None:
+    def accept(
+        self,
+        verification_id: str,
+        address: str,
+        key_id: str,
+        lifetime_s: float,
+        other_ids: Sequence[str] = (),
+    ) -> Verification:
         """Write a new verification, its due entry and its RQ job, all or nothing.
 
+        Args:
+            verification_id: the new id; where there is a record of it already, an earlier try of the same request
+                has arrived, and what that made is returned as it is now.
+            address: the normal form.
+            key_id: the secret key that the code is derived with.
+            lifetime_s: for how many seconds the code lives.
+            other_ids: ids under which an earlier try of the same request may have arrived, too.
+
         Raises:
-            QueueFull: too many mails are owed.
-            TransientError, PermanentError, Backpressure: nothing is promised.
+            QueueFull: too many mails are owed, or Redis has no room for new work.
+            TransientError, PermanentError, Backpressure: nobody knows whether it was written.
         """
-        now, number = verification.created_at, verification.delivery.number
-        record = record_fields(verification)
-        ends_at_ms = int((verification.expires_at + self._retention_s) * 1000)
+        record = new_record_fields(address, key_id)
         step = self._queueing_step(
             ACCEPT,
-            verification.id,
-            number,
+            verification_id,
+            1,
             [
                 self._max_owed_mails,
-                now + QUEUE_GRACE_S,
-                ends_at_ms,
-                verification.id,
-                keyspace.job_id(verification.id, number),
+                QUEUE_GRACE_S,
+                lifetime_s,
+                self._retention_s,
+                verification_id,
+                keyspace.job_id(verification_id, 1),
+                SHARE_FOR_NEW_WORK,
                 len(record),
                 *record,
             ],
+            [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
         )
-        if self._commit(step) == b"full":
+        outcome, *told = self._commit(step)
+        if outcome == b"full":
             raise QueueFull
+        self.clock.learn(float(told[0]))
+        if outcome == b"exists":
+            position = int(told[1])
+            found_id = verification_id if position == 1 else other_ids[position - 8]
+            return read_record(found_id, pairs_to_fields(told[2]))
+        return new_verification(verification_id, address, key_id, float(told[0]), float(told[1]))
 
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound."""
         key = keyspace.record_key(verification_id)
-        fields: Any = self._link.run(lambda client: client.hgetall(key))
+
+        def read(client: Redis) -> Any:
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.hgetall(key)
+                pipeline.time()
+                return pipeline.execute()
+
+        fields, (seconds, microseconds) = self._link.run(read)
+        self.clock.learn(seconds + microseconds / 1e6)
         return read_record(verification_id, fields)
 
-    def count_attempt(self, verification_id: str, now: float, max_attempts: int) -> tuple[bool, Verification]:
-        """Count an attempt before it is judged; tell whether it may be judged. Raises VerificationNotFound."""
-        step = Step(
-            ATTEMPT, [keyspace.record_key(verification_id)], [now, max_attempts, secrets.token_hex(8)]
-        )
-        return _flag_and_record(verification_id, self._commit(step))
+    def count_attempt(
+        self,
+        verification_id: str,
+        max_attempts: int,
+        request_id: str,
+        fingerprint: str,
+        key_ids: Sequence[str],
+    ) -> tuple[Attempt, Verification]:
+        """Count an attempt before it is judged; return whether it may be judged.
 
-    def end(self, verification_id: str, status: Status) -> tuple[bool, Verification]:
-        """Approve or cancel a pending verification; tell whether this call did it.
+        Args:
+            verification_id: whose code was typed.
+            max_attempts: how many are counted at the most.
+            request_id: a repeat of the same request is not counted again.
+            fingerprint: tells the same request from one that reuses its id with another code.
+            key_ids: the keys that this process can judge with; no attempt is counted where the code was made with
+                another one.
 
         Raises:
             VerificationNotFound: there is none.
         """
         step = Step(
-            END,
+            ATTEMPT,
             [keyspace.record_key(verification_id), keyspace.DUE],
-            [status.value, secrets.token_hex(8), verification_id],
+            [max_attempts, request_id, fingerprint, *key_ids],
         )
-        return _flag_and_record(verification_id, self._commit(step))
+        what, verification = self._reply_and_record(verification_id, self._commit(step))
+        return Attempt(what.decode()), verification
 
-    def resend(self, verification: Verification, now: float) -> Resend:
+    def end(self, verification_id: str, status: Status, request_id: str = "") -> tuple[bool, Verification]:
+        """Approve or cancel a pending verification; return whether this request did it, now or in an earlier try.
+
+        Raises:
+            VerificationNotFound: there is none.
+        """
+        life_s = CANCELED_RETENTION_S if status is Status.CANCELED else self._retention_s
+        step = Step(
+            END,
+            [keyspace.record_key(verification_id), keyspace.DUE, keyspace.LATE],
+            [
+                status.value,
+                request_id or secrets.token_hex(8),
+                verification_id,
+                keyspace.JOB_PREFIX,
+                min(life_s, self._retention_s),
+            ],
+        )
+        ours, verification = self._reply_and_record(verification_id, self._commit(step))
+        return bool(ours), verification
+
+    def resend(self, verification: Verification, request_id: str) -> Resend:
         """Owe the mail once more, unless the verification has changed since it was read.
 
         Raises:
-            QueueFull: too many mails are owed.
+            QueueFull: too many mails are owed, or Redis has no room for new work.
         """
         number = verification.delivery.number
         step = self._queueing_step(
@@ -112,12 +204,14 @@ class VerificationStore:
             number + 1,
             [
                 self._max_owed_mails,
-                now + QUEUE_GRACE_S,
-                repr(now),
+                QUEUE_GRACE_S,
                 verification.id,
                 keyspace.job_id(verification.id, number + 1),
                 number,
+                request_id,
+                SHARE_FOR_NEW_WORK,
             ],
+            [keyspace.ROOM, keyspace.LATE],
         )
         outcome = self._commit(step)
         if outcome == b"full":
@@ -125,10 +219,16 @@ class VerificationStore:
         return Resend.CHANGED if outcome == b"changed" else Resend.ACCEPTED
 
     def _queueing_step(
-        self, script: Script, verification_id: str, delivery_number: int, arguments: Sequence[Argument]
+        self,
+        script: Script,
+        verification_id: str,
+        delivery_number: int,
+        arguments: Sequence[Argument],
+        more_keys: Sequence[str],
     ) -> Step:
-        job = keyspace.job_fields(verification_id, delivery_number)
-        return Step(script, queueing_keys(verification_id, delivery_number), [*arguments, *job])
+        job = keyspace.job_fields(self._queue, verification_id, delivery_number)
+        keys = queueing_keys(self._queue, verification_id, delivery_number)
+        return Step(script, [*keys, *more_keys], [*arguments, *job])
 
     def _commit(self, step: Step) -> Any:
         def operation(client: Redis) -> Any:
@@ -136,70 +236,21 @@ class VerificationStore:
 
         return self._link.run(operation)
 
+    def _reply_and_record(self, verification_id: str, reply: Any) -> tuple[Any, Verification]:
+        if not reply:
+            raise VerificationNotFound
+        what, time_s, flat = reply
+        self.clock.learn(float(time_s))
+        return what, read_record(verification_id, pairs_to_fields(flat))
 
-def queueing_keys(verification_id: str, delivery_number: int) -> list[str]:
-    """Give the keys of every script that puts a job into the queue."""
+
+def queueing_keys(queue: Queue, verification_id: str, delivery_number: int) -> list[str]:
+    """Return the keys of every script that puts a job into the queue."""
     return [
         keyspace.record_key(verification_id),
         keyspace.DUE,
-        keyspace.QUEUE,
+        queue.key,
         keyspace.QUEUES,
         keyspace.JOB_PREFIX + keyspace.job_id(verification_id, delivery_number),
         keyspace.SEQUENCE,
     ]
-
-
-def record_fields(verification: Verification) -> list[Argument]:
-    """Give the fields and values of a new record.
-
-    What the key says, and the time of the first mail, which is that of the record, are not written: there may be
-    very many records.
-    """
-    delivery = verification.delivery
-    return [
-        *("address", verification.address),
-        *("key_id", verification.key_id),
-        *("status", verification.decided.value),
-        *("created_at", repr(verification.created_at)),
-        *("expires_at", repr(verification.expires_at)),
-        *("attempts", verification.check_attempts),
-        *("sends", verification.sends),
-        *("delivery", delivery.number),
-        *("delivery_status", delivery.status.value),
-        *("tries", delivery.tries),
-        *("queued_at", repr(delivery.queued_at)),
-    ]
-
-
-def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verification:
-    """Read a record's fields. Raises VerificationNotFound where there are none."""
-    if b"status" not in fields:
-        raise VerificationNotFound
-    text = {name.decode(): value.decode() for name, value in fields.items()}
-    return Verification(
-        id=verification_id,
-        address=text["address"],
-        key_id=text["key_id"],
-        created_at=float(text["created_at"]),
-        expires_at=float(text["expires_at"]),
-        decided=Status(text["status"]),
-        check_attempts=int(text["attempts"]),
-        sends=int(text["sends"]),
-        last_sent_at=float(text.get("last_sent_at", text["created_at"])),
-        delivery=Delivery(
-            number=int(text["delivery"]),
-            status=DeliveryStatus(text["delivery_status"]),
-            tries=int(text["tries"]),
-            queued_at=float(text["queued_at"]),
-            next_try_at=float(text["next_try_at"]) if "next_try_at" in text else None,
-            sent_at=float(text["sent_at"]) if "sent_at" in text else None,
-            relay_reply=text.get("relay_reply", ""),
-        ),
-    )
-
-
-def _flag_and_record(verification_id: str, reply: Any) -> tuple[bool, Verification]:
-    if not reply:
-        raise VerificationNotFound
-    flag, flat = reply
-    return bool(flag), read_record(verification_id, dict(zip(flat[::2], flat[1::2], strict=True)))

@@ -1,23 +1,29 @@
--- Count an attempt before it is judged.
--- KEYS: record
--- ARGV: now (s), max attempts, request id
--- Gives false where there is no record, else { counted or not, record fields and values ... }.
--- A repeat of the same request, after an answer got lost, is not counted again: each counted request leaves a
--- field, and there are no more of them than attempts.
-local request = 'request:' .. ARGV[3]
-local found = redis.call('HMGET', KEYS[1], 'status', 'expires_at', 'attempts', request)
+-- Count an attempt before it is judged. Works although Redis is full.
+-- KEYS: record, due
+-- ARGV: max attempts, request id, fingerprint of the typed code, ids of the secret keys that can judge it ...
+-- Returns false where there is no record, else { what, time (s), record fields and values ... }, what being "counted", "repeated" (the
+-- same request came before, and was counted then), "differs" (it did with another code), "closed", or "unknown key".
+-- Each counted request leaves a field, and there are no more of them than attempts.
+local request = 'request:' .. ARGV[2]
+local found = redis.call('HMGET', KEYS[1], 'status', 'expires_at', 'attempts', request, 'key_id')
 if not found[1] then
   return false
 end
-local repeated = found[4]
-local open = found[1] == 'pending' and tonumber(ARGV[1]) < tonumber(found[2])
-local counted = 0
-if repeated then
-  counted = 1
-  redis.call('HSET', KEYS[1], request, '')
-elseif open and tonumber(found[3]) < tonumber(ARGV[2]) then
-  counted = 1
-  redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-  redis.call('HSET', KEYS[1], request, '')
+local what = 'unknown key'
+for position = 4, #ARGV do
+  if ARGV[position] == found[5] then
+    what = 'closed'
+  end
 end
-return { counted, redis.call('HGETALL', KEYS[1]) }
+if what == 'closed' then
+  write_although_full(KEYS[2])
+  if found[4] then
+    what = found[4] == ARGV[3] and 'repeated' or 'differs'
+    redis.call('HSET', KEYS[1], request, found[4])
+  elseif found[1] == 'pending' and now < tonumber(found[2]) and tonumber(found[3]) < tonumber(ARGV[1]) then
+    what = 'counted'
+    redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+    redis.call('HSET', KEYS[1], request, ARGV[3])
+  end
+end
+return { what, written(now), redis.call('HGETALL', KEYS[1]) }

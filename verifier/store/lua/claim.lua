@@ -1,11 +1,12 @@
 -- Claim deliveries for one worker: take jobs off the queue and lease what they stand for.
 -- A claimed job is gone from RQ; the record and its due entry say all that is needed if the worker dies.
--- KEYS: queue, due, dead letters
+-- KEYS: queue, due, dead letters, late, ids claimed under this lease
 -- ARGV: record prefix, job prefix, length of the lease (s), lease, least life left (s), how many,
 --       max attempts, life of a dead letter (s), most dead letters, job ids ...
--- Jobs are taken off the queue, unless job ids are given. Gives a list with an entry a job:
+-- Jobs are taken off the queue, unless job ids are given. Returns the time (s) and a list with an entry a job:
 --   { "claimed", verification id, delivery number, record fields and values ... }
---   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled
+--   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled, malformed
+-- Foreign jobs, which somebody else has queued, are put back behind the others.
 local record_prefix, job_prefix = ARGV[1], ARGV[2]
 local lease, least_life_s, max_attempts = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
 local lease_ends_at = written(now + tonumber(ARGV[3]))
@@ -16,18 +17,32 @@ elseif tonumber(ARGV[6]) > 0 then
   job_ids = redis.call('LPOP', KEYS[1], ARGV[6]) or {}
 end
 
+local function give_up(id, number, found_as, is_loss)
+  local record = record_prefix .. id
+  if redis.call('EXISTS', record) == 1 then
+    redis.call('HDEL', record, 'next_try_at', 'lease')
+    redis.call('HSET', record, 'delivery_status', 'abandoned')
+  end
+  local was_owed = redis.call('ZREM', KEYS[2], id) == 1
+  redis.call('ZREM', KEYS[4], id)
+  if is_loss and was_owed then
+    add_dead_letter(KEYS[3], ARGV[8], ARGV[9], now, record, id, number, 'abandoned', found_as)
+  end
+end
+
 local function claim(job_id)
   local id, number = string.match(job_id, '^(%x+)%-(%d+)$')
-  if not id then
+  if not id or #id ~= 32 then
+    if #ARGV <= 9 then
+      redis.call('RPUSH', KEYS[1], job_id)
+    end
     return { 'skipped', job_id, 'foreign' }
   end
   redis.call('DEL', job_prefix .. job_id)
   local record = record_prefix .. id
-  local found = redis.call('HMGET', record, 'status', 'delivery', 'delivery_status', 'expires_at', 'lease', 'attempts')
+  local found = redis.call('HMGET', record, 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts', 'queued_at')
   if not found[1] then
-    if redis.call('ZREM', KEYS[2], id) == 1 then
-      add_dead_letter(KEYS[3], ARGV[8], ARGV[9], now, record, id, number, 'abandoned', 'gone')
-    end
+    give_up(id, number, 'gone', true)
     return { 'skipped', job_id, 'gone' }
   end
   if found[2] ~= number then
@@ -40,23 +55,25 @@ local function claim(job_id)
   end
   if status ~= 'queued' and status ~= 'deferred' then
     redis.call('ZREM', KEYS[2], id)
+    redis.call('ZREM', KEYS[4], id)
     return { 'skipped', job_id, 'settled' }
   end
-  local too_late = tonumber(found[4]) - now < least_life_s
-  local ended = found[1] ~= 'pending' or tonumber(found[6]) >= max_attempts
+  local expires_at, attempts = tonumber(found[4]), tonumber(found[5])
+  if not expires_at or not attempts or not tonumber(found[6]) then
+    give_up(id, number, 'malformed', true)
+    return { 'skipped', job_id, 'malformed' }
+  end
+  local too_late = expires_at - now < least_life_s
+  local ended = found[1] ~= 'pending' or attempts >= max_attempts
   if ended or too_late then
-    redis.call('HSET', record, 'delivery_status', 'abandoned')
-    redis.call('HDEL', record, 'next_try_at')
-    redis.call('ZREM', KEYS[2], id)
-    if not ended then
-      add_dead_letter(KEYS[3], ARGV[8], ARGV[9], now, record, id, number, 'abandoned', status)
-    end
+    give_up(id, number, status, not ended)
     return { 'skipped', job_id, too_late and 'expired' or 'ended' }
   end
-  redis.call('HSET', record, 'delivery_status', 'sending', 'lease', lease)
+  redis.call('ZADD', KEYS[2], lease_ends_at, id)
   redis.call('HINCRBY', record, 'tries', 1)
   redis.call('HDEL', record, 'next_try_at')
-  redis.call('ZADD', KEYS[2], lease_ends_at, id)
+  redis.call('HSET', record, 'delivery_status', 'sending', 'lease', lease)
+  redis.call('SADD', KEYS[5], id)
   return { 'claimed', id, number, redis.call('HGETALL', record) }
 end
 
@@ -64,4 +81,5 @@ local claims = {}
 for position, job_id in ipairs(job_ids) do
   claims[position] = claim(job_id)
 end
-return claims
+redis.call('PEXPIRE', KEYS[5], math.floor(2000 * tonumber(ARGV[3])))
+return { written(now), claims }

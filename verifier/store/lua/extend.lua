@@ -1,14 +1,21 @@
--- Renew the leases of deliveries in flight.
--- KEYS: due
--- ARGV: record prefix, length of the lease (s), then pairs of verification id and lease
--- Gives how many of them are still ours.
+-- Renew the leases of deliveries in flight. Works although Redis is full.
+-- KEYS: due, late
+-- ARGV: record prefix, length of the lease (s), a mail is late after (s), then pairs of verification id and lease
+-- Returns for each pair "held", "unwanted" (the verification has ended, so the mail need not go out any more) or "lost".
+write_although_full(KEYS[1])
 local lease_ends_at = written(now + tonumber(ARGV[2]))
-local ours = 0
-for position = 3, #ARGV, 2 do
-  local found = redis.call('HMGET', ARGV[1] .. ARGV[position], 'lease', 'delivery_status')
+local replies = {}
+for position = 4, #ARGV, 2 do
+  local id = ARGV[position]
+  local found = redis.call('HMGET', ARGV[1] .. id, 'lease', 'delivery_status', 'status', 'queued_at')
+  local reply = 'lost'
   if found[1] == ARGV[position + 1] and found[2] == 'sending' then
-    redis.call('ZADD', KEYS[1], lease_ends_at, ARGV[position])
-    ours = ours + 1
+    reply = found[3] == 'pending' and 'held' or 'unwanted'
+    redis.call('ZADD', KEYS[1], lease_ends_at, id)
+    if now - tonumber(found[4]) > tonumber(ARGV[3]) then
+      redis.call('ZADD', KEYS[2], found[4], id)
+    end
   end
+  replies[#replies + 1] = reply
 end
-return ours
+return replies

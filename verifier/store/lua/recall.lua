@@ -1,10 +1,11 @@
 -- List what was claimed under a lease, after the answer to the claim got lost, and renew it.
--- KEYS: due
+-- KEYS: due, ids claimed under this lease
 -- ARGV: record prefix, length of the lease (s), lease
--- Gives entries like those of claim.lua.
+-- Returns the time (s) and entries like those of claim.lua.
 local lease_ends_at = written(now + tonumber(ARGV[2]))
 local claims = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', lease_ends_at)) do
+write_although_full(KEYS[1])
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
   local record = ARGV[1] .. id
   local found = redis.call('HMGET', record, 'lease', 'delivery_status', 'delivery')
   if found[1] == ARGV[3] and found[2] == 'sending' then
@@ -14,4 +15,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', lease_ends_at))
     claims[#claims + 1] = { 'claimed', id, found[3], redis.call('HGETALL', record) }
   end
 end
-return claims
+return { written(now), claims }

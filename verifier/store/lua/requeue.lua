@@ -1,39 +1,53 @@
 -- Give an overdue delivery a fresh RQ job, unless its job still waits in the queue.
 -- The queue is first in, first out, and each job was given a sequence number when it was queued. So a job
 -- that is behind the head of the queue still waits there; one that should have come before it is lost.
--- KEYS: record, due, queue, rq:queues, job, sequence, dead letters
+-- KEYS: record, due, queue, rq:queues, job, sequence, dead letters, late
 -- ARGV: verification id, delivery number, look again in (s), job id, least life left (s),
 --       expired leases are up for grabs (1 or 0), record prefix, life of a dead letter (s), most dead letters,
 --       job fields and values ...
--- Gives "requeued", "waiting", "held", "abandoned", "gone", "settled", "changed" or "not due".
+-- Returns "requeued", "waiting", "held", "abandoned", "gone", "settled", "changed", "malformed" or "not due".
 local id = ARGV[1]
 local look_again_at = written(now + tonumber(ARGV[3]))
 local score = redis.call('ZSCORE', KEYS[2], id)
 if not score or tonumber(score) > now then
   return 'not due'
 end
-local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'sequence')
-if not found[1] then
+local found = redis.pcall('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'sequence', 'queued_at')
+local function owe_no_longer()
   redis.call('ZREM', KEYS[2], id)
+  redis.call('ZREM', KEYS[8], id)
+end
+if found.err then
+  owe_no_longer()
+  return 'malformed'
+end
+if not found[1] then
+  owe_no_longer()
   add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', 'gone')
   return 'gone'
 end
-if found[2] ~= ARGV[2] then
+if found[2] ~= ARGV[2] and tonumber(found[2]) then
   return 'changed'
 end
 local status = found[3]
 if status ~= 'queued' and status ~= 'sending' and status ~= 'deferred' then
-  redis.call('ZREM', KEYS[2], id)
+  owe_no_longer()
   return 'settled'
+end
+if not tonumber(found[2]) or not tonumber(found[4]) or not tonumber(found[5]) or not tonumber(found[6]) then
+  owe_no_longer()
+  redis.call('HSET', KEYS[1], 'delivery_status', 'abandoned')
+  add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', 'malformed')
+  return 'malformed'
 end
 if status == 'sending' and ARGV[6] == '0' then
   redis.call('ZADD', KEYS[2], look_again_at, id)
   return 'held'
 end
 if found[1] ~= 'pending' or tonumber(found[4]) - now < tonumber(ARGV[5]) then
+  owe_no_longer()
   redis.call('HSET', KEYS[1], 'delivery_status', 'abandoned')
   redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
-  redis.call('ZREM', KEYS[2], id)
   if found[1] == 'pending' then
     add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', status)
   end
@@ -52,11 +66,9 @@ if status == 'queued' then
     end
   end
 end
-redis.call('HSET', KEYS[1], 'delivery_status', 'queued', 'sequence', redis.call('INCR', KEYS[6]))
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
+redis.call('HSET', KEYS[1], 'delivery_status', 'queued', 'sequence', redis.call('INCR', KEYS[6]))
 redis.call('ZADD', KEYS[2], look_again_at, id)
-redis.call('HSET', KEYS[5], unpack(ARGV, 10))
-redis.call('PEXPIRE', KEYS[5], math.max(1000, redis.call('PTTL', KEYS[1])))
-redis.call('SADD', KEYS[4], KEYS[3])
-redis.call('RPUSH', KEYS[3], ARGV[4])
+redis.call('ZADD', KEYS[8], found[6], id)
+enqueue(KEYS[4], KEYS[3], KEYS[5], ARGV[4], redis.call('PTTL', KEYS[1]), 10)
 return 'requeued'

@@ -1,27 +1,27 @@
 -- Owe the mail once more, as the next delivery, if nothing has changed since the rules were applied.
--- KEYS: record, due, queue, rq:queues, job, sequence
--- ARGV: max owed, due at (s), now (s), verification id, job id, delivery number so far, job fields and values ...
--- Gives "accepted", "exists" (an earlier try of the same request arrived), "changed" or "full".
-local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'last_sent_at')
-local before = tonumber(ARGV[6])
-if found[1] == 'pending' and tonumber(found[2]) == before + 1 and found[3] == ARGV[3] then
+-- KEYS: record, due, queue, rq:queues, job, sequence, room, late
+-- ARGV: max owed, look after it in (s), verification id, job id, delivery number so far, request id,
+--       share of the memory for new work, job fields and values ...
+-- Returns "accepted", "exists" (an earlier try of the same request arrived), "changed" or "full".
+local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'resent_by')
+if found[3] == ARGV[6] then
   -- A write, so that WAIT on this connection also covers the earlier try.
-  redis.call('HSET', KEYS[1], 'last_sent_at', ARGV[3])
+  redis.call('HSET', KEYS[1], 'resent_by', ARGV[6])
   return 'exists'
 end
+local before = tonumber(ARGV[5])
 if found[1] ~= 'pending' or tonumber(found[2]) ~= before then
   return 'changed'
 end
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
+if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
   return 'full'
 end
+local sent_at = string.format('%.3f', now)
 redis.call('HINCRBY', KEYS[1], 'sends', 1)
-redis.call('HSET', KEYS[1], 'delivery', before + 1, 'delivery_status', 'queued', 'tries', 0,
-  'queued_at', ARGV[3], 'last_sent_at', ARGV[3], 'sequence', redis.call('INCR', KEYS[6]))
-redis.call('HDEL', KEYS[1], 'next_try_at', 'sent_at', 'relay_reply', 'lease', 'first_failed_at', 'last_failed_at')
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[4])
-redis.call('HSET', KEYS[5], unpack(ARGV, 7))
-redis.call('PEXPIRE', KEYS[5], math.max(1000, redis.call('PTTL', KEYS[1])))
-redis.call('SADD', KEYS[4], KEYS[3])
-redis.call('RPUSH', KEYS[3], ARGV[5])
+redis.call('HSET', KEYS[1], 'delivery', before + 1, 'delivery_status', 'queued', 'tries', 0, 'resent_by', ARGV[6],
+  'queued_at', sent_at, 'last_sent_at', sent_at, 'sequence', redis.call('INCR', KEYS[6]))
+redis.call('HDEL', KEYS[1], 'next_try_at', 'sent_at', 'relay_reply', 'lease', 'first_failed_at', 'last_failed_at', 'ambiguous')
+redis.call('ZADD', KEYS[2], written(now + tonumber(ARGV[2])), ARGV[3])
+redis.call('ZREM', KEYS[8], ARGV[3])
+enqueue(KEYS[4], KEYS[3], KEYS[5], ARGV[4], redis.call('PTTL', KEYS[1]), 8)
 return 'accepted'

@@ -2,7 +2,7 @@
 -- Recovery gives it a fresh job as soon as it looks. Safe to repeat.
 -- KEYS: record, due, dead letters
 -- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
--- Gives { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
+-- Returns { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
 -- max_attempts_reached, expired, too late, or what it is anyway: queued, sending, sent.
 local id = ARGV[1]
 local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts')
