@@ -161,7 +161,7 @@ def test_a_used_up_verification_gets_no_mail(
     """After the last attempt its code is worth nothing."""
     verification = store.accepted()
     for _ in range(store.settings.rules.max_check_attempts):
-        store.count_attempt(verification.id, time.time(), store.settings.rules.max_check_attempts)
+        store.attempted(verification.id, store.settings.rules.max_check_attempts)
     assert _reason(deliveries.claim(client, "ours", 1)) == "ended"
     assert _status(store, verification) is ABANDONED
     assert due_in_s(master, verification) is None
@@ -584,6 +584,9 @@ def test_recovery_looks_at_a_bounded_number(
 UNBOUNDED_BY_TIME = {
     keyspace.DUE: "zset",  # one entry a verification that owes a mail, and no more than MAX_OWED_MAILS
     keyspace.SEQUENCE: "string",  # one number
+    keyspace.LATE: "zset",  # some of those that owe a mail
+    keyspace.WAITING_FOR_RELAY: "zset",  # the same, and dropped when their codes are dead
+    keyspace.LAST_SENT: "string",  # one time
     keyspace.QUEUE: "list",  # a job for each entry above
     keyspace.QUEUES: "set",  # the names of the queues
 }
@@ -592,18 +595,18 @@ UNBOUNDED_BY_TIME = {
 def test_every_key_has_an_end_or_is_bounded(
     store: Store, deliveries: Deliveries, client: Redis, master: Redis
 ) -> None:
-    """Whatever becomes of verifications, nothing stays for good but four keys that do not grow."""
+    """Whatever becomes of verifications, nothing stays for good but a few keys that are bounded otherwise."""
     outcomes = [SENT, DEFERRED, REJECTED, ABANDONED, QUEUED]
     for outcome in outcomes:
         store.accepted()
-        deliveries.settle(client, [Settlement(_claim(deliveries, client), outcome, 5)])
+        deliveries.settle(client, [Settlement(_claim(deliveries, client), outcome, 5, waits_for_relay=True)])
     lost = store.accepted()
     master.delete(keyspace.QUEUE)
     make_due(master, lost)
     _overdue(deliveries, client)
     _claim(deliveries, client)
     store.resent(store.accepted())
-    store.count_attempt(lost.id, time.time(), 5)
+    store.attempted(lost.id, 5)
     store.end(store.accepted().id, Status.APPROVED)
     longest_s = 600 + store.settings.retention_s
     lasting = {}
@@ -622,12 +625,12 @@ def test_rq_reads_our_job(store: Store, client: Redis) -> None:
     assert job.func_name == "workers.jobs.deliver"
     assert list(job.args) == [verification.id, 1]
     assert job.kwargs == {}
-    assert job.origin == keyspace.QUEUE_NAME
+    assert job.origin == keyspace.Queue().name
     assert job.get_status() is JobStatus.QUEUED
     assert job.enqueued_at is not None
     assert job.timeout == keyspace.JOB_TIMEOUT_S
     assert job.description == "delivery 1"
-    queue = Queue(keyspace.QUEUE_NAME, connection=client, serializer=JSONSerializer)
+    queue = Queue(keyspace.Queue().name, connection=client, serializer=JSONSerializer)
     assert queue.job_ids == [job.id]
     assert Queue.all(connection=client, serializer=JSONSerializer) == [queue]
 

@@ -100,7 +100,7 @@ def test_a_full_queue_takes_nothing_on(store: Store, master: Redis) -> None:
     with pytest.raises(QueueFull):
         full.accepted()
     with pytest.raises(QueueFull):
-        full.resend(first, time.time())
+        full.asked_again(first)
     assert len(list(master.scan_iter(f"{keyspace.RECORD_PREFIX}*"))) == 1
     assert len(list(master.scan_iter(f"{keyspace.JOB_PREFIX}*"))) == 1
     assert waiting_jobs(master) == [f"{first.id}-1"]
@@ -112,19 +112,19 @@ def test_an_unknown_verification_is_not_found_and_not_made(store: Store, master:
     unknown = replace(store.new(), id=FAR_AWAY)
     for step in (
         lambda: store.get(FAR_AWAY),
-        lambda: store.count_attempt(FAR_AWAY, time.time(), 5),
+        lambda: store.attempted(FAR_AWAY, 5),
         lambda: store.end(FAR_AWAY, Status.CANCELED),
     ):
         with pytest.raises(VerificationNotFound):
             step()
-    assert store.resend(unknown, time.time()) is Resend.CHANGED
+    assert store.asked_again(unknown) is Resend.CHANGED
     assert list(master.scan_iter("*")) == []
 
 
 def test_an_attempt_is_counted(store: Store) -> None:
     """And what it leaves is given back."""
     verification = store.accepted()
-    counted, after = store.count_attempt(verification.id, time.time(), 5)
+    counted, after = store.attempted(verification.id, 5)
     assert counted
     assert after == replace(verification, check_attempts=1)
 
@@ -135,11 +135,11 @@ def test_an_attempt_whose_answer_got_lost_is_counted_once(
     """Its id tells the repeat from a second attempt."""
     verification = store.accepted()
     left = lose_answers(monkeypatch, store_module, 2)
-    counted, after = store.count_attempt(verification.id, time.time(), 5)
+    counted, after = store.attempted(verification.id, 5)
     assert left() == 0
     assert counted
     assert after.check_attempts == 1
-    assert store.count_attempt(verification.id, time.time(), 5)[1].check_attempts == 2
+    assert store.attempted(verification.id, 5)[1].check_attempts == 2
 
 
 def test_a_lost_attempt_is_counted_once_although_another_came_between(
@@ -152,11 +152,11 @@ def test_a_lost_attempt_is_counted_once_although_another_came_between(
     def lose_and_come_between(*arguments: object) -> None:
         monkeypatch.setattr(store_module, "run_steps", real)
         real(*arguments)
-        store.count_attempt(verification.id, time.time(), 2)
+        store.attempted(verification.id, 2)
         raise TransientError("The answer got lost.")
 
     monkeypatch.setattr(store_module, "run_steps", lose_and_come_between)
-    counted, after = store.count_attempt(verification.id, time.time(), 2)
+    counted, after = store.attempted(verification.id, 2)
     assert counted
     assert after.check_attempts == 2
 
@@ -164,18 +164,18 @@ def test_a_lost_attempt_is_counted_once_although_another_came_between(
 def test_no_attempt_is_counted_beyond_the_last(store: Store) -> None:
     """Nor may it be judged."""
     verification = store.accepted()
-    results = [store.count_attempt(verification.id, time.time(), 2) for _ in range(4)]
+    results = [store.attempted(verification.id, 2) for _ in range(4)]
     assert [counted for counted, _ in results] == [True, True, False, False]
     assert results[-1][1].check_attempts == 2
 
 
 def test_no_attempt_is_counted_after_the_end(store: Store) -> None:
     """Expired, canceled or approved."""
-    expired, canceled = store.accepted(), store.accepted()
-    assert not store.count_attempt(expired.id, expired.expires_at, 5)[0]
-    assert store.count_attempt(expired.id, expired.expires_at - 0.01, 5)[0]
+    expired, young, canceled = store.accepted(age_s=600.1), store.accepted(age_s=599), store.accepted()
+    assert not store.attempted(expired.id, 5)[0]
+    assert store.attempted(young.id, 5)[0]
     store.end(canceled.id, Status.CANCELED)
-    counted, after = store.count_attempt(canceled.id, time.time(), 5)
+    counted, after = store.attempted(canceled.id, 5)
     assert not counted
     assert after.check_attempts == 0
 
@@ -214,7 +214,7 @@ def test_a_resend_owes_the_next_delivery(store: Store, master: Redis) -> None:
     """With a count of sends, a job of its own, and nothing of what became of the one before."""
     verification = store.accepted()
     now = time.time()
-    assert store.resend(verification, now) is Resend.ACCEPTED
+    assert store.asked_again(verification) is Resend.ACCEPTED
     after = store.get(verification.id)
     assert (after.sends, after.last_sent_at, after.delivery.number) == (2, now, 2)
     assert after.delivery.status is DeliveryStatus.QUEUED
@@ -225,7 +225,7 @@ def test_a_resend_owes_the_next_delivery(store: Store, master: Redis) -> None:
 def test_a_resend_keeps_the_attempts(store: Store) -> None:
     """They are counted for the life of the verification."""
     verification = store.accepted()
-    _, verification = store.count_attempt(verification.id, time.time(), 5)
+    _, verification = store.attempted(verification.id, 5)
     assert store.resent(verification).check_attempts == 1
 
 
@@ -235,7 +235,7 @@ def test_a_resend_whose_answer_got_lost_owes_one_mail(
     """The repeat knows its own first try by the time it was made for."""
     verification = store.accepted()
     left = lose_answers(monkeypatch, store_module, 2)
-    assert store.resend(verification, time.time()) is Resend.ACCEPTED
+    assert store.asked_again(verification) is Resend.ACCEPTED
     assert left() == 0
     assert store.get(verification.id).sends == 2
     assert len(waiting_jobs(master)) == 2
@@ -244,9 +244,8 @@ def test_a_resend_whose_answer_got_lost_owes_one_mail(
 def test_two_resends_of_the_same_state_owe_one_mail(store: Store, master: Redis) -> None:
     """The second one finds that something has changed and applies the rules anew."""
     verification = store.accepted()
-    now = time.time()
-    assert store.resend(verification, now) is Resend.ACCEPTED
-    assert store.resend(verification, now + 0.001) is Resend.CHANGED
+    assert store.asked_again(verification) is Resend.ACCEPTED
+    assert store.asked_again(verification) is Resend.CHANGED
     assert store.get(verification.id).sends == 2
     assert len(waiting_jobs(master)) == 2
 
@@ -255,7 +254,7 @@ def test_an_ended_verification_is_not_resent(store: Store, master: Redis) -> Non
     """Whatever the caller believed."""
     verification = store.accepted()
     store.end(verification.id, Status.APPROVED)
-    assert store.resend(verification, time.time()) is Resend.CHANGED
+    assert store.asked_again(verification) is Resend.CHANGED
     assert master.zcard(keyspace.DUE) == 0
 
 
@@ -264,7 +263,7 @@ def test_scripts_are_loaded_where_a_master_does_not_know_them(store: Store, mast
     master.script_flush()
     verification = store.accepted()
     master.script_flush()
-    assert store.count_attempt(verification.id, time.time(), 5)[0]
+    assert store.attempted(verification.id, 5)[0]
 
 
 @pytest.fixture
@@ -304,7 +303,7 @@ def test_a_submission_is_accepted_as_soon_as_a_replica_has_it(
     """The request waits meanwhile, and its tries together owe one mail."""
     verification = store.new()
     with ThreadPoolExecutor(1) as pool:
-        accepting = pool.submit(store.accept, verification)
+        accepting = pool.submit(store.accept, verification.id, verification.address, verification.key_id, 600)
         assert wait_for(lambda: bool(waiting_jobs(master)), 10)
         assert not accepting.done()
         hung_replicas[0].resume()

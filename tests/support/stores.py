@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,11 @@ from redis import Redis
 from sentinel import MasterLink, TransientError
 from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
-from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
+from verifier.domain.verifications import Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
-from verifier.store.verifications import VerificationStore
+from verifier.store.records import new_verification
+from verifier.store.verifications import Resend, VerificationStore
 
 
 class Store(VerificationStore):
@@ -39,25 +41,41 @@ class Store(VerificationStore):
     def new(self, *, life_s: float = 600, now: float | None = None) -> Verification:
         """Make a verification up, without writing it."""
         now = time.time() if now is None else now
-        return Verification(
-            id=new_verification_id(),
-            address="ann@example.org",
-            key_id=self.settings.keys.current,
-            created_at=now,
-            expires_at=now + life_s,
-            last_sent_at=now,
-            delivery=Delivery(1, DeliveryStatus.QUEUED, queued_at=now),
+        return new_verification(
+            new_verification_id(), "ann@example.org", self.settings.keys.current, now, now + life_s
         )
 
-    def accepted(self, *, life_s: float = 600, now: float | None = None) -> Verification:
-        """Accept a verification."""
-        verification = self.new(life_s=life_s, now=now)
-        self.accept(verification)
-        return verification
+    def accepted(self, *, life_s: float = 600, age_s: float = 0) -> Verification:
+        """Accept a verification, which was so many seconds ago; return it as it is then."""
+        verification = self.accept(
+            new_verification_id(), "ann@example.org", self.settings.keys.current, life_s
+        )
+        if age_s:
+            self.age(verification.id, age_s)
+        return self.get(verification.id) if age_s else verification
+
+    def age(self, verification_id: str, seconds: float) -> None:
+        """Let so much time have passed for a verification since it was accepted."""
+        key = keyspace.record_key(verification_id)
+        for name in ("created_at", "expires_at", "queued_at", "last_sent_at"):
+            before: Any = self._link.redis.hget(key, name)
+            if before is not None:
+                self._link.redis.hset(key, name, f"{float(before) - seconds:.3f}")
+
+    def attempted(self, verification_id: str, max_attempts: int = 5) -> tuple[bool, Verification]:
+        """Count an attempt; return whether it may be judged."""
+        attempt, verification = self.count_attempt(
+            verification_id, max_attempts, secrets.token_hex(8), "", list(self.settings.keys.secrets)
+        )
+        return attempt.may_be_judged, verification
+
+    def asked_again(self, verification: Verification) -> Resend:
+        """Ask for the mail again, as a request of its own."""
+        return self.resend(verification, secrets.token_hex(8))
 
     def resent(self, verification: Verification) -> Verification:
-        """Owe the mail of a verification once more; give it as it is then."""
-        self.resend(self.get(verification.id), time.time())
+        """Owe the mail of a verification once more; return it as it is then."""
+        self.asked_again(self.get(verification.id))
         return self.get(verification.id)
 
 
@@ -85,8 +103,8 @@ def lose_answers(monkeypatch: pytest.MonkeyPatch, module: ModuleType, how_many: 
     real = module.run_steps  # type: ignore[attr-defined]
     left = [how_many]
 
-    def run_and_lose(*arguments: Any) -> Any:
-        result = real(*arguments)
+    def run_and_lose(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
         if left[0]:
             left[0] -= 1
             raise TransientError("The answer got lost.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -54,9 +54,9 @@ class Claim:
     verification: Verification
     number: int
     lease: str
-    redis_ahead_s: float = 0.0
+    redis_ahead_s: float = field(default=0.0, compare=False)
     """By how much Redis's clock was ahead of this host's monotonic one when it was claimed."""
-    claimed_at: float = 0.0
+    claimed_at: float = field(default=0.0, compare=False)
     """When the claim was asked for, by the monotonic clock: the lease lasts for LEASE_S from then on at the least."""
 
     def redis_time(self, monotonic: float) -> float:
