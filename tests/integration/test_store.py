@@ -216,7 +216,8 @@ def test_a_resend_owes_the_next_delivery(store: Store, master: Redis) -> None:
     now = time.time()
     assert store.asked_again(verification) is Resend.ACCEPTED
     after = store.get(verification.id)
-    assert (after.sends, after.last_sent_at, after.delivery.number) == (2, now, 2)
+    assert (after.sends, after.delivery.number) == (2, 2)
+    assert after.last_sent_at == pytest.approx(now, abs=5)
     assert after.delivery.status is DeliveryStatus.QUEUED
     assert after.check_attempts == 0
     assert waiting_jobs(master) == [f"{verification.id}-1", f"{verification.id}-2"]
