@@ -14,10 +14,10 @@ from typing import Any, Protocol, Self
 from redis import RedisError
 
 from sentinel.access import Login
+from sentinel.direct_connection import direct_connection
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import translate
 from sentinel.errors import AccessRefused
-from sentinel.link.sentinel_client import plain_connection
 
 Words = Sequence[str]
 
@@ -131,9 +131,7 @@ class NodeConnections:
 
     def _connection_to(self, endpoint: Endpoint) -> Any:
         if endpoint not in self._connections:
-            self._connections[endpoint] = plain_connection(
-                endpoint, self._login, self._timeout_s, self._timeout_s
-            )
+            self._connections[endpoint] = direct_connection(endpoint, self._login, self._timeout_s)
         return self._connections[endpoint]
 
 
