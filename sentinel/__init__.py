@@ -45,11 +45,12 @@ if TYPE_CHECKING:
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
     from sentinel.local.waiting import wait_for
+    from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.findings import Finding, Severity
-    from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+    from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
@@ -63,7 +64,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "PortReservation": "local.ports",
     "Progress": "switchover.report",
     "RedisServerMissing": "local.binary",
-    "Role": "topology.snapshot",
+    "Role": "protocol",
     "SentinelState": "topology.snapshot",
     "Severity": "topology.findings",
     "SwitchoverError": "switchover.report",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sentinel.protocol import Role
 from sentinel.topology.findings import Finding, critical, remedy_for, right_missing, silence, warning, words
-from sentinel.topology.snapshot import NodeState, Role, Topology
+from sentinel.topology.snapshot import NodeState, Topology
 
 
 def _the_master_is_one(topology: Topology) -> Iterator[Finding]:

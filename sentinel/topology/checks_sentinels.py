@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from sentinel.protocol import Role
 from sentinel.topology.findings import Finding, critical, remedy_for, right_missing, silence, warning
-from sentinel.topology.snapshot import Role, SentinelState, Topology
+from sentinel.topology.snapshot import SentinelState, Topology
 
 # A promotion on a busy machine takes longer than a shorter one allows.
 SHORTEST_FAILOVER_TIMEOUT_MS = 3000

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sentinel.endpoints import Endpoint
-
-
-class Role(StrEnum):
-    """What a node says of itself in answer to ROLE; the values are Redis's words."""
-
-    MASTER = "master"
-    REPLICA = "slave"
+from sentinel.protocol import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from redis import RedisError, ResponseError
 
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, Backpressure, TransientError
+from sentinel.protocol import Role
 from sentinel.switchover.switchover import (
     Progress,
     Step,
@@ -21,7 +22,7 @@ from sentinel.switchover.switchover import (
 )
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import Words
-from sentinel.topology.snapshot import KnownReplica, NodeState, Role, SentinelState, Topology
+from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
 
 OLD, ONE, TWO = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
