@@ -22,17 +22,16 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from redis import RedisError, ResponseError
+from redis import ResponseError
 
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint
-from sentinel.errors import Backpressure, PermanentError
+from sentinel.errors import PermanentError
+from sentinel.switchover.refusals import refusals_of_orders
 from sentinel.switchover.report import (
     Journal,
-    Progress,
     Report,
     Step,
-    SwitchoverError,
     SwitchoverFailed,
     SwitchoverInterrupted,
     SwitchoverRefused,
@@ -42,21 +41,10 @@ from sentinel.switchover.report import (
 from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
 from sentinel.switchover.write_pause import WritePause
-from sentinel.topology.checks import no_room_for_orders, orders_refused, refusals_of
+from sentinel.topology.checks import refusals_of
 from sentinel.topology.node_commands import NodeCommands, NodeConnections
 from sentinel.topology.snapshot import Topology
 from sentinel.topology.survey import NODE_TIMEOUT_S, survey_with
-
-__all__ = [
-    "Progress",
-    "Step",
-    "SwitchoverError",
-    "SwitchoverFailed",
-    "SwitchoverInterrupted",
-    "SwitchoverRefused",
-    "SwitchoverResult",
-    "switch_over",
-]
 
 # Shorter than the app is patient with a request (10 s): even a switchover that fails refuses nobody.
 HOLD_AT_MOST_S = 8.0
@@ -121,7 +109,8 @@ class Switchover:
 
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
-        self._refuse_without_rights()
+        if refusals := refusals_of_orders(self._do, self._old):
+            raise SwitchoverRefused(refusals)
         try:
             offset = self._hold_until_in_sync()
             new = self._promote()
@@ -138,17 +127,6 @@ class Switchover:
             raise
         steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
         return SwitchoverResult(self._old, new, self._do.candidates, offset, steps, notes)
-
-    def _refuse_without_rights(self) -> None:
-        try:
-            missing = self._do.missing_rights(self._old)
-        except Backpressure:
-            raise SwitchoverRefused([no_room_for_orders(self._old)]) from None
-        except RedisError as error:
-            raise SwitchoverRefused([orders_refused(self._old, str(error))]) from error
-        if missing:
-            rights = ", ".join(f"+{right}" for right in missing)
-            raise SwitchoverRefused([orders_refused(self._old, f"it lacks the rights {rights}")])
 
     def _hold_until_in_sync(self) -> int:
         """Hold writes until all candidates have everything; give how far that is.

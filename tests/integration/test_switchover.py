@@ -28,7 +28,7 @@ from sentinel import (
     switch_over,
     wait_for,
 )
-from sentinel.switchover.switchover import Step, SwitchoverRefused
+from sentinel.switchover.report import Step, SwitchoverRefused
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import NodeConnections
 from tests.support.switchover import Submitters, operators_of, service_on

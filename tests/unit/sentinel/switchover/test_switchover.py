@@ -11,15 +11,15 @@ from redis import RedisError, ResponseError
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, Backpressure, TransientError
 from sentinel.protocol import Role
-from sentinel.switchover.switchover import (
+from sentinel.switchover.report import (
     Progress,
     Step,
-    Switchover,
     SwitchoverFailed,
     SwitchoverInterrupted,
     SwitchoverRefused,
     SwitchoverResult,
 )
+from sentinel.switchover.switchover import Switchover
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import Words
 from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
@@ -388,7 +388,7 @@ def test_master_that_can_not_be_asked_refuses_it(world: World) -> None:
 def test_full_master_refuses_it(world: World) -> None:
     """A master without memory takes no transaction: it could be replaced, but not be made a replica."""
     world.failing = {"MULTI": Backpressure("OOM command not allowed")}
-    with pytest.raises(SwitchoverRefused, match=r"memory full.*Raise its maxmemory"):
+    with pytest.raises(SwitchoverRefused, match=r"memory of the master.*full.*Raise its maxmemory"):
         _run(world)
     assert world.given == []
 
@@ -401,7 +401,7 @@ def test_finding_refuses_it(world: World) -> None:
     assert {each.code for each in caught.value.findings} == {"quorum-lost"}
 
 
-def test_fence_is_renewed_before_it_runs_out(world: World) -> None:
+def test_write_pause_is_renewed_before_it_runs_out(world: World) -> None:
     """A hold that is kept often enough has no gap; one that is not tells how long it was."""
     write_pause = WritePause(world, OLD, world.clock)
     write_pause.hold()

@@ -9,7 +9,8 @@ import pytest
 
 from sentinel.endpoints import Endpoint
 from sentinel.protocol import Role
-from sentinel.topology.checks import Severity, findings_of, refusals_of
+from sentinel.topology.checks import findings_of, refusals_of
+from sentinel.topology.findings import Severity
 from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
 
 MASTER, ONE, TWO, STRANGER = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381, 666))
