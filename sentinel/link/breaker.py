@@ -1,6 +1,6 @@
 """The circuit breaker: when an outage lasts, nobody is kept waiting, and one caller at a time looks again.
 
-Pure but for a lock: the clock is given. Closed: everybody tries. After `patience_s` seconds without one
+Pure but for a lock: the clock is given. Closed: everybody tries. After `opens_after_s` seconds without one
 success it opens: callers are refused at once, except for one probe every `probe_every_s` seconds.
 """
 
@@ -17,9 +17,9 @@ class Breaker:
     """Whether it is worth trying; times in seconds; safe for threads."""
 
     def __init__(
-        self, patience_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self, opens_after_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._patience_s = patience_s
+        self._opens_after_s = opens_after_s
         self._probe_every_s = probe_every_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class Breaker:
         """Let the caller try, or raise CircuitOpen."""
         with self._lock:
             now = self._clock()
-            if self._down_since is None or now - self._down_since < self._patience_s:
+            if self._down_since is None or now - self._down_since < self._opens_after_s:
                 return
             if now >= self._next_probe_at:
                 self._next_probe_at = now + self._probe_every_s

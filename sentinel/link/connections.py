@@ -142,7 +142,7 @@ class MasterPool(redis.ConnectionPool):
         """Shut down every socket that does not lead to `master`; return how many there were."""
         with self._lock:
             connections = [*self._available_connections, *self._in_use_connections]
-        astray = [each for each in connections if each.is_connected and each.endpoint != master]
-        for connection in astray:
+        elsewhere = [each for each in connections if each.is_connected and each.endpoint != master]
+        for connection in elsewhere:
             connection.hang_up()
-        return len(astray)
+        return len(elsewhere)

@@ -31,11 +31,11 @@ REPLACED_FOR_S = 10.0
 
 @dataclass(frozen=True)
 class Announcement:
-    """A move of the master as a sentinel announced it; `heard_at` by the monotonic clock, in seconds."""
+    """A move of the master as a sentinel announced it; `announced_at` by the monotonic clock, in seconds."""
 
     master: Endpoint
     replaced: Endpoint
-    heard_at: float
+    announced_at: float
 
 
 class Directory:
@@ -174,7 +174,7 @@ class Directory:
         """Return the majority's answer, else the newest configuration's; never the master that was just replaced."""
         chosen = self._majority_of(answers)
         newest = self._announcement
-        if newest and chosen == newest.replaced and time.monotonic() - newest.heard_at < REPLACED_FOR_S:
+        if newest and chosen == newest.replaced and time.monotonic() - newest.announced_at < REPLACED_FOR_S:
             return newest.master
         return chosen
 

@@ -37,9 +37,16 @@ LONGEST_WAIT_S = 1.0
 class MasterLink:
     """A process's way to the master, wherever it goes. Safe for threads and forks."""
 
-    def __init__(self, access: Access, *, patience_s: float = 10.0, watch: bool = True) -> None:
+    def __init__(self, access: Access, *, deadline_s: float = 10.0, watch: bool = True) -> None:
+        """Connect to nobody yet.
+
+        Args:
+            access: how to reach the sentinels and the nodes.
+            deadline_s: for how many seconds `run` tries by default; an outage that lasts longer opens the circuit.
+            watch: whether a thread listens to the sentinels, which makes failovers faster to follow.
+        """
         self.access = access
-        self._patience_s = patience_s
+        self._deadline_s = deadline_s
         self._watch = watch
         self.directory = Directory(access)
         self.failover_signal = FailoverSignal()
@@ -50,7 +57,7 @@ class MasterLink:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._breaker = Breaker(self._patience_s)
+        self._breaker = Breaker(self._deadline_s)
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
@@ -94,14 +101,14 @@ class MasterLink:
 
         Args:
             operation: what to do; it must be safe to repeat, also when it worked unnoticed.
-            deadline_s: for how many seconds it is tried, by default as long as the link is patient.
+            deadline_s: for how many seconds it is tried, by default as long as the link was made for.
 
         Raises:
             CircuitOpen: Redis has been away for longer than anybody is kept waiting.
             TransientError: the time is up; the message is of the last attempt.
             PermanentError, Backpressure: at once.
         """
-        ends_at = time.monotonic() + (self._patience_s if deadline_s is None else deadline_s)
+        ends_at = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
             self._breaker.admit()

@@ -73,7 +73,7 @@ class Subscription:
         try:
             connection.read_response()
         except Exception as error:
-            # A user with fewer rights still gets the channels it may hear; without the first one the connection is of no use.
+            # A user with fewer rights still gets the other channel; without the first one the connection is of no use.
             if channel == SWITCH_MASTER or kind_of(error) is not ErrorKind.REFUSED:
                 raise
 

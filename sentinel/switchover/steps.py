@@ -24,7 +24,7 @@ class Steps:
         self._nodes = nodes
         self._name = topology.master_name
         self._majority = topology.sentinel_count // 2 + 1
-        self._heard = [each.endpoint for each in topology.heard]
+        self._sentinel_endpoints = [each.endpoint for each in topology.answering]
         self._replicas = [node.endpoint for node in topology.healthy_replicas]
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
@@ -49,7 +49,7 @@ class Steps:
 
     def order(self) -> None:
         """Order a sentinel to fail over. Raises RedisError; with a ResponseError or a PermanentError it will not."""
-        self._sentinels.ask(self._heard[0], "SENTINEL", "FAILOVER", self._name)
+        self._sentinels.ask(self._sentinel_endpoints[0], "SENTINEL", "FAILOVER", self._name)
 
     def promoted(self) -> Endpoint | None:
         """Return the replica that says it is a master now; the sentinels learn of it up to a second later."""
@@ -74,11 +74,13 @@ class Steps:
         written it to its disk with a newer epoch, which all others take over as soon as they hear of it, about
         0.1 s later. Should that sentinel be gone, a majority of the others is as good.
         """
-        replies = self._sentinels.ask_all(self._heard, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
+        replies = self._sentinels.ask_all(
+            self._sentinel_endpoints, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name
+        )
         named = {each: address_in(reply) for each, reply in replies.items()}
         votes = Counter(each for each in named.values() if each is not None)
         for new, count in votes.items():
-            final = named[self._heard[0]] == new or count >= self._majority
+            final = named[self._sentinel_endpoints[0]] == new or count >= self._majority
             if new != old and final and _is_master(self._quietly(new, "ROLE")):
                 return new
         return None
@@ -107,8 +109,8 @@ class Steps:
 
         That is when they have also noticed the old one's role: before, another failover might be undone.
         """
-        views = self._sentinels.ask_all(self._heard, "SENTINEL", "MASTER", self._name)
-        replicas = self._sentinels.ask_all(self._heard, "SENTINEL", "REPLICAS", self._name)
+        views = self._sentinels.ask_all(self._sentinel_endpoints, "SENTINEL", "MASTER", self._name)
+        replicas = self._sentinels.ask_all(self._sentinel_endpoints, "SENTINEL", "REPLICAS", self._name)
         done = all(_is_done(view, new) for view in views.values())
         if not done or not all(_are_all_replicas(known) for known in replicas.values()):
             return False

@@ -38,7 +38,7 @@ class Answers:
         self.missing_rights: list[str] = []
 
     def to(self, *words: str) -> Any:
-        """Give the reply to a question that must be answered; raises RedisError, noting a missing right."""
+        """Return the reply to a question that must be answered; raises RedisError, noting a missing right."""
         try:
             return self._ask(*words)
         except AccessRefused as error:
@@ -47,7 +47,7 @@ class Answers:
             raise
 
     def if_allowed(self, *words: str) -> Any:
-        """Give the reply, or None where we lack the right; raises RedisError for anything else."""
+        """Return the reply, or None where we lack the right; raises RedisError for anything else."""
         try:
             return self.to(*words)
         except AccessRefused as error:

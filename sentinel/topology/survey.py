@@ -44,9 +44,9 @@ def survey_with(sentinels: NodeCommands, nodes: NodeCommands, access: Access) ->
 
 
 def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelState, ...]:
-    """Ask those of the settings, then those they know; a sentinel is told from another by its run id.
+    """Ask those of the settings, then those they know; a sentinel is known by its run id.
 
-    The run id of a silent one is unknown, so that one is known by its address, or it would count twice.
+    The run id of a silent one is unknown, so its address is taken instead, or it would count twice.
     """
     first = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
     states = {state.run_id or str(state.endpoint): state for state, _ in first}

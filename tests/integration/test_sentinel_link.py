@@ -31,7 +31,7 @@ def disturbed(topology: LocalTopology, master: Redis) -> Iterator[LocalTopology]
 @pytest.fixture
 def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
     """A link with time enough for a failover on a machine that has a lot else to do."""
-    made = MasterLink(access_of(settings.redis), patience_s=40)
+    made = MasterLink(access_of(settings.redis), deadline_s=40)
     yield made
     made.close()
 

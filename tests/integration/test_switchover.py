@@ -166,7 +166,7 @@ def test_hung_replica_refuses_it_until_it_is_seen_down(own: LocalTopology) -> No
     """Sentinel might choose one that just hung; one that it takes for down it passes over."""
     hung, other = own.replicas()
     hung.pause()
-    with pytest.raises(SwitchoverRefused, match=f"The replica {hung.endpoint} tells us nothing"):
+    with pytest.raises(SwitchoverRefused, match=f"The replica {hung.endpoint} gives no information"):
         switch_over(operators_of(own))
     deadline = time.monotonic() + 10
     while not survey(operators_of(own)).is_seen_down(hung.endpoint):

@@ -10,7 +10,7 @@ from sentinel.topology.snapshot import Topology
 
 
 def _no_failover_is_under_way(topology: Topology) -> Iterator[Finding]:
-    for sentinel in topology.heard:
+    for sentinel in topology.answering:
         if "failover_in_progress" in sentinel.flags:
             yield warning(
                 "failover-in-progress",
@@ -21,8 +21,8 @@ def _no_failover_is_under_way(topology: Topology) -> Iterator[Finding]:
         if sentinel.flags & {"s_down", "o_down"}:
             yield warning(
                 "master-seen-down",
-                f"Sentinel {sentinel.endpoint} takes the master {sentinel.master} for down.",
-                "Wait for the failover that follows, or look why this sentinel can't reach it.",
+                f"Sentinel {sentinel.endpoint} believes that the master {sentinel.master} is down.",
+                "Wait for the failover that follows, or find out why this sentinel can't reach it.",
                 blocks_switchover=True,
             )
 
@@ -33,7 +33,7 @@ def _last_failover_is_known(topology: Topology) -> Iterator[Finding]:
     A sentinel asks replicas for their role each ten seconds. One that still believes that a demoted master is a
     master sends it back (`+convert-to-slave`) as soon as it hears the same again, newly promoted or not.
     """
-    for sentinel in topology.heard:
+    for sentinel in topology.answering:
         for known in sentinel.replicas:
             if known.reported is Role.MASTER and not known.is_down:
                 yield warning(
@@ -45,12 +45,12 @@ def _last_failover_is_known(topology: Topology) -> Iterator[Finding]:
 
 
 def _no_sentinel_is_in_tilt(topology: Topology) -> Iterator[Finding]:
-    for sentinel in topology.heard:
+    for sentinel in topology.answering:
         if sentinel.tilt:
             yield warning(
                 "tilt",
-                f"Sentinel {sentinel.endpoint} is in TILT: its clock jumped or it stood still, so it only looks on.",
-                "It ends after 30 s; if it comes again, look at the clock and the load of its machine.",
+                f"Sentinel {sentinel.endpoint} is in TILT: its clock jumped or it was stopped for a moment, so it does nothing.",
+                "It ends after 30 s; if it comes again, check the clock and the load of its machine.",
                 blocks_switchover=True,
             )
 

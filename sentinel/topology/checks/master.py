@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinel.protocol import Role
-from sentinel.topology.findings import Finding, critical, remedy_for, silence, words
+from sentinel.topology.findings import Finding, arguments_of, critical, remedy_for, silence
 from sentinel.topology.snapshot import Topology
 
 
@@ -39,7 +39,7 @@ def _no_other_is_master(topology: Topology) -> Iterator[Finding]:
                 "two-masters",
                 f"{node.endpoint} says that it is a master, though the sentinels name {topology.named_master}.",
                 "Back from a crash, Sentinel makes it a replica within some ten seconds; if it does not, run REPLICAOF "
-                f"{words(topology.named_master)} on it. What was written to it alone is lost.",
+                f"{arguments_of(topology.named_master)} on it. What was written to it alone is lost.",
             )
 
 

@@ -11,20 +11,20 @@ from sentinel.topology.snapshot import NodeState, Topology
 def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
     for node in topology.nodes:
         if node.appendonly is False:
-            yield _setting(node, "appendonly no", "restarted, it has forgotten everything", "appendonly yes")
+            yield _setting(node, "appendonly no", "after a restart it has lost everything", "appendonly yes")
         if node.min_replicas_to_write == 0 and topology.replicas:
-            consequence = "cut off from the others, it goes on taking writes that will be lost"
+            consequence = "cut off from the others, it goes on accepting writes that will be lost"
             yield _setting(node, "min-replicas-to-write 0", consequence, "min-replicas-to-write 1")
         if node.maxmemory_policy not in {None, "noeviction"}:
             found = f"maxmemory-policy {node.maxmemory_policy}"
-            consequence = "with its memory full, it throws mails away in silence"
+            consequence = "when its memory is full, it deletes mails without an error"
             yield _setting(node, found, consequence, "maxmemory-policy noeviction")
 
 
 def _settings_may_be_asked(topology: Topology) -> Iterator[Finding]:
-    silent = [node.endpoint for node in topology.nodes if "config|get" in node.missing_rights]
-    if silent:
-        yield right_missing(silent, "config|get", "the settings")
+    unknown = [node.endpoint for node in topology.nodes if "config|get" in node.missing_rights]
+    if unknown:
+        yield right_missing(unknown, "config|get", "for the settings")
 
 
 def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Finding:

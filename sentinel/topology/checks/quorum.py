@@ -9,7 +9,7 @@ from sentinel.topology.snapshot import Topology
 
 
 def _a_master_is_named(topology: Topology) -> Iterator[Finding]:
-    if not topology.heard:
+    if not topology.answering:
         asked = ", ".join(str(each.endpoint) for each in topology.sentinels) or "none is configured"
         yield critical(
             "no-sentinel",
@@ -29,19 +29,19 @@ def _views_agree(topology: Topology) -> Iterator[Finding]:
 
 
 def _quorum_is_there(topology: Topology) -> Iterator[Finding]:
-    count, heard = topology.sentinel_count, len(topology.heard)
-    needed = max([count // 2 + 1, *(each.quorum for each in topology.heard if each.quorum)])
-    if heard < needed:
+    count, answering = topology.sentinel_count, len(topology.answering)
+    needed = max([count // 2 + 1, *(each.quorum for each in topology.answering if each.quorum)])
+    if answering < needed:
         yield critical(
             "quorum-lost",
-            f"Only {heard} of {count} sentinels answer, and a failover needs {needed}.",
+            f"Only {answering} of {count} sentinels answer, and a failover needs {needed}.",
             "Start the others again.",
         )
-    for sentinel in topology.heard:
+    for sentinel in topology.answering:
         if sentinel.has_quorum is False:
             yield critical(
                 "quorum-lost",
-                f"Sentinel {sentinel.endpoint} could get no failover agreed on: {sentinel.ckquorum}",
+                f"Sentinel {sentinel.endpoint} could not get a majority for a failover: {sentinel.ckquorum}",
                 "Start the other sentinels again, or mend the network between them.",
             )
 
@@ -52,7 +52,7 @@ def _each_sentinel_answers(topology: Topology) -> Iterator[Finding]:
             yield warning(
                 "sentinel-silent",
                 f"Sentinel {silence(sentinel)}",
-                remedy_for(sentinel, "Start it, or look why it can't be reached."),
+                remedy_for(sentinel, "Start it, or find out why it can't be reached."),
             )
 
 

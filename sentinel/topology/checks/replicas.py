@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinel.protocol import Role
-from sentinel.topology.findings import Finding, critical, remedy_for, silence, warning, words
+from sentinel.topology.findings import Finding, arguments_of, critical, remedy_for, silence, warning
 from sentinel.topology.snapshot import Topology
 
 
@@ -16,7 +16,7 @@ def _all_follow_a_known_node(topology: Topology) -> Iterator[Finding]:
             yield critical(
                 "rogue",
                 f"The replica {node.endpoint} follows {node.follows}, which no sentinel knows.",
-                f"Run REPLICAOF {words(topology.named_master)} on {node.endpoint}.",
+                f"Run REPLICAOF {arguments_of(topology.named_master)} on {node.endpoint}.",
             )
 
 
@@ -61,7 +61,7 @@ def _replicas_are_ready(topology: Topology) -> Iterator[Finding]:
             yield warning(
                 "replica-silent",
                 f"The replica {silence(node)}",
-                remedy_for(node, "Start it, or look why it can't be reached."),
+                remedy_for(node, "Start it, or find out why it can't be reached."),
                 blocks_switchover=not topology.is_seen_down(node.endpoint),
             )
         elif node.role is Role.REPLICA and node.endpoint not in ready:

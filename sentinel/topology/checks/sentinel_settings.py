@@ -23,14 +23,14 @@ def _sentinels_may_be_asked(topology: Topology) -> Iterator[Finding]:
         "info": "whether they are in TILT",
     }
     for right, what in asked.items():
-        silent = [each.endpoint for each in topology.heard if right in each.missing_rights]
-        if silent:
-            yield right_missing(silent, right, what, blocks_switchover=True)
+        unknown = [each.endpoint for each in topology.answering if right in each.missing_rights]
+        if unknown:
+            yield right_missing(unknown, right, what, blocks_switchover=True)
 
 
 def _sentinels_are_alike(topology: Topology) -> Iterator[Finding]:
     for name, value in _ALIKE:
-        values = {each.endpoint: value(each) for each in topology.heard}
+        values = {each.endpoint: value(each) for each in topology.answering}
         if len(set(values.values())) > 1:
             found = ", ".join(f"{endpoint} has {number}" for endpoint, number in values.items())
             yield warning(
@@ -41,12 +41,12 @@ def _sentinels_are_alike(topology: Topology) -> Iterator[Finding]:
 
 
 def _there_is_time_to_promote(topology: Topology) -> Iterator[Finding]:
-    for sentinel in topology.heard:
+    for sentinel in topology.answering:
         timeout_ms = sentinel.failover_timeout_ms
         if timeout_ms is not None and timeout_ms < SHORTEST_FAILOVER_TIMEOUT_MS:
             yield warning(
                 "failover-timeout",
-                f"Sentinel {sentinel.endpoint} gives a failover only {timeout_ms} ms (failover-timeout).",
+                f"Sentinel {sentinel.endpoint} allows a failover only {timeout_ms} ms (failover-timeout).",
                 "Set 15000.",
             )
 

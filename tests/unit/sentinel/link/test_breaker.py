@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    """A breaker with ten seconds of patience."""
+    """A breaker that opens after ten seconds."""
     return Breaker(10, probe_every_s=1, clock=clock)
 
 
@@ -46,7 +46,7 @@ def test_everybody_tries_while_all_is_well(breaker: Breaker) -> None:
 
 
 def test_everybody_tries_at_the_beginning_of_an_outage(breaker: Breaker, clock: Clock) -> None:
-    """Until the patience is over, counted from the first failure."""
+    """Until it opens, counted from the first failure."""
     breaker.failed()
     clock.now = 9.9
     breaker.failed()

@@ -81,7 +81,7 @@ def test_when_the_time_is_up_the_last_error_is_told(link: MasterLink, error_clas
 
 def test_a_wait_ends_when_the_master_moves(make_link: Callable[..., MasterLink], world: World) -> None:
     """However long it would have been."""
-    link = make_link(patience_s=60)
+    link = make_link(deadline_s=60)
     operation = Failing(*(TransientError("x") for _ in range(6)))
     done = threading.Event()
     caller = threading.Thread(target=lambda: (link.run(operation), done.set()))
@@ -97,7 +97,7 @@ def test_a_wait_ends_when_the_master_moves(make_link: Callable[..., MasterLink],
 
 def test_a_long_outage_is_told_at_once(make_link: Callable[..., MasterLink]) -> None:
     """Nobody is kept waiting for what has been away for so long; one at a time looks, and finds it back."""
-    link = make_link(patience_s=0.2)
+    link = make_link(deadline_s=0.2)
     away = Failing(*(TransientError("x") for _ in range(1000)))
     with pytest.raises(TransientError):
         link.run(away)

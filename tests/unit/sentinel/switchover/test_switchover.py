@@ -271,7 +271,7 @@ def test_decision_is_final(world: World, learning: Sequence[Endpoint]) -> None:
 def test_decision_is_waited_for(world: World) -> None:
     """One other sentinel that names the new master decides nothing: the old one gets its replicas back."""
     world.learning = SENTINELS[1:2]
-    with pytest.raises(SwitchoverFailed, match=r"did not settle on .*:6380.*:6379 is still the master"):
+    with pytest.raises(SwitchoverFailed, match=r"did not decide for .*:6380.*:6379 is still the master"):
         _run(world)
     assert DEMOTION not in world.given
     assert world.follows[TWO] == OLD
