@@ -1,4 +1,4 @@
-"""The replies of Redis and of Sentinel, read in one place; pure, and fit for whatever somebody may answer.
+"""The replies of Redis and of Sentinel, parsed in one place; pure, and ready for whatever somebody may answer.
 
 The shapes are those of ROLE (https://redis.io/docs/latest/commands/role/), INFO
 (https://redis.io/docs/latest/commands/info/) and Sentinel's API

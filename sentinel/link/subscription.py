@@ -37,7 +37,7 @@ class Subscription:
         self._backoff = Backoff(first_s=1.0, cap_s=5.0)
         self._connection: Any = None
         self._pinged_at: float | None = None
-        self._heard_at = 0.0
+        self._last_reply_at = 0.0
 
     def subscribe(self) -> Any:
         """Connect and subscribe; return the socket. Raises TransientError or PermanentError."""
@@ -55,7 +55,7 @@ class Subscription:
             connection.disconnect()
             self.next_attempt_at = time.monotonic() + self._backoff.next_s()
             raise translate(error, self.endpoint) from error
-        self._connection, self._pinged_at, self._heard_at = connection, None, time.monotonic()
+        self._connection, self._pinged_at, self._last_reply_at = connection, None, time.monotonic()
         self._backoff.reset()
         return connection._sock  # noqa: SLF001 - redis-py has no public way to wait on several connections
 
@@ -82,7 +82,7 @@ class Subscription:
         found = []
         while True:
             reply = self._connection.read_response()
-            self._heard_at, self._pinged_at = time.monotonic(), None
+            self._last_reply_at, self._pinged_at = time.monotonic(), None
             if isinstance(reply, list) and len(reply) == 3 and reply[0] == "message":
                 found.append((str(reply[1]), str(reply[2])))
             if not self._connection.can_read(timeout=0):
@@ -92,7 +92,7 @@ class Subscription:
         """Ping a quiet sentinel; raise TransientError where it leaves the last ping unanswered."""
         if self._pinged_at is not None and now - self._pinged_at > PING_EVERY_S:
             raise TransientError(f"Sentinel {self.endpoint} is connected but does not answer.")
-        if self._pinged_at is None and now - self._heard_at > PING_EVERY_S:
+        if self._pinged_at is None and now - self._last_reply_at > PING_EVERY_S:
             self._connection.send_command("PING")
             self._pinged_at = now
 

@@ -89,11 +89,11 @@ class Watcher:
         self._end_first_hold()
         for key, _ in self._selector.select(timeout=TICK_S):
             if key.data is not None:
-                self._guarded(key.data, self._hear)
+                self._attempt(key.data, self._read_messages)
         now = time.monotonic()
         for subscription in list(self._subscriptions.values()):
             if subscription.subscribed:
-                self._guarded(subscription, lambda each: each.check_alive(now))
+                self._attempt(subscription, lambda each: each.check_alive(now))
 
     def _subscribe_where_due(self) -> None:
         for endpoint in self._directory.sentinels():
@@ -101,7 +101,7 @@ class Watcher:
                 endpoint, Subscription(endpoint, self._directory.access)
             )
             if not subscription.subscribed and time.monotonic() >= subscription.next_attempt_at:
-                self._guarded(subscription, self._join)
+                self._attempt(subscription, self._subscribe)
 
     def _end_first_hold(self) -> None:
         """Let this process write for the first time, unless a failover that began before it is still on."""
@@ -110,7 +110,7 @@ class Watcher:
             if not any(each.leads_failover for each in self._subscriptions.values()):
                 self._failover_signal.release()
 
-    def _join(self, subscription: Subscription) -> None:
+    def _subscribe(self, subscription: Subscription) -> None:
         self._selector.register(subscription.subscribe(), selectors.EVENT_READ, subscription)
         self._reported.pop(subscription.endpoint, None)
         # The master may have moved while nobody was listening.
@@ -118,7 +118,7 @@ class Watcher:
         if subscription.leads_failover:
             self._failover_signal.hold()
 
-    def _hear(self, subscription: Subscription) -> None:
+    def _read_messages(self, subscription: Subscription) -> None:
         for channel, text in subscription.messages():
             self._act_on(channel, text.split(" "))
 
@@ -131,7 +131,7 @@ class Watcher:
         elif channel == SELECTED_REPLICA and len(words) == 8 and words[5] == name:
             self._failover_signal.hold()
 
-    def _guarded(self, subscription: Subscription, step: Callable[[Subscription], None]) -> None:
+    def _attempt(self, subscription: Subscription, step: Callable[[Subscription], None]) -> None:
         """Do a step; on failure drop this sentinel's connection, and log why once."""
         try:
             step(subscription)

@@ -66,10 +66,6 @@ class SwitchoverResult:
 
     old: Endpoint
     new: Endpoint
-    in_sync: tuple[Endpoint, ...]
-    """The replicas that had everything before the failover was ordered; the new master is one of them."""
-    offset: int
-    """How far the old master had written when its writes were held, in bytes."""
     steps: tuple[Progress, ...]
     notes: tuple[str, ...]
     """What an operator should know or look after; empty when everything went as it should."""
@@ -93,7 +89,6 @@ class SwitchoverRefused(SwitchoverError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("No switchover was begun. " + " ".join(map(str, findings)))
-        self.findings = tuple(findings)
 
 
 class SwitchoverFailed(SwitchoverError):

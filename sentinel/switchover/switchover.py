@@ -42,9 +42,9 @@ from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
 from sentinel.switchover.write_pause import WritePause
 from sentinel.topology.checks import refusals_of
-from sentinel.topology.node_commands import NodeCommands, NodeConnections
+from sentinel.topology.node_commands import NodeCommands
 from sentinel.topology.snapshot import Topology
-from sentinel.topology.survey import NODE_TIMEOUT_S, survey_with
+from sentinel.topology.survey import commands_to, survey_with
 
 # Shorter than the app is patient with a request (10 s): even a switchover that fails refuses nobody.
 HOLD_AT_MOST_S = 8.0
@@ -71,11 +71,7 @@ def switch_over(
         SwitchoverFailed: it was begun and given up; the message says in which state everything is.
         SwitchoverInterrupted: the same, because of Ctrl-C. A second one leaves the hold to end by itself.
     """
-    sentinel_timeout_s, node_timeout_s = access.sentinel_timeout_s, min(NODE_TIMEOUT_S, access.node_timeout_s)
-    with (
-        NodeConnections(access.sentinel_login, timeout_s=sentinel_timeout_s) as sentinels,
-        NodeConnections(access.node_login, timeout_s=node_timeout_s) as nodes,
-    ):
+    with commands_to(access) as (sentinels, nodes):
         topology = survey_with(sentinels, nodes, access)
         return Switchover(topology, sentinels, nodes, report=report, hold_at_most_s=hold_at_most_s).run()
 
@@ -112,7 +108,7 @@ class Switchover:
         if refusals := refusals_of_orders(self._steps, self._old):
             raise SwitchoverRefused(refusals)
         try:
-            offset = self._hold_until_in_sync()
+            self._hold_until_in_sync()
             new = self._promote()
             self._demote(new)
             self._release()
@@ -126,10 +122,10 @@ class Switchover:
             self._roll_back("this process was ended")
             raise
         steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
-        return SwitchoverResult(self._old, new, self._steps.candidates, offset, steps, notes)
+        return SwitchoverResult(self._old, new, steps, notes)
 
-    def _hold_until_in_sync(self) -> int:
-        """Hold writes until all candidates have everything; return how far that is, in bytes.
+    def _hold_until_in_sync(self) -> None:
+        """Hold writes until all candidates have everything.
 
         Sentinel's own hello to the old master waits behind the hold, and its pings wait behind the hello: so
         this takes no longer than half the time after which the sentinels would take the old master for down.
@@ -145,7 +141,6 @@ class Switchover:
         )
         names = " and ".join(map(str, self._steps.candidates))
         self._journal.reached(Step.IN_SYNC, f"{names} have everything up to byte {offset}.")
-        return offset
 
     def _promote(self) -> Endpoint:
         self._order()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from redis import RedisError
 
@@ -22,24 +22,8 @@ from sentinel.errors import AccessRefused
 Words = Sequence[str]
 
 
-class NodeCommands(Protocol):
-    """What the survey and the switchover need of sentinels and nodes; tests put fakes in its place."""
-
-    def ask(self, endpoint: Endpoint, *words: str) -> Any:
-        """Return the reply; raises RedisError."""
-
-    def ask_all(self, endpoints: Iterable[Endpoint], *words: str) -> dict[Endpoint, Any]:
-        """Ask all at once; an error stands in place of a reply."""
-
-    def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
-        """Send all orders as one; an error stands in place of a reply."""
-
-    def rehearse(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[str]:
-        """Return the rights we lack for these orders, without carrying any out."""
-
-
-class NodeConnections:
-    """The connections to processes that share one login."""
+class NodeCommands:
+    """Commands to processes that share one login."""
 
     def __init__(self, login: Login, *, timeout_s: float) -> None:
         """Connect to nobody yet; `timeout_s` is what one reply or one connection may take, in seconds."""

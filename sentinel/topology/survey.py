@@ -6,8 +6,9 @@ with our password: a stranger whom a node was made to follow never gets to see i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,22 +17,30 @@ from redis import RedisError
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import PermanentError
-from sentinel.topology.node_commands import NodeCommands, NodeConnections
+from sentinel.topology.node_commands import NodeCommands
 from sentinel.topology.replies import Answers, node_state, peers_in, sentinel_state
 from sentinel.topology.snapshot import NodeState, SentinelState, Topology
 
+# A node that takes longer is not waited for: operators want to see the others.
 NODE_TIMEOUT_S = 1.0
 Target = TypeVar("Target")
 Answer = TypeVar("Answer")
 
 
-def survey(access: Access) -> Topology:
-    """Ask everybody, within about three seconds however many are silent; raises nothing for a silent one."""
+@contextmanager
+def commands_to(access: Access) -> Iterator[tuple[NodeCommands, NodeCommands]]:
+    """Yield the commands to the sentinels and those to the nodes; their connections are closed at the end."""
     node_timeout_s = min(NODE_TIMEOUT_S, access.node_timeout_s)
     with (
-        NodeConnections(access.sentinel_login, timeout_s=access.sentinel_timeout_s) as sentinels,
-        NodeConnections(access.node_login, timeout_s=node_timeout_s) as nodes,
+        NodeCommands(access.sentinel_login, timeout_s=access.sentinel_timeout_s) as sentinels,
+        NodeCommands(access.node_login, timeout_s=node_timeout_s) as nodes,
     ):
+        yield sentinels, nodes
+
+
+def survey(access: Access) -> Topology:
+    """Ask everybody, within about three seconds however many are silent; raises nothing for a silent one."""
+    with commands_to(access) as (sentinels, nodes):
         return survey_with(sentinels, nodes, access)
 
 
