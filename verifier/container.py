@@ -41,7 +41,7 @@ def acknowledgement_of(redis: RedisSettings) -> Acknowledgement:
 
 def make_container(settings: Settings) -> Container:
     """Wire the parts; nothing connects before the first request."""
-    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    link = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s)
     store = VerificationStore(
         link,
         acknowledgement_of(settings.redis),

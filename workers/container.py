@@ -45,7 +45,7 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
     """
     if not settings.redis.sentinels:
         raise SettingsError("VERIFIER_SENTINELS: name the sentinels as host:port,host:port,...")
-    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    link = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s)
     retry_policy = RetryPolicy(link, Outage())
     deliveries = Deliveries(acknowledgement_of(settings.redis), settings.rules)
     relays, mailer = _mailer(settings)

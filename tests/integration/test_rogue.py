@@ -41,7 +41,7 @@ def test_the_operator_is_told_of_a_rogue_once(
     """One error names the node, the stranger and the remedy; after the remedy writes go on."""
     master, stranger = topology.current_master(), topology.start_stranger()
     topology.make_rogue(stranger.endpoint)
-    with caplog.at_level(logging.ERROR, logger="sentinel.link.master_link"):
+    with caplog.at_level(logging.ERROR, logger="sentinel.link.rogue_detector"):
         assert wait_for(lambda: fails_as_rogue(link), DEADLINE_S)
         wait_for(lambda: fails_as_rogue(link), 2)
     told = [record.getMessage() for record in caplog.records]
@@ -60,7 +60,7 @@ def test_a_failover_is_no_rogue(
 ) -> None:
     """A demoted master follows a node that Sentinel knows, so nobody is alarmed."""
     before = topology.current_master()
-    with caplog.at_level(logging.ERROR, logger="sentinel.link.master_link"):
+    with caplog.at_level(logging.ERROR, logger="sentinel.link.rogue_detector"):
         topology.failover()
         assert wait_for(lambda: topology.current_master() != before, DEADLINE_S)
         assert link.run(lambda client: client.set("verifier:test", "4"), DEADLINE_S)

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from sentinel import AccessRefused, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
+from tests.support.links import subscribed_to
 from verifier.container import access_of
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -30,7 +31,7 @@ def disturbed(topology: LocalTopology, master: Redis) -> Iterator[LocalTopology]
 @pytest.fixture
 def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
     """A link with time enough for a failover on a machine that has a lot else to do."""
-    made = MasterLink(access_of(settings.redis), patience_s=40)
+    made = MasterLink(access_of(settings.redis), deadline_s=40)
     yield made
     made.close()
 
@@ -100,7 +101,7 @@ def test_a_failover_is_followed_without_an_error_or_a_loss(
 ) -> None:
     """Killed, hung, or moved by a bare SENTINEL FAILOVER: whoever writes only waits."""
     assert link.redis.ping()
-    assert wait_for(lambda: len(link.subscribed_to()) == 3, 10)
+    assert wait_for(lambda: len(subscribed_to(link)) == 3, 10)
     old = disturbed.current_master()
     with Writer(link) as writer:
         fault(disturbed)

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
 from sentinel import LocalNode, LocalTopology, Login, MasterLink, NotAcknowledged, TransientError, wait_for
-from sentinel.link.sentinel_client import plain_connection
+from sentinel.direct_connection import direct_connection
 from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
 from verifier.container import access_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
@@ -284,7 +284,7 @@ def test_nothing_is_accepted_that_no_replica_has(
     settings: Settings, master: Redis, hung_replicas: tuple[LocalNode, ...]
 ) -> None:
     """Within the deadline the person hears that nothing was done, and when to come back."""
-    link = MasterLink(access_of(settings.redis), patience_s=1.5)
+    link = MasterLink(access_of(settings.redis), deadline_s=1.5)
     service = _service(Store(link, settings), settings.rules)
     try:
         started_at = time.monotonic()
@@ -353,7 +353,7 @@ def test_nobody_comes_in_as_the_default_user(topology: LocalTopology, master: Re
         ("default", "x"),
     ]:
         login = Login(username or "", password or "")
-        connection = plain_connection(endpoint, login, 1, 1)
+        connection = direct_connection(endpoint, login, timeout_s=1)
         try:
             with pytest.raises(
                 (AuthenticationError, ResponseError), match=r"NOAUTH|WRONGPASS|required|invalid"

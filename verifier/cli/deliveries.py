@@ -214,7 +214,7 @@ def _command_context() -> Iterator[CommandContext]:
         raise click.ClickException(
             "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
         )
-    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s, watch=False)
+    link = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s, watch=False)
     try:
         yield CommandContext(settings, link, Deliveries(acknowledgement_of(settings.redis), settings.rules))
     except Backpressure as error:

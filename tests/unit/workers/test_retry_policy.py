@@ -53,7 +53,7 @@ class Failing:
         TransientError("x"),
         MasterMoved("x"),
         NotAcknowledged("x"),
-        CircuitOpen("x", 1),
+        CircuitOpen("x"),
         Backpressure("x"),
         AccessRefused("x"),
         UnknownMasterName("x"),
