@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from verifier.cli import lazy_commands as cli
+from verifier import cli
 from verifier.settings import known_names
 from verifier.settings.loading import OTHER_NAMES
 from verifier.store import keyspace
