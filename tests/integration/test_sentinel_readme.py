@@ -9,10 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Self
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -37,7 +36,7 @@ class Example:
 
     def __init__(self, folder: Path, topology: LocalTopology, port: int) -> None:
         self._folder = folder
-        self._url = f"http://127.0.0.1:{port}"
+        self._port = port
         self._environ = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
@@ -75,14 +74,18 @@ class Example:
 
     def enqueue(self, name: str) -> int:
         """Ask the view for a greeting; return the status of the answer."""
-        with urlopen(Request(f"{self._url}/greetings/{name}", method="POST"), timeout=30) as answer:
-            return int(answer.status)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            connection.request("POST", f"/greetings/{name}")
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
     def answers(self) -> bool:
         """Whether the view does its work by now."""
         try:
             return self.enqueue("first") == 202
-        except URLError:
+        except OSError:
             return False
 
     def greeted(self) -> set[str]:

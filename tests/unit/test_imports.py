@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,7 +71,7 @@ def _rows() -> Iterator[tuple[Module, Row]]:
     return ((module, _table()[_room(module)]) for module in _modules())
 
 
-def _any(found: Mapping[str, Set[str]]) -> dict[str, Set[str]]:
+def _any(found: Mapping[str, AbstractSet[str]]) -> dict[str, AbstractSet[str]]:
     return {module: names for module, names in found.items() if names}
 
 
