@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from verifier.drill.outcome import Counts, Moments, Series
-from verifier.drill.rig.load import Submission
 from verifier.drill.rig.mail_sink import RecordedMail
+from verifier.drill.rig.open_load import Submission
 
 BIN_S = 0.25
 
@@ -43,7 +43,7 @@ def missing(submissions: Iterable[Submission], mails: Iterable[RecordedMail]) ->
 
 
 def series(submissions: Sequence[Submission], mails: Sequence[RecordedMail], moments: Moments) -> Series:
-    """Give accepted, mailed and refused per second over time."""
+    """Return accepted, mailed and refused per second over time."""
     bins = max(1, int((moments.ended - moments.began) / BIN_S) + 1)
     by_recipient = _by_recipient(submissions, mails)
     return Series(

@@ -1,4 +1,4 @@
-"""What a fault may touch, and the moments it tells."""
+"""What a fault may touch, and the moments it notes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import Access, Endpoint, LocalTopology, Login
-from verifier.drill.rig.load import Load
 from verifier.drill.rig.measurement import Measurement
+from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
 from verifier.drill.rig.service import Service
 from verifier.drill.rig.waiter import Waiter
@@ -17,7 +17,7 @@ from verifier.drill.rig.waiter import Waiter
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the parts of a fault last, in seconds."""
+    """How long each part of a fault lasts, in seconds."""
 
     before_s: float = 5.0
     """Load before the fault."""
@@ -43,7 +43,7 @@ class FaultContext:
         *,
         topology: LocalTopology,
         service: Service,
-        load: Load,
+        load: OpenLoad,
         events: SentinelEvents,
         waiter: Waiter,
         pace: Pace,
@@ -60,7 +60,7 @@ class FaultContext:
         self._waiter = waiter
 
     def begin(self) -> None:
-        """Say that the fault happens now; measuring begins."""
+        """Note that the fault happens now; measuring begins."""
         self.measure_from_here()
         self.fault_at = time.monotonic()
 
@@ -68,14 +68,14 @@ class FaultContext:
         """Measure the processes from now on, instead of from the fault."""
         self.measurement = Measurement(self.service)
 
-    def fault_ended(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
-        """Say that the harm is undone now, as far as anybody undoes it; measuring ends."""
+    def end(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
+        """Note that the harm is undone now, as far as anybody undoes it; measuring ends."""
         self.fault_ended_at = time.monotonic()
         if self.measurement is not None:
             self.measurement.stop(attempts)
 
     def wait_for_s(self, duration_s: float) -> None:
-        """Let it last."""
+        """Let it last for so many seconds."""
         self._waiter.for_s(duration_s)
 
     def await_true(self, condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -88,9 +88,9 @@ class FaultContext:
 
 
 def operators_access(topology: LocalTopology) -> Access:
-    """Give what an operator's commands need to work on the topology."""
+    """Return what an operator's commands need to work on the topology."""
     users = topology.credentials
-    assert users is not None  # noqa: S101 - a stage always has users
+    assert users is not None  # noqa: S101 - a testbed always has users
     return Access(
         sentinels=topology.sentinels,
         master_name=topology.master_name,

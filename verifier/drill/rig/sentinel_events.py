@@ -1,4 +1,4 @@
-"""What the sentinels say: a subscriber to each of them, which notes every event and when it came."""
+"""What the sentinels announce: a subscriber to each of them, which notes every event and when it came."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SentinelEvents:
     def __init__(self, topology: LocalTopology) -> None:
         self._topology = topology
         self._stopping = threading.Event()
-        self.heard: list[Event] = []
+        self.events: list[Event] = []
         self._threads = [
             threading.Thread(target=self._listen, args=(each,), name=f"events-{each.name}", daemon=True)
             for each in topology.sentinel_nodes
@@ -52,13 +52,13 @@ class SentinelEvents:
             thread.join(timeout=5)
 
     def first_switch(self, since: float) -> float | None:
-        """Give when the first sentinel announced a new master after `since`."""
+        """Return when the first sentinel announced a new master after `since`."""
         return min(self.switches(since), default=None)
 
     def switches(self, since: float) -> list[float]:
-        """Give when each new master was announced first; more than one is a failover after the failover."""
+        """Return when each new master was announced first; more than one is a failover after the failover."""
         first: dict[str, float] = {}
-        for event in sorted(self.heard, key=lambda each: each.at):
+        for event in sorted(self.events, key=lambda each: each.at):
             if event.channel == SWITCH and event.at >= since:
                 first.setdefault(event.text, event.at)
         return list(first.values())
@@ -70,9 +70,12 @@ class SentinelEvents:
             self._stopping.wait(0.2)
 
     def _note_until_it_ends(self, sentinel: LocalNode) -> None:
-        with self._topology.admin(sentinel) as client, client.pubsub(ignore_subscribe_messages=True) as ears:
-            ears.psubscribe("*")
+        with (
+            self._topology.admin(sentinel) as client,
+            client.pubsub(ignore_subscribe_messages=True) as subscriber,
+        ):
+            subscriber.psubscribe("*")
             while not self._stopping.is_set():
-                message = ears.get_message(timeout=0.3)
+                message = subscriber.get_message(timeout=0.3)
                 if message is not None:
-                    self.heard.append(Event(time.monotonic(), message["channel"], message["data"]))
+                    self.events.append(Event(time.monotonic(), message["channel"], message["data"]))

@@ -1,44 +1,78 @@
-"""What processes cost, read from /proc: CPU time, memory, lines of log."""
+"""What processes cost: processor time and memory."""
 
 from __future__ import annotations
 
-import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+import psutil
+
+_PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Usage:
     """One process at one moment."""
 
     cpu_s: float
     memory_bytes: int
 
 
-def read_process(pid: int) -> Reading | None:
-    """Read CPU time, ended threads included, and resident memory; None where the process is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The second field is the name in parentheses, which may hold blanks itself.
-    fields = stat.rpartition(")")[2].split()
-    ticks, pages = int(fields[11]) + int(fields[12]), int(fields[21])
-    return Reading(ticks / _TICKS_PER_S, pages * _PAGE_BYTES)
+@dataclass(frozen=True)
+class Memory:
+    """What one process holds, in MB: resident now, resident at most, and its share where pages are shared."""
+
+    pid: int
+    name: str
+    rss_mb: float
+    peak_mb: float
+    pss_mb: float
 
 
-def read_processes(processes: dict[str, int]) -> dict[str, Reading]:
-    """Read several, by name; those that are gone are left out."""
-    readings = {name: read_process(pid) for name, pid in processes.items()}
-    return {name: reading for name, reading in readings.items() if reading is not None}
+def process_tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all below it; nothing where it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
 
 
-def count_lines(log: Path) -> int:
-    """Count the lines of a log."""
-    try:
-        return log.read_bytes().count(b"\n")
-    except OSError:
-        return 0
+def usage_of(processes: Mapping[str, int]) -> dict[str, Usage]:
+    """Return, by name, what each process has used, ended threads included; those that are gone are left out."""
+    found = {}
+    for name, pid in processes.items():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            found[name] = Usage(sum(process.cpu_times()[:2]), process.memory_info().rss)
+    return found
+
+
+def cpu_seconds_of_tree(pid: int) -> float:
+    """Return the processor time of a process, of all below it, and of those of them that have ended."""
+    total = 0.0
+    for process in process_tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])  # user and system: its own, then its ended children's
+    return total
+
+
+def memory_of_tree(pid: int) -> list[Memory]:
+    """Measure the memory of a process and of all below it."""
+    return list(_memory_of(process_tree(pid)))
+
+
+def _memory_of(processes: list[psutil.Process]) -> Iterator[Memory]:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            memory = process.memory_full_info()
+            # psutil has no peak on Linux.
+            peak = _PEAK.search(Path(f"/proc/{process.pid}/status").read_text())
+            peak_bytes = 1024 * int(peak[1]) if peak else memory.rss
+            yield Memory(
+                process.pid,
+                " ".join(process.cmdline()),
+                *(each / 1e6 for each in (memory.rss, peak_bytes, memory.pss)),
+            )
