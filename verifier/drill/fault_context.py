@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import Access, Endpoint, LocalTopology, Login
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.service import Service
+from verifier.drill.rig.testbed import DrillTestbed
 from verifier.drill.rig.waiter import Waiter
 
 
@@ -41,15 +40,14 @@ class FaultContext:
     def __init__(
         self,
         *,
-        topology: LocalTopology,
-        service: Service,
+        testbed: DrillTestbed,
         load: OpenLoad,
         events: SentinelEvents,
         waiter: Waiter,
         pace: Pace,
     ) -> None:
-        self.topology = topology
-        self.service = service
+        self.topology = testbed.topology
+        self.service = testbed.service
         self.load = load
         self.pace = pace
         self.fault_at = 0.0
@@ -57,7 +55,7 @@ class FaultContext:
         self.trouble = ""
         self.measurement: Measurement | None = None
         self._events = events
-        self._waiter = waiter
+        self.waiter = waiter
 
     def begin(self) -> None:
         """Note that the fault happens now; measuring begins."""
@@ -74,17 +72,9 @@ class FaultContext:
         if self.measurement is not None:
             self.measurement.stop(attempts)
 
-    def wait_for_s(self, duration_s: float) -> None:
-        """Let it last for so many seconds."""
-        self._waiter.for_s(duration_s)
-
-    def await_true(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition; False when the time was not enough."""
-        return self._waiter.until(condition, timeout_s)
-
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
-        return self._waiter.until(lambda: self._events.first_switch(self.fault_at) is not None, timeout_s)
+        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
 
 
 def operators_access(topology: LocalTopology) -> Access:

@@ -51,7 +51,7 @@ def fault(name: str, story: str, promise: Promise = NOTHING_MORE) -> Callable[[I
 def _switchover(context: FaultContext) -> None:
     """Wait first, as an operator would be asked to: the sentinels may still see an earlier fault."""
     access = operators_access(context.topology)
-    context.await_true(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
+    context.waiter.until(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
     context.begin()
     try:
         switch_over(access)
@@ -67,7 +67,7 @@ def _kill(context: FaultContext) -> None:
     context.begin()
     master.kill()
     context.await_switch()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()
     master.restart()
 
@@ -78,7 +78,7 @@ def _hang(context: FaultContext) -> None:
     context.begin()
     master.pause()
     context.await_switch()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()
     master.resume()
 
@@ -103,7 +103,7 @@ def _rogue(context: FaultContext) -> None:
     if context.pace.heals_by_itself:
         context.await_switch(60)
     else:
-        context.wait_for_s(context.pace.dead_s)
+        context.waiter.for_s(context.pace.dead_s)
         with context.topology.admin(rogue) as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
     context.end()
@@ -115,7 +115,7 @@ def _replica_kill(context: FaultContext) -> None:
     replica = context.topology.replicas()[0]
     context.begin()
     replica.kill()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()
     replica.restart()
 
@@ -125,12 +125,12 @@ def _sentinel_kill(context: FaultContext) -> None:
     first, *others = context.topology.sentinel_nodes
     context.begin()
     first.kill()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     for sentinel in others:
         sentinel.kill()
     context.measure_from_here()
     with ConnectionAttempts(context.topology.sentinels, context.service.processes) as attempts:
-        context.wait_for_s(context.pace.blind_s)
+        context.waiter.for_s(context.pace.blind_s)
     context.end(attempts.counts)
     for sentinel in context.topology.sentinel_nodes:
         sentinel.restart()
@@ -144,11 +144,11 @@ def _redis_down(context: FaultContext) -> None:
         node.kill()
     endpoints = [node.endpoint for node in context.topology.nodes]
     with ConnectionAttempts(endpoints, context.service.processes) as attempts:
-        context.wait_for_s(1.0)
+        context.waiter.for_s(1.0)
         context.load.pause()
         context.measure_from_here()
         attempts.counts.clear()
-        context.wait_for_s(context.pace.down_s - 1.0)
+        context.waiter.for_s(context.pace.down_s - 1.0)
     context.end(attempts.counts)
     for node in context.topology.nodes:
         node.restart()
@@ -163,7 +163,7 @@ def _redis_down(context: FaultContext) -> None:
 def _worker_kill(context: FaultContext) -> None:
     context.begin()
     context.service.kill_worker()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()
     context.service.await_worker(context.service.add_worker())
 
@@ -172,7 +172,7 @@ def _worker_kill(context: FaultContext) -> None:
 def _web_kill(context: FaultContext) -> None:
     context.begin()
     os.kill(context.service.serving()[0], signal.SIGKILL)
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()
 
 
@@ -182,11 +182,11 @@ def _queue_loss(context: FaultContext) -> None:
     workers = context.service.workers
     for worker in workers:
         worker.pause()
-    context.wait_for_s(2.0)
+    context.waiter.for_s(2.0)
     context.begin()
     with context.topology.admin(context.topology.current_master()) as client:
         client.delete(context.service.system.queue)
     for worker in workers:
         worker.resume()
-    context.wait_for_s(context.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     context.end()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from verifier.drill.fault_context import Pace
 from verifier.drill.faults import Fault
@@ -11,7 +12,6 @@ from verifier.drill.outcome import Breach, Outcome
 from verifier.drill.report.progress import ProgressDisplay
 from verifier.drill.rig.systems import SystemUnderTest
 from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
 from verifier.drill.round import Round
 from verifier.drill.verdicts import judge_together
 
@@ -78,18 +78,13 @@ def _drill(
     outcomes = []
     try:
         with testbed:
-            for outcome in _rounds(plan, testbed, progress):
-                finished(outcome)
-                outcomes.append(outcome)
+            for fault in plan.faults:
+                current = Round(testbed, fault, plan.rate, plan.pace)
+                title = f"{testbed.system.name} {fault.name} at {plan.rate:g}/s"
+                outcomes.append(current.run(partial(progress.follow, title, current)))
+                finished(outcomes[-1])
+                progress.done()
     except BaseException:
         testbed.forget_logs()
         raise
     return outcomes
-
-
-def _rounds(plan: Plan, testbed: DrillTestbed, progress: ProgressDisplay) -> Iterator[Outcome]:
-    for fault in plan.faults:
-        title = f"{testbed.system.name} {fault.name} at {plan.rate:g}/s"
-        current = Round(testbed, fault, plan.rate, plan.pace)
-        yield current.run(Waiter(lambda: progress.follow(title, current)))  # noqa: B023 - called in this turn only
-        progress.done()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from redis.exceptions import RedisError
@@ -41,19 +42,18 @@ class Round:
         """The mails that came since the round began."""
         return self._testbed.mail_sink.mails[self._first_mail :]
 
-    def run(self, waiter: Waiter) -> Outcome:
-        """Run it to its end; `waiter` is for those who want to see how it goes.
+    def run(self, progress: Callable[[], None] = lambda: None) -> Outcome:
+        """Run it to its end; `progress` is called all the while.
 
         Raises:
             TopologyError: the topology was not whole to begin with, or the fault found no master.
         """
-        self._waiter = waiter.also(self._alarm.look)
+        self._waiter = Waiter(self._alarm.look, progress)
         self._testbed.make_whole()
         began = time.monotonic()
         with SentinelEvents(self._testbed.topology) as events:
             context = FaultContext(
-                topology=self._testbed.topology,
-                service=self._testbed.service,
+                testbed=self._testbed,
                 load=self.load,
                 events=events,
                 waiter=self._waiter,

@@ -1,6 +1,6 @@
 """The rig of the drill and of the benchmarks: what runs the systems under test, loads them and measures them.
 
 testbed (topology, logs) -> service (web, workers) -> process;  systems and peers/ say what is run
-open_load, closed_load (who asks)   mail_sink (who gets)   loop_thread (where both live)
+open_load (who asks)   mail_sink (who gets)   loop_thread (where both live)
 usage, measurement, connection_attempts, sentinel_events, log_alarm (who looks)   waiter   svg
 """

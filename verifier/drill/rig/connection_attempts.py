@@ -13,7 +13,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -29,35 +28,30 @@ class ConnectionAttempts:
         self.counts: Counter[tuple[str, Endpoint]] = Counter()
         self._endpoints = tuple(endpoints)
         self._processes = processes
-        self._selector = selectors.DefaultSelector()
+        self._open = ExitStack()
+        self._selector = self._open.enter_context(selectors.DefaultSelector())
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="drill-attempts", daemon=True)
 
     def __enter__(self) -> Self:
         """Listen."""
         for endpoint in self._endpoints:
-            listener = socket.create_server(endpoint)
+            listener = self._open.enter_context(socket.create_server(endpoint))
             listener.setblocking(False)
-            self._selector.register(listener, selectors.EVENT_READ, endpoint)
+            self._selector.register(listener, selectors.EVENT_READ, (listener, endpoint))
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the ports back."""
         self._stopping = True
         self._thread.join(timeout=5)
-        for key in list(self._selector.get_map().values()):
-            assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
-            key.fileobj.close()
-        self._selector.close()
+        self._open.close()
 
     def _run(self) -> None:
         while not self._stopping:
             for key, _ in self._selector.select(timeout=0.2):
-                assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
-                self._take(key.fileobj, key.data)
+                self._take(*key.data)
 
     def _take(self, listener: socket.socket, endpoint: Endpoint) -> None:
         """Take all who connect at this moment: looking them up one by one would keep the last ones waiting."""

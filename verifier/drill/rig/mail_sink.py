@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from verifier.drill.rig.loop_thread import LoopThread
@@ -50,12 +49,10 @@ class MailSink:
     def __enter__(self) -> Self:
         """Listen."""
         self._server = self._loop.start(listen(self.mails.append)).result(timeout=10)
-        self.port = port_of(self._server)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop listening."""
         if self._server is not None:
             self._loop.loop.call_soon_threadsafe(self._server.close)
@@ -65,12 +62,6 @@ async def listen(keep: Callable[[RecordedMail], object]) -> asyncio.Server:
     """Listen on a free port of loopback and hand each mail to `keep`."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(lambda: _Session(keep), "127.0.0.1", 0, backlog=512)
-
-
-def port_of(server: asyncio.Server) -> int:
-    """Return the port a server listens on."""
-    port: int = server.sockets[0].getsockname()[1]
-    return port
 
 
 class _Session(asyncio.Protocol):
@@ -155,7 +146,7 @@ def _read_mail(content: bytes, recipient: str) -> RecordedMail:
 async def _serve(path: Path) -> None:
     with path.open("w", buffering=1) as notes:
         server = await listen(lambda mail: notes.write(f"{mail.recipient} {mail.at:.6f}\n"))
-        print(port_of(server), flush=True)
+        print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
 

@@ -1,7 +1,7 @@
 """An open load: numbered submissions on a fixed schedule, whether or not earlier ones were answered.
 
 A request's wait counts from when the schedule wanted it to start: whoever is late because everybody else is
-stuck has waited too. What a web can take at most is for `closed_load` to find out.
+stuck has waited too.
 """
 
 from __future__ import annotations

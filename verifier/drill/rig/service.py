@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sentinel import PortReservation, wait_for
@@ -23,7 +23,7 @@ class Service:
         """Plan it. `directory` is its working directory, away from anybody's .env file."""
         self.system = system
         self.workers: list[RigProcess] = []
-        self.killed: list[RigProcess] = []
+        self._numbers = itertools.count(1)  # so that each worker gets a name and a log of its own
         self._environment = environment
         self._directory = directory
         self._web: RigProcess | None = None
@@ -35,9 +35,7 @@ class Service:
         """Return itself; nothing is started yet."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop everything."""
         self.stop()
         self._ports.release()
@@ -67,17 +65,13 @@ class Service:
 
     def add_worker(self) -> RigProcess:
         """Start one more worker without waiting for it."""
-        number = len(self.workers) + len(self.killed) + 1
-        worker = self._process(f"worker-{number}", self.system.command(*self.system.worker))
+        worker = self._process(f"worker-{next(self._numbers)}", self.system.command(*self.system.worker))
         self.workers.append(worker)
         return worker
 
-    def kill_worker(self) -> RigProcess:
+    def kill_worker(self) -> None:
         """Kill the first worker with -9."""
-        worker = self.workers.pop(0)
-        worker.kill()
-        self.killed.append(worker)
-        return worker
+        self.workers.pop(0).kill()
 
     def await_worker(self, worker: RigProcess) -> None:
         """Wait until a worker takes jobs. Raises RigError where it does not."""
@@ -87,7 +81,6 @@ class Service:
         """End everything and start it again, as it was in the beginning."""
         workers = len(self.workers)
         self.stop()
-        self.killed.extend(self.workers)  # so that the new ones get names and logs of their own
         self.workers.clear()
         self.start(workers)
 
@@ -95,7 +88,6 @@ class Service:
         """Start a new worker for each that ended by itself, so that the next fault finds a whole service."""
         for ended in self.ended_workers:
             self.workers.remove(ended)
-            self.killed.append(ended)
             self.await_worker(self.add_worker())
 
     def serving(self) -> list[int]:

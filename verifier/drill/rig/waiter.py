@@ -14,10 +14,6 @@ class Waiter:
     def __init__(self, *ticks: Callable[[], None]) -> None:
         self._ticks = ticks
 
-    def also(self, tick: Callable[[], None]) -> Waiter:
-        """Return a waiter that calls one more."""
-        return Waiter(*self._ticks, tick)
-
     def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a condition; False when `timeout_s` seconds were not enough."""
         deadline = time.monotonic() + timeout_s

@@ -42,7 +42,7 @@ class ClosedLoad:
             self._connect()
         while (left_s := self._ends_at - time.perf_counter()) > 0:
             for key, _ in self._selector.select(left_s):
-                assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
+                assert isinstance(key.fileobj, socket.socket)
                 self._read(key.fileobj)
         for sock in self._began:
             sock.close()
