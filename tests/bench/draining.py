@@ -53,7 +53,7 @@ def drain(
     With `warm_up` the first twentieth of the mails is not counted, else only the very first one.
 
     Raises:
-        RigError: it sends nothing, ends, or stands still.
+        RigError: it sends nothing, ends, or sends no more.
     """
     first = max(1, int(mails * MEASURE_AFTER)) if warm_up else 1
     _wait_for_mails(worker, sink, first)
@@ -65,7 +65,7 @@ def drain(
         if worker.exit_code is not None:
             raise worker.failure("ended")
     if count == start_count:
-        raise worker.failure("stood still")
+        raise worker.failure("sent nothing more")
     cpu = cpu_seconds_of_tree(worker.pid) - cpu
     return Drained(count - start_count, now - began, cpu, memory_of_tree(worker.pid))
 

@@ -96,7 +96,7 @@ def _after_never_sending(testbed: BenchTestbed, sizes: Sizes) -> float:
         with testbed.worker(testbed.ours, sink.port):
             _wait_until_nothing_is_owed(testbed)
         if sink.mails():
-            raise RigError(f"{sink.mails()} mails with dead codes were sent.")
+            raise RigError(f"{sink.mails()} mails with expired codes were sent.")
     left = (_settled_memory(testbed) - before) / sizes.memory_mails
     report_progress(f"of those never sent, {left:.1f} bytes each are left")
     return left

@@ -52,7 +52,8 @@ def draw(panels: Sequence[Panel], summary: str) -> str:
     for panel in panels:
         parts += _panel(panel, top)
         top += TITLE + len(panel.bars) * (BAR + GAP) + PADDING
-    return svg.plot(summary, WIDTH, top, parts, font_family="system-ui, sans-serif", font_size=13) + "\n"
+    look = {"width": WIDTH, "height": top, "font_family": "system-ui, sans-serif", "font_size": 13}
+    return svg.plot(summary, WIDTH, top, parts, **look) + "\n"
 
 
 def _panel(panel: Panel, top: int) -> Iterator[Markup]:

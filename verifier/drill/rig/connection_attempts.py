@@ -43,7 +43,7 @@ class ConnectionAttempts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the ports back."""
+        """Free the ports again."""
         self._stopping = True
         self._thread.join(timeout=5)
         self._open.close()
