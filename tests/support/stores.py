@@ -13,13 +13,13 @@ import pytest
 from redis import Redis
 
 from sentinel import MasterLink, TransientError
-from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.records import new_verification
 from verifier.store.verifications import Resend, VerificationStore
+from verifier.wiring import acknowledgement_of
 
 
 class Store(VerificationStore):
