@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Imported before the worker forks, as RQ advises: else each job would import Flask anew.
+import jobs  # noqa: F401
 import peer_settings
 
 SENTINEL = {
