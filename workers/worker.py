@@ -60,7 +60,7 @@ class MailWorker(Worker):
             timeout_s=BLOCK_S + container.link.access.node_timeout_s
         )
         super().__init__(
-            [keyspace.QUEUE_NAME],
+            [keyspace.Queue().name],
             name=name,
             connection=container.link.redis,
             serializer=JSONSerializer,
@@ -78,7 +78,7 @@ class MailWorker(Worker):
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
         """Work until told to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
-        log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.QUEUE_NAME, os.getpid())
+        log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.Queue().name, os.getpid())
         self._settler.start()
         self._senders.start()
         self._maintenance.start()

@@ -64,7 +64,7 @@ class Store(VerificationStore):
 
     def attempted(self, verification_id: str, max_attempts: int = 5) -> tuple[bool, Verification]:
         """Count an attempt; return whether it may be judged."""
-        attempt, verification = self.count_attempt(
+        attempt, verification, _ = self.count_attempt(
             verification_id, max_attempts, secrets.token_hex(8), "", list(self.settings.keys.secrets)
         )
         return attempt.may_be_judged, verification

@@ -14,11 +14,13 @@ from werkzeug.exceptions import HTTPException
 
 from verifier.api import problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
+from verifier.web.form_tokens import FIELD
 from verifier.web.paths import is_for_api
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
-_TYPED_FIELDS = ("email", "code")
+# What was typed, and the token by which the same request is known.
+_KEPT_FIELDS = ("email", "code", FIELD)
 
 _WORDS = {
     400: (
@@ -80,7 +82,7 @@ def unavailable_page(error: ServiceUnavailable) -> Response:
         is_form=request.method == "POST",
         # Spread out, so that those who wait do not all come back in the same moment.
         wait_s=wait_s + random.randrange(max(2, wait_s)),
-        typed={name: request.form[name] for name in _TYPED_FIELDS if name in request.form},
+        typed={name: request.form[name] for name in _KEPT_FIELDS if name in request.form},
         resubmissions=_resubmissions() + 1,
         max_resubmissions=MAX_RESUBMISSIONS,
     )

