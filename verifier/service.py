@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError
 from verifier.domain.addresses import normalise_address
 from verifier.domain.codes import (
-    derive_code,
+    code_of,
     is_verification_id,
     new_verification_id,
     normalise_typed_code,
@@ -31,8 +32,7 @@ from verifier.store.verifications import Resend, VerificationStore
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log)
 
-CODE_PURPOSE = "code"
-RETRY_AFTER_S = 5
+_UNAVAILABLE = "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds."
 _MOST_READS_BEFORE_RESEND = 5
 
 
@@ -42,31 +42,6 @@ class CheckResult:
 
     valid: bool
     verification: Verification
-
-
-class redis_errors_as_unavailable:  # noqa: N801 - reads as the sentence it is, in a with statement
-    """Turn what the way to Redis may raise into the sentence for people; the operator finds the rest in the log."""
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ServiceUnavailable in place of an error of the link."""
-        if isinstance(error, Backpressure):
-            throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
-            raise QueueFull from error
-        if isinstance(error, PermanentError):
-            throttled_log.log(logging.ERROR, "Redis can't be used: %s", error)
-        elif isinstance(error, CircuitOpen):
-            log.debug("Answered at once: %s", error)
-        elif isinstance(error, TRANSIENT):
-            throttled_log.log(logging.WARNING, "Gave up on a request: %s", error)
-        else:
-            return
-        raise ServiceUnavailable(
-            "The service can't reach its memory at the moment, so nothing was done. Please try again in a few seconds.",
-            RETRY_AFTER_S,
-        ) from error
 
 
 class VerificationService:
@@ -96,14 +71,14 @@ class VerificationService:
             last_sent_at=now,
             delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=now),
         )
-        with redis_errors_as_unavailable():
+        with _redis_errors_translated():
             self._store.accept(verification)
         return verification
 
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
         _require_id(verification_id)
-        with redis_errors_as_unavailable():
+        with _redis_errors_translated():
             return self._store.get(verification_id)
 
     def check(self, verification_id: str, typed: str) -> CheckResult:
@@ -115,7 +90,7 @@ class VerificationService:
         """
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
-        with redis_errors_as_unavailable():
+        with _redis_errors_translated():
             counted, verification = self._store.count_attempt(
                 verification_id, self.clock(), self.rules.max_check_attempts
             )
@@ -132,14 +107,14 @@ class VerificationService:
             VerificationNotFound, QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with redis_errors_as_unavailable():
+        with _redis_errors_translated():
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
                 now = self._now()
                 verification.require_resendable(now, self.rules)
                 if self._store.resend(verification, now) is Resend.ACCEPTED:
                     return self._store.get(verification_id)
-        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
+        raise ServiceUnavailable("This verification is being changed by other requests. Please try again.", 1)
 
     def cancel(self, verification_id: str) -> Verification:
         """Cancel a pending verification; canceling a canceled one changes nothing.
@@ -149,7 +124,7 @@ class VerificationService:
             VerificationNotFound, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with redis_errors_as_unavailable():
+        with _redis_errors_translated():
             verification = self._store.get(verification_id)
             if verification.decided is Status.CANCELED:
                 return verification
@@ -172,12 +147,29 @@ class VerificationService:
         return expected is not None and same_code(expected, code)
 
 
-def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
-    """Derive the code of a verification; None where its key was retired."""
-    key = keys.derive(key_id, CODE_PURPOSE)
-    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
-
-
 def _require_id(verification_id: str) -> None:
     if not is_verification_id(verification_id):
         raise VerificationNotFound
+
+
+@contextmanager
+def _redis_errors_translated() -> Iterator[None]:
+    """Raise ServiceUnavailable for what the link raises; its own words are for operators and go to the log."""
+    try:
+        yield
+    except Backpressure as error:
+        throttled_log.log(logging.ERROR, "Redis has no memory left, so new mails are refused: %s", error)
+        raise QueueFull from error
+    except PermanentError as error:
+        throttled_log.log(
+            logging.ERROR, "Redis can't be used until an operator acts, so requests fail: %s", error
+        )
+        raise ServiceUnavailable(_UNAVAILABLE) from error
+    except CircuitOpen as error:
+        log.debug("A request failed at once: %s", error)
+        raise ServiceUnavailable(_UNAVAILABLE) from error
+    except TRANSIENT as error:
+        throttled_log.log(
+            logging.WARNING, "A request failed, because Redis did not answer in time: %s", error
+        )
+        raise ServiceUnavailable(_UNAVAILABLE) from error

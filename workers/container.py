@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 
 from sentinel import MasterLink
-from verifier.container import access_of, acknowledgement_of
+from verifier.container import make_deliveries, make_link
 from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
 from workers.claiming import Claiming
@@ -43,11 +43,9 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
     Raises:
         SettingsError: no sentinels are named, or the mail settings do not work together.
     """
-    if not settings.redis.sentinels:
-        raise SettingsError("VERIFIER_SENTINELS: name the sentinels as host:port,host:port,...")
-    link = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s)
+    link = make_link(settings.redis)
     retry_policy = RetryPolicy(link, Outage())
-    deliveries = Deliveries(acknowledgement_of(settings.redis), settings.rules)
+    deliveries = make_deliveries(settings)
     relays, mailer = _mailer(settings)
     return WorkerContainer(
         settings=settings,

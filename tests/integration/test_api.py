@@ -20,8 +20,8 @@ from tests.conftest import Clock
 from tests.support.apps import container_of
 from tests.support.stores import waiting_jobs
 from verifier import create_app
+from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus
-from verifier.service import code_of
 from verifier.settings import Settings
 from verifier.store.deliveries import Claim, Deliveries, Settlement
 

@@ -13,8 +13,8 @@ from redis import Redis
 from sentinel import LocalTopology, MasterLink
 from tests.support.stores import Store, due_in_s
 from verifier.cli.deliveries import deliveries_group
+from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
-from verifier.service import code_of
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters
 from verifier.store.deliveries import Claim, Deliveries, Settlement

@@ -19,10 +19,11 @@ from sentinel import LocalNode, LocalTopology, Login, MasterLink, NotAcknowledge
 from sentinel.direct_connection import direct_connection
 from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
 from verifier.container import access_of
+from verifier.domain.codes import code_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus, Status
-from verifier.service import VerificationService, code_of
+from verifier.service import VerificationService
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store import verifications as store_module

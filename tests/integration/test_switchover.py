@@ -217,7 +217,7 @@ def test_interrupted_command_leaves_one_master_that_takes_writes(
 ) -> None:
     """Ctrl-C at any moment: the message says who is the master, and writes go on at once."""
     environment = {**os.environ, **own.environment()}
-    command = [sys.executable, "-m", "flask", "sentinel", "failover", "--yes"]
+    command = [sys.executable, "-m", "flask", "sentinel", "switchover", "--yes"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -251,15 +251,15 @@ def test_plain_deployment(own: LocalTopology) -> None:
     """Without users and passwords the commands work as they are."""
     with LocalTopology(LocalOptions(down_after_ms=1000, acl=False)) as plain:
         old = plain.current_master()
-        moved = _command(plain, "failover", "--yes")
+        moved = _command(plain, "switchover", "--yes")
         assert moved.exit_code == 0, moved.output
         assert f"took over from {old.endpoint}" in moved.output
         assert _command(plain, "status").exit_code == 0
 
 
-def test_failover_shows_its_steps(own: LocalTopology) -> None:
+def test_switchover_shows_its_steps(own: LocalTopology) -> None:
     """The command shows who could take over, each step with its time, and the topology afterwards."""
-    moved = _command(own, "failover", "--yes")
+    moved = _command(own, "switchover", "--yes")
     assert moved.exit_code == 0, moved.output
     for step in Step:
         assert f" s  {step} " in moved.output
@@ -267,10 +267,10 @@ def test_failover_shows_its_steps(own: LocalTopology) -> None:
     assert "Nothing is wrong." in moved.output
 
 
-def test_failover_asks_first(own: LocalTopology) -> None:
+def test_switchover_asks_first(own: LocalTopology) -> None:
     """Without --yes a plain Enter changes nothing."""
     master = own.current_master()
-    refused = CliRunner().invoke(sentinel_group, ["failover"], env=own.environment(), input="\n")
+    refused = CliRunner().invoke(sentinel_group, ["switchover"], env=own.environment(), input="\n")
     assert refused.exit_code == 1
     assert "Shall a replica take over?" in refused.output
     assert own.current_master() is master
@@ -313,7 +313,7 @@ def test_status_by_the_app_names_the_rights_it_lacks(own: LocalTopology) -> None
 
 def test_missing_sentinels_are_said_in_one_sentence(own: LocalTopology) -> None:
     """Without VERIFIER_SENTINELS the commands say which setting is missing, and nothing else."""
-    for command in ("status", "failover"):
+    for command in ("status", "switchover"):
         told = _command(own, command, VERIFIER_SENTINELS="")
         assert told.exit_code == 1
         assert told.output.startswith("Error: VERIFIER_SENTINELS is not set")

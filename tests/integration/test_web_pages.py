@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from sentinel import LocalTopology
 from verifier.container import Container
+from verifier.domain.codes import code_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable
-from verifier.service import code_of
 from verifier.settings import Settings
 from verifier.store import keyspace
 

@@ -23,8 +23,8 @@ from sentinel import LocalNode, LocalTopology, MasterLink, wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store, waiting_jobs
 from tests.support.workers import RunningWorker
+from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus, Verification
-from verifier.service import code_of
 from verifier.settings import Settings
 from verifier.store import keyspace
 from workers import jobs, maintenance, worker

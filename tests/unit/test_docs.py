@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from verifier.cli import lazy_commands as cli
+from verifier import cli
 from verifier.settings import known_names
 from verifier.settings.loading import OTHER_NAMES
 from verifier.store import keyspace
@@ -80,5 +80,5 @@ def test_a_job_names_a_function_that_exists() -> None:
 
 def test_every_command_exists() -> None:
     """The same for the commands of `flask`."""
-    for module, attribute in cli._COMMANDS.values():
+    for module, attribute in cli.COMMANDS.values():
         assert callable(getattr(import_module(module), attribute))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport
+from verifier.store.delivery_search import Details, Listing
+from verifier.times import iso
 
 _COLOURS = {
     DeliveryStatus.DEFERRED: "yellow",
@@ -31,24 +31,6 @@ _FOUND = {
     "the mail may have gone out",
     "gone": "its record had ended before anybody could send it or say what became of it",
 }
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What `list` shows; `more` tells that there is more of it than was asked for."""
-
-    owed: tuple[DeliveryReport, ...]
-    dead_letters: tuple[DeliveryReport, ...]
-    more: bool
-
-
-@dataclass(frozen=True)
-class Details:
-    """What `show` shows; the record may be gone while a dead letter of it is kept."""
-
-    verification: Verification | None
-    newest: DeliveryReport | None
-    dead_letters: tuple[DeliveryReport, ...]
 
 
 def listing_as_json(listing: Listing) -> dict[str, Any]:
@@ -132,13 +114,6 @@ def details_as_text(details: Details, now: float, rules: Rules) -> RenderableTyp
     ]:
         parts += [Text(f"\n{title} {report.name}", style="bold"), _report_pairs(report, now)]
     return Group(*parts)
-
-
-def iso(at: float | None) -> str | None:
-    """Give a time in UTC as ISO 8601."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def moment(at: float | None, now: float) -> str:

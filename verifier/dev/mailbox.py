@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, jsonify, render_template
 
 from verifier.dev.maildir import Mail, newest_mails
+from verifier.times import iso
 
 _CODE = re.compile(r"(?<!\d)\d{4,10}(?!\d)")
 
@@ -30,15 +31,11 @@ def init_app(app: Flask, maildir: Path) -> None:
 
     @blueprint.get("/mailbox.json")
     def as_json() -> Response:
-        return jsonify([represent(mail) for mail in newest_mails(maildir)])
+        return jsonify(
+            [{**asdict(mail), "received_at": iso(mail.received_at)} for mail in newest_mails(maildir)]
+        )
 
     app.register_blueprint(blueprint)
-
-
-def represent(mail: Mail) -> dict[str, str]:
-    """Give a mail as it stands in the JSON, its time in ISO 8601."""
-    received_at = datetime.fromtimestamp(mail.received_at, UTC).isoformat(timespec="milliseconds")
-    return {**asdict(mail), "received_at": received_at.replace("+00:00", "Z")}
 
 
 def code_in(mail: Mail) -> str:

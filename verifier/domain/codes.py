@@ -14,7 +14,10 @@ import secrets
 from itertools import count
 
 from verifier.domain.errors import MalformedCode
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
 
+_PURPOSE = "code"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.]+")
 _WORD_BYTES = 8
@@ -29,6 +32,12 @@ def new_verification_id() -> str:
 def is_verification_id(text: str) -> bool:
     """Tell whether the text has the form of an id."""
     return _ID.fullmatch(text) is not None
+
+
+def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
+    """Return the code of a verification; None where its key was retired."""
+    key = keys.derive(key_id, _PURPOSE)
+    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
 
 
 def derive_code(key: bytes, verification_id: str, address: str, digits: int) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 
-from verifier.cli.delivery_tables import Details, Listing
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import OWED
+from verifier.domain.verifications import OWED, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import (
     dead_letters_named,
@@ -24,6 +24,24 @@ from verifier.store.dead_letters import (
 from verifier.store.deliveries import owed_deliveries
 from verifier.store.delivery_reports import DeliveryReport, Filter, report_of_record
 from verifier.store.verifications import read_record
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is owed and what is dead; `more` is true where there is more of either than was asked for."""
+
+    owed: tuple[DeliveryReport, ...]
+    dead_letters: tuple[DeliveryReport, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
+class Details:
+    """All that is known of one verification; its record may be gone while a dead letter of it is kept."""
+
+    verification: Verification | None
+    newest: DeliveryReport | None
+    dead_letters: tuple[DeliveryReport, ...]
 
 
 def find_listing(client: Redis, wanted: Filter, limit: int, now: float) -> Listing:

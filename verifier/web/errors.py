@@ -12,9 +12,8 @@ from http import HTTPStatus
 from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from verifier.api import problems
+from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
-from verifier.web.paths import is_for_api
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from verifier.web.paths import is_for_api
+from verifier.api import is_for_api
 
 # The same origin may frame one page: where the mail is, shown live without JavaScript. The referrer must
 # reach our own forms, because under https it is compared with the host.

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from verifier.cli.arguments import DurationType, NameType
 from verifier.cli.deliveries import deliveries_group
-from verifier.cli.delivery_tables import Listing, listing_as_json, listing_for_people, moment, span
+from verifier.cli.delivery_tables import listing_as_json, listing_for_people, moment, span
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport, Filter
+from verifier.store.delivery_search import Listing
 
 ID = "0123456789abcdef" * 2
 NOW = 1_800_000_000.0

@@ -52,14 +52,14 @@ READ = [
     ("TRUSTED_PROXIES", "1", "trusted_proxies", 1, 0),
     ("SENTINELS", " a , b:1,[::1]:2 ", "redis.sentinels", SENTINELS, ()),
     ("SENTINEL_MASTER", "main", "redis.master_name", "main", "mymaster"),
-    ("REDIS_USERNAME", "app", "redis.username", "app", ""),
-    ("REDIS_PASSWORD", SECRET, "redis.password", SECRET, ""),
-    ("SENTINEL_USERNAME", "sapp", "redis.sentinel_username", "sapp", ""),
-    ("SENTINEL_PASSWORD", SECRET, "redis.sentinel_password", SECRET, ""),
-    ("REDIS_OPS_USERNAME", "ops", "redis.ops_username", "ops", ""),
-    ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_password", SECRET, ""),
-    ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_username", "sops", ""),
-    ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_password", SECRET, ""),
+    ("REDIS_USERNAME", "app", "redis.login.username", "app", ""),
+    ("REDIS_PASSWORD", SECRET, "redis.login.password", SECRET, ""),
+    ("SENTINEL_USERNAME", "sapp", "redis.sentinel_login.username", "sapp", ""),
+    ("SENTINEL_PASSWORD", SECRET, "redis.sentinel_login.password", SECRET, ""),
+    ("REDIS_OPS_USERNAME", "ops", "redis.ops_login.username", "ops", ""),
+    ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_login.password", SECRET, ""),
+    ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_login.username", "sops", ""),
+    ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_login.password", SECRET, ""),
     ("REPLICAS_TO_ACKNOWLEDGE", "0", "redis.replicas_to_acknowledge", 0, 1),
     ("ACKNOWLEDGE_TIMEOUT_MS", "100", "redis.acknowledge_timeout_ms", 100, 500),
     ("REQUEST_DEADLINE", "2.5", "redis.request_deadline_s", 2.5, 10),
@@ -191,7 +191,7 @@ def test_true_is_true(text: str) -> None:
 def test_digits_stay_text_where_text_is_wanted() -> None:
     """A password of digits is no number, and neither is a name."""
     settings = _load(REDIS_PASSWORD="0012345", NAME="4711")
-    assert settings.redis.password == "0012345"
+    assert settings.redis.login.password == "0012345"
     assert settings.name == "4711"
 
 
@@ -283,7 +283,7 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
     secret.write_text(f"{SECRET}\n")
     port.write_text("2525\n")
     settings = _load(REDIS_PASSWORD_FILE=str(secret), MAIL_PORT_FILE=str(port))
-    assert settings.redis.password == SECRET
+    assert settings.redis.login.password == SECRET
     assert settings.mail.relays[0].port == 2525
 
 
@@ -330,11 +330,11 @@ def test_a_setting_of_the_environment_wins_over_a_file_named_in_dotenv(tmp_path:
     file = tmp_path / "password"
     file.write_text("from a file\n")
     Path(".env").write_text(f"VERIFIER_REDIS_PASSWORD_FILE={file}\n")
-    assert _load(REDIS_PASSWORD="from outside").redis.password == "from outside"
+    assert _load(REDIS_PASSWORD="from outside").redis.login.password == "from outside"
     del os.environ["VERIFIER_REDIS_PASSWORD"]
-    assert _load().redis.password == "from a file"
+    assert _load().redis.login.password == "from a file"
     Path(".env").write_text("VERIFIER_REDIS_PASSWORD=from dotenv\n")
-    assert _load().redis.password == "from a file"
+    assert _load().redis.login.password == "from a file"
 
 
 def test_an_unknown_name_in_dotenv_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -408,7 +408,7 @@ def test_settings_show_no_secret() -> None:
         MAIL_PASSWORD=SECRET,
     )
     assert "hunter2" not in repr(settings)
-    assert settings.redis.password == SECRET
+    assert settings.redis.login.password == SECRET
 
 
 def test_known_names_are_read_without_an_environment() -> None:
