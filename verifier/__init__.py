@@ -1,11 +1,7 @@
 """Verifier proves that a person can read an email address.
 
-The way of a mail: web/ or api/ -> service -> store -> the RQ queue -> workers/. The rooms:
-
-    container   the wiring; `startup`: from a command to an app; `service`: the use cases
-    domain/     pure rules          settings/  every setting, parsed once     store/  atomic steps in Redis
-    web/ api/ ops/ cli/             pages, JSON API, operators' pages, commands
-    dev/        the embedded surroundings of `flask run`                      drill/  practised failures
+`create_app` puts the app together, from the parts that `wiring` makes. The way of a mail: web/ or api/ -> service -> store -> the RQ
+queue -> workers/.
 """
 
 from __future__ import annotations
@@ -30,6 +26,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     if settings is None:
         settings = load_settings()
+    container = make_container(settings)
     app = Flask(__name__)
     session_keys = [key.hex() for key in settings.keys.derive_all("session")]
     app.config.update(
@@ -43,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    install(app, make_container(settings))
-    for each in (api, ops, web):
-        each.init_app(app)
+    install(app, container)
+    for rooms in (api, ops, web):
+        rooms.init_app(app)
     return app

@@ -32,7 +32,7 @@ from verifier.store.verifications import Resend, VerificationStore
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log)
 
-_UNAVAILABLE = "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds."
+RETRY_AFTER_S = 5
 _MOST_READS_BEFORE_RESEND = 5
 
 
@@ -42,6 +42,30 @@ class CheckResult:
 
     valid: bool
     verification: Verification
+
+
+@contextmanager
+def redis_errors_as_unavailable() -> Iterator[None]:
+    """Raise the sentence for people in place of an error of the link; operators find that in the log.
+
+    Raises:
+        QueueFull: Redis has no room.
+        ServiceUnavailable: it can't be reached, or refuses us.
+    """
+    try:
+        yield
+    except Backpressure as error:
+        throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
+        raise QueueFull from error
+    except (*TRANSIENT, PermanentError) as error:
+        if isinstance(error, PermanentError):
+            throttled_log.log(logging.ERROR, "Redis can't be used: %s", error)
+        elif not isinstance(error, CircuitOpen):
+            throttled_log.log(logging.WARNING, "A request was given up: %s", error)
+        raise ServiceUnavailable(
+            "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds.",
+            RETRY_AFTER_S,
+        ) from error
 
 
 class VerificationService:
@@ -71,14 +95,14 @@ class VerificationService:
             last_sent_at=now,
             delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=now),
         )
-        with _redis_errors_translated():
+        with redis_errors_as_unavailable():
             self._store.accept(verification)
         return verification
 
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
         _require_id(verification_id)
-        with _redis_errors_translated():
+        with redis_errors_as_unavailable():
             return self._store.get(verification_id)
 
     def check(self, verification_id: str, typed: str) -> CheckResult:
@@ -90,7 +114,7 @@ class VerificationService:
         """
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
-        with _redis_errors_translated():
+        with redis_errors_as_unavailable():
             counted, verification = self._store.count_attempt(
                 verification_id, self.clock(), self.rules.max_check_attempts
             )
@@ -107,14 +131,14 @@ class VerificationService:
             VerificationNotFound, QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with _redis_errors_translated():
+        with redis_errors_as_unavailable():
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
                 now = self._now()
                 verification.require_resendable(now, self.rules)
                 if self._store.resend(verification, now) is Resend.ACCEPTED:
                     return self._store.get(verification_id)
-        raise ServiceUnavailable("This verification is being changed by other requests. Please try again.", 1)
+        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
 
     def cancel(self, verification_id: str) -> Verification:
         """Cancel a pending verification; canceling a canceled one changes nothing.
@@ -124,7 +148,7 @@ class VerificationService:
             VerificationNotFound, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with _redis_errors_translated():
+        with redis_errors_as_unavailable():
             verification = self._store.get(verification_id)
             if verification.decided is Status.CANCELED:
                 return verification
@@ -135,11 +159,11 @@ class VerificationService:
         return verification
 
     def status(self, verification: Verification) -> Status:
-        """Give the status at this moment."""
+        """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
 
     def _now(self) -> float:
-        """Give the time down to the millisecond: more digits would only take memory, thrice in each record."""
+        """Return the time down to the millisecond: more digits would only take memory, thrice in each record."""
         return math.floor(self.clock() * 1000) / 1000
 
     def _is_code_of(self, verification: Verification, code: str) -> bool:
@@ -150,26 +174,3 @@ class VerificationService:
 def _require_id(verification_id: str) -> None:
     if not is_verification_id(verification_id):
         raise VerificationNotFound
-
-
-@contextmanager
-def _redis_errors_translated() -> Iterator[None]:
-    """Raise ServiceUnavailable for what the link raises; its own words are for operators and go to the log."""
-    try:
-        yield
-    except Backpressure as error:
-        throttled_log.log(logging.ERROR, "Redis has no memory left, so new mails are refused: %s", error)
-        raise QueueFull from error
-    except PermanentError as error:
-        throttled_log.log(
-            logging.ERROR, "Redis can't be used until an operator acts, so requests fail: %s", error
-        )
-        raise ServiceUnavailable(_UNAVAILABLE) from error
-    except CircuitOpen as error:
-        log.debug("A request failed at once: %s", error)
-        raise ServiceUnavailable(_UNAVAILABLE) from error
-    except TRANSIENT as error:
-        throttled_log.log(
-            logging.WARNING, "A request failed, because Redis did not answer in time: %s", error
-        )
-        raise ServiceUnavailable(_UNAVAILABLE) from error

@@ -59,11 +59,11 @@ class Outage:
             self._since, self._back_at = None, now
 
     def is_on(self) -> bool:
-        """Tell whether nothing has worked since the last failure."""
+        """Return whether nothing has worked since the last failure."""
         return self._since is not None
 
     def over_for_s(self) -> float | None:
-        """Give for how many seconds Redis has been back; None while it is away, or where it never was."""
+        """Return for how many seconds Redis has been back; None while it is away, or where it never was."""
         with self._lock:
             if self._since is not None or self._back_at is None:
                 return None
@@ -83,7 +83,7 @@ def _headline(error: Exception) -> str:
         return "Redis can't be used until an operator acts"
     if isinstance(error, Backpressure):
         return "Redis has no room"
-    return "Redis is away"
+    return "Redis can't be reached"
 
 
 def _level(error: Exception) -> int:

@@ -50,7 +50,7 @@ class RetryPolicy:
 
     @property
     def stopping(self) -> bool:
-        """Tell whether somebody asked the worker to stop."""
+        """Return whether somebody asked the worker to stop."""
         return self._asked_to_stop
 
     def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
@@ -74,7 +74,7 @@ class RetryPolicy:
                 return result
 
     def pause(self, duration_s: float) -> bool:
-        """Wait; tell whether the worker should stop."""
+        """Wait; return whether the worker should stop."""
         return self._stop.wait(duration_s)
 
     def _give_up_if_stopping(self, error: Exception, *, also_while_stopping: bool) -> None:
@@ -85,7 +85,7 @@ class RetryPolicy:
             raise Stopping from error
 
     def _wait_for_change(self, seen: int, wait_s: float) -> bool:
-        """Wait, in short pieces since a flag wakes nobody; tell whether the master moved meanwhile."""
+        """Wait, in short pieces since a flag wakes nobody; return whether the master moved meanwhile."""
         ends_at = time.monotonic() + (min(wait_s, NOTICE_STOP_WITHIN_S) if self.stopping else wait_s)
         while (remaining_s := ends_at - time.monotonic()) > 0:
             if self.link.failover_signal.wait(seen, min(remaining_s, NOTICE_STOP_WITHIN_S)):

@@ -10,12 +10,12 @@ import sys
 import time
 
 from sentinel import MasterLink
-from verifier.container import access_of, acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
 from verifier.settings import Settings, load_settings
 from verifier.store.scripts import Step, run_steps
 from verifier.store.verifications import VerificationStore
+from verifier.wiring import access_of, acknowledgement_of
 
 BATCH = 200
 

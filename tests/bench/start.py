@@ -14,7 +14,7 @@ from pathlib import Path
 from sentinel import LocalOptions, LocalTopology
 from tests.bench.stage import PROJECT, Testbed
 from workers.mail.mailer import Mailer
-from workers.smtp.connection import RelaySettings
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 PEERS_PYTHON = PROJECT / ".venv-bench" / "bin" / "python"

@@ -9,7 +9,6 @@ from redis import Redis
 
 from sentinel import MasterLink, TransientError, wait_for
 from tests.support.stores import Store, lose_answers, make_due
-from verifier.container import acknowledgement_of
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.store import deliveries as deliveries_module
 from verifier.store import keyspace
@@ -23,6 +22,7 @@ from verifier.store.dead_letters import (
 )
 from verifier.store.deliveries import Claim, Deliveries, Settlement, owed_deliveries
 from verifier.store.delivery_reports import DeliveryReport
+from verifier.wiring import acknowledgement_of
 
 REJECTED, ABANDONED, SENT = DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED, DeliveryStatus.SENT
 DEFERRED, QUEUED, SENDING = DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED, DeliveryStatus.SENDING

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.integration.certificates import Authority
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome
-from workers.smtp.connection import RelaySettings
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 

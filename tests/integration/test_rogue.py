@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from sentinel import LocalTopology, MasterLink, RogueMaster, TransientError, wait_for
-from verifier.container import access_of
 from verifier.settings import Settings
+from verifier.wiring import access_of
 
 DEADLINE_S = 30
 

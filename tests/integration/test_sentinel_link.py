@@ -12,10 +12,10 @@ from redis import Redis
 
 from sentinel import AccessRefused, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
 from tests.support.links import subscribed_to
-from verifier.container import access_of
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
+from verifier.wiring import access_of
 
 END = load_script("end")
 ACKNOWLEDGED_BY_ONE = Acknowledgement(1, 500)

@@ -13,7 +13,9 @@ import pytest
 from tests.integration.certificates import Authority
 from tests.integration.relay_server import EVERYTHING, Action, Babble, Drop, FakeRelay, Hang, Say, Slowly
 from workers.smtp.answers import Kind, Stage
-from workers.smtp.connection import OutgoingMail, RelayConnection, RelaySettings
+from workers.smtp.connection import RelayConnection
+from workers.smtp.outgoing_mail import OutgoingMail
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 ONE_BY_ONE = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")

@@ -18,7 +18,6 @@ from redis.exceptions import AuthenticationError, ResponseError
 from sentinel import LocalNode, LocalTopology, Login, MasterLink, NotAcknowledged, TransientError, wait_for
 from sentinel.direct_connection import direct_connection
 from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
-from verifier.container import access_of
 from verifier.domain.codes import code_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
 from verifier.domain.rules import Rules
@@ -29,6 +28,7 @@ from verifier.store import keyspace
 from verifier.store import verifications as store_module
 from verifier.store.scripts import Acknowledgement, Step, run_steps
 from verifier.store.verifications import END, QUEUE_GRACE_S, Resend
+from verifier.wiring import access_of
 
 FAR_AWAY = "f" * 32
 

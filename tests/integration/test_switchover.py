@@ -257,7 +257,7 @@ def test_plain_deployment(own: LocalTopology) -> None:
         assert _command(plain, "status").exit_code == 0
 
 
-def test_switchover_shows_its_steps(own: LocalTopology) -> None:
+def test_failover_shows_its_steps(own: LocalTopology) -> None:
     """The command shows who could take over, each step with its time, and the topology afterwards."""
     moved = _command(own, "switchover", "--yes")
     assert moved.exit_code == 0, moved.output
@@ -267,7 +267,7 @@ def test_switchover_shows_its_steps(own: LocalTopology) -> None:
     assert "Nothing is wrong." in moved.output
 
 
-def test_switchover_asks_first(own: LocalTopology) -> None:
+def test_failover_asks_first(own: LocalTopology) -> None:
     """Without --yes a plain Enter changes nothing."""
     master = own.current_master()
     refused = CliRunner().invoke(sentinel_group, ["switchover"], env=own.environment(), input="\n")

@@ -356,7 +356,7 @@ def test_a_signal_stops_it_soon_although_redis_is_away(
     try:
         for node in topology.nodes:
             node.kill()
-        assert wait_for(lambda: b"Redis is away" in (tmp_path / "worker.log").read_bytes(), 30)
+        assert wait_for(lambda: b"Redis can't be reached" in (tmp_path / "worker.log").read_bytes(), 30)
         assert process.poll() is None
         process.terminate()
         assert process.wait(10) == 0
@@ -383,13 +383,13 @@ def test_a_worker_may_be_started_before_redis(
         node.kill()
     try:
         with RunningWorker(mailing) as running:
-            assert wait_for(lambda: "Redis is away" in caplog.text, 15)
+            assert wait_for(lambda: "Redis can't be reached" in caplog.text, 15)
             topology.heal()
             running.wait(lambda: _is_sent(store, verification), 30)
     finally:
         topology.heal()
     assert len(sink.mails) == 1
-    assert caplog.text.count("Redis is away") <= 2
+    assert caplog.text.count("Redis can't be reached") <= 2
     assert "Redis is back" in caplog.text
 
 

@@ -80,5 +80,5 @@ def test_a_job_names_a_function_that_exists() -> None:
 
 def test_every_command_exists() -> None:
     """The same for the commands of `flask`."""
-    for module, attribute in cli.COMMANDS.values():
+    for module, attribute in cli._COMMANDS.values():
         assert callable(getattr(import_module(module), attribute))

@@ -1,10 +1,6 @@
 """The commands of `flask`, each imported when it is used: the worker does not carry what the drill needs.
 
-Commands are named by dotted path, as jobs are: nothing of `workers` is imported here.
-
-    sentinel     `flask sentinel`: the topology and the planned switchover; shown by `topology_tables`
-    deliveries   `flask deliveries`: what is owed and dead letters; shown by `delivery_tables`
-    context      what commands work with; `arguments`: what people type
+Commands are named by dotted path, as jobs are: this package imports nothing of `workers`.
 """
 
 from __future__ import annotations
@@ -15,7 +11,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-COMMANDS = {
+_COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
     "drill": ("verifier.drill.command", "drill_command"),
     "sentinel": ("verifier.cli.sentinel", "sentinel_group"),
@@ -28,15 +24,15 @@ class LazyCommands(AppGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*super().list_commands(ctx), *COMMANDS})
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command; None where there is none of this name."""
-        if name not in COMMANDS:
+        if name not in _COMMANDS:
             return super().get_command(ctx, name)
-        module, attribute = COMMANDS[name]
+        module, attribute = _COMMANDS[name]
         command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        assert isinstance(command, click.Command)  # noqa: S101 - said for the type checker
         return command
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 from redis import Redis
 from rich.console import Console
 
+from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
 from verifier.cli.arguments import DurationType, Name, NameType
-from verifier.cli.context import CommandContext, command_context
 from verifier.cli.delivery_tables import (
     details_as_json,
     details_as_text,
@@ -24,9 +26,12 @@ from verifier.cli.delivery_tables import (
     listing_for_people,
 )
 from verifier.domain.verifications import DeliveryStatus
+from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.dead_letters import discard_dead_letters
+from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import Filter
 from verifier.store.delivery_search import find_dead_letters, find_details, find_listing, find_named
+from verifier.wiring import deliveries_of, link_of
 
 _WIDTH_OF_FILES = 220
 
@@ -45,6 +50,15 @@ _ON_ITS_WAY = {
     "queued": "stands in the queue already.",
     "sending": "is being sent just now.",
 }
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """What a command works with."""
+
+    settings: Settings
+    link: MasterLink
+    deliveries: Deliveries
 
 
 @click.group("deliveries")
@@ -81,7 +95,7 @@ def list_command(
         )
     wanted = Filter(frozenset(map(DeliveryStatus, statuses)), address, older_than)
     now = time.time()
-    with command_context() as context:
+    with _command_context() as context:
         listing = context.link.run(lambda client: find_listing(client, wanted, limit, now))
     if wants_json:
         click.echo(json.dumps(listing_as_json(listing), indent=2))
@@ -99,7 +113,7 @@ def list_command(
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON for programs.")
 def show_command(*, name: Name, wants_json: bool) -> None:
     """Show all that is known of a verification's newest delivery and of its dead letters, but the code."""
-    with command_context() as context:
+    with _command_context() as context:
         rules = context.settings.rules
         details = context.link.run(
             lambda client: find_details(client, name.verification_id, name.number, rules)
@@ -121,7 +135,7 @@ def requeue_command(*, names: tuple[Name, ...]) -> None:
     A dead code is never mailed, whoever asks for it.
     """
     refused = 0
-    with command_context() as context:
+    with _command_context() as context:
         for name in names:
             refused += not _requeue(context, name)
     if refused:
@@ -139,7 +153,7 @@ def discard_command(
     """Forget dead letters for good. What is still owed can't be discarded: it was promised."""
     if bool(names) == everything or (older_than is not None and not everything):
         raise click.UsageError("Give either ids, or --all, which --older-than narrows down.")
-    with command_context() as context:
+    with _command_context() as context:
         found, unknown = _to_discard(context, names, older_than or 0.0)
         if found and not yes:
             click.confirm(f"Discard {_counted(found)} for good?", abort=True)
@@ -153,7 +167,7 @@ def discard_command(
 
 
 def _requeue(context: CommandContext, name: Name) -> bool:
-    """Requeue one and say what came of it; tell whether its mail is on its way."""
+    """Requeue one and say what came of it; return whether its mail is on its way."""
 
     def revive(client: Redis) -> tuple[str, int]:
         return context.deliveries.revive(client, name.verification_id, name.number)
@@ -170,7 +184,7 @@ def _requeue(context: CommandContext, name: Name) -> bool:
 def _to_discard(
     context: CommandContext, names: Sequence[Name], older_than_s: float
 ) -> tuple[list[str], list[Name]]:
-    """Give the dead letters that are meant, and which names mean none."""
+    """Return the dead letters that are meant, and which names mean none."""
     if not names:
         wanted, now = Filter(older_than_s=older_than_s), time.time()
         return context.link.run(
@@ -189,8 +203,28 @@ def _letters_of(context: CommandContext, name: Name) -> list[str]:
     return context.link.run(find)
 
 
+@contextmanager
+def _command_context() -> Iterator[CommandContext]:
+    """Return the way to Redis, and end with a sentence where there is none."""
+    try:
+        settings = load_settings()
+        link = link_of(settings, watch=False)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        yield CommandContext(settings, link, deliveries_of(settings))
+    except Backpressure as error:
+        raise click.ClickException(f"Redis has no room for it: {error}") from None
+    except PermanentError as error:
+        raise click.ClickException(f"Redis can't be used: {error}") from None
+    except TRANSIENT as error:
+        raise click.ClickException(f"Redis can't be reached at the moment, try again: {error}") from None
+    finally:
+        link.close()
+
+
 def _console() -> Console:
-    """Give where to print: as wide as the terminal is, wide enough for all where there is none."""
+    """Return where to print: as wide as the terminal is, wide enough for all where there is none."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES

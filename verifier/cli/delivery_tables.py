@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from verifier.domain.rules import Rules
+from verifier.domain.times import iso_time
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport
 from verifier.store.delivery_search import Details, Listing
-from verifier.times import iso
 
 _COLOURS = {
     DeliveryStatus.DEFERRED: "yellow",
@@ -34,7 +34,7 @@ _FOUND = {
 
 
 def listing_as_json(listing: Listing) -> dict[str, Any]:
-    """Give a listing for programs."""
+    """Return a listing for programs."""
     return {
         "owed": [report_as_json(report) for report in listing.owed],
         "dead_letters": [report_as_json(report) for report in listing.dead_letters],
@@ -43,7 +43,7 @@ def listing_as_json(listing: Listing) -> dict[str, Any]:
 
 
 def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any]:
-    """Give everything on one verification for programs; never its code."""
+    """Return everything on one verification for programs; never its code."""
     verification = details.verification
     return {
         "verification": None
@@ -52,11 +52,11 @@ def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any
             "id": verification.id,
             "address": verification.address,
             "status": verification.status(now, rules).value,
-            "created_at": iso(verification.created_at),
-            "expires_at": iso(verification.expires_at),
+            "created_at": iso_time(verification.created_at),
+            "expires_at": iso_time(verification.expires_at),
             "check_attempts": verification.check_attempts,
             "sends": verification.sends,
-            "last_sent_at": iso(verification.last_sent_at),
+            "last_sent_at": iso_time(verification.last_sent_at),
             "key_id": verification.key_id,
         },
         "delivery": None if details.newest is None else report_as_json(details.newest),
@@ -65,7 +65,7 @@ def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any
 
 
 def report_as_json(report: DeliveryReport) -> dict[str, Any]:
-    """Give one delivery for programs; what is not known is null."""
+    """Return one delivery for programs; what is not known is null."""
     return {
         "id": report.name,
         "verification_id": report.verification_id,
@@ -73,14 +73,14 @@ def report_as_json(report: DeliveryReport) -> dict[str, Any]:
         "address": report.address or None,
         "status": report.status.value,
         "tries": report.tries,
-        **{name: iso(at) for name, at in _times(report)},
+        **{name: iso_time(at) for name, at in _times(report)},
         "relay_reply": report.relay_reply or None,
         "found_as": report.found_as or None,
     }
 
 
 def listing_for_people(listing: Listing, now: float, width: int) -> RenderableType:
-    """Give a listing as tables, or where they do not fit, delivery by delivery."""
+    """Return a listing as tables, or where they do not fit, delivery by delivery."""
     parts: list[RenderableType] = []
     if width < _LEAST_WIDTH:
         parts = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
@@ -93,7 +93,7 @@ def listing_for_people(listing: Listing, now: float, width: int) -> RenderableTy
 
 
 def details_as_text(details: Details, now: float, rules: Rules) -> RenderableType:
-    """Give everything on one verification for people."""
+    """Return everything on one verification for people."""
     parts: list[RenderableType] = []
     if (verification := details.verification) is not None:
         parts += [
@@ -117,14 +117,14 @@ def details_as_text(details: Details, now: float, rules: Rules) -> RenderableTyp
 
 
 def moment(at: float | None, now: float) -> str:
-    """Give a time exactly, and how far away it is."""
+    """Return a time exactly, and how far away it is."""
     if at is None:
         return ""
-    return f"{iso(at)} ({f'in {span(at - now)}' if at > now else f'{span(now - at)} ago'})"
+    return f"{iso_time(at)} ({f'in {span(at - now)}' if at > now else f'{span(now - at)} ago'})"
 
 
 def span(seconds: float) -> str:
-    """Give a duration in its two largest units."""
+    """Return a duration in its two largest units."""
     whole = max(0, int(seconds))
     for unit, size, part, part_size in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if whole >= size:
@@ -161,7 +161,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _lines(report: DeliveryReport, now: float) -> RenderableType:
-    """Give one delivery in a few lines."""
+    """Return one delivery in a few lines."""
     who, address, state = _who(report)
     dead = report.is_dead_letter
     age = f"dead for {span(report.age_s(now))}" if dead else f"owed for {span(report.age_s(now))}"
@@ -170,7 +170,7 @@ def _lines(report: DeliveryReport, now: float) -> RenderableType:
 
 
 def _who(report: DeliveryReport) -> tuple[Text, Text, Text]:
-    """Give the first cells; as Text, since nothing in them is markup."""
+    """Return the first cells; as Text, since nothing in them is markup."""
     state = Text(report.status.value, style=_COLOURS.get(report.status, ""))
     return Text(report.name), Text(report.address or "(forgotten)"), state
 

@@ -24,10 +24,9 @@ from sentinel import (
     survey,
     switch_over,
 )
-from verifier.cli.context import errors_as_sentences
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
-from verifier.container import access_of_operators
-from verifier.settings import load_redis_settings
+from verifier.settings import SettingsError, load_redis_settings
+from verifier.wiring import access_of_operators
 
 
 @click.group("sentinel")
@@ -59,7 +58,7 @@ def status_command(*, wants_json: bool) -> None:
     type=click.FloatRange(2, 60),
     default=HOLD_AT_MOST_S,
     show_default=True,
-    help="For how many seconds writes may be held in all before the switchover is given up.",
+    help="For how many seconds writes may be held in all before it is given up.",
 )
 def switchover_command(*, yes: bool, timeout: float) -> None:
     """Have a replica take over from the master without losing a write.
@@ -74,9 +73,7 @@ def switchover_command(*, yes: bool, timeout: float) -> None:
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
     try:
-        result = switch_over(
-            access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout
-        )
+        result = switch_over(access, report=lambda progress: _tell(progress, console), hold_at_most_s=timeout)
     except SwitchoverError as error:
         raise click.ClickException(str(error)) from None
     after = survey(access)
@@ -90,14 +87,14 @@ def _preview(topology: Topology, console: Console) -> None:
     console.print(as_tables(topology))
     if refusals := refusals_of(topology):
         console.print(as_sentences(refusals))
-        raise click.ClickException("The switchover was not begun: see above.")
+        raise click.ClickException("No switchover was begun: see above.")
     candidates = " or ".join(str(node.endpoint) for node in topology.candidates)
     console.print(
         f"\n{topology.named_master} will be a replica; Sentinel will choose {candidates} as the new master."
     )
 
 
-def _print_step(progress: Progress, console: Console) -> None:
+def _tell(progress: Progress, console: Console) -> None:
     console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
 
 
@@ -106,5 +103,7 @@ def _console() -> Console:
 
 
 def _access() -> Access:
-    with errors_as_sentences():
+    try:
         return access_of_operators(load_redis_settings())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None

@@ -12,10 +12,9 @@ from rich.console import Console
 
 from verifier.cli.arguments import DurationType, NameType
 from verifier.cli.deliveries import deliveries_group
-from verifier.cli.delivery_tables import listing_as_json, listing_for_people, moment, span
+from verifier.cli.delivery_tables import Listing, listing_as_json, listing_for_people, moment, span
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport, Filter
-from verifier.store.delivery_search import Listing
 
 ID = "0123456789abcdef" * 2
 NOW = 1_800_000_000.0
@@ -65,7 +64,7 @@ def test_without_sentinels_each_says_which_setting_is_missing(words: tuple[str, 
     result = run(*words)
     assert result.exit_code == 1
     assert result.output.strip().count("\n") == 0
-    assert "VERIFIER_SENTINELS is not set" in result.output
+    assert "VERIFIER_SENTINELS: It is not set." in result.output
 
 
 @ALL_COMMANDS
