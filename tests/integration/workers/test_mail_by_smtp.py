@@ -11,7 +11,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.integration.certificates import Authority
+from tests.integration.workers.certificates import Authority
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome
 from workers.smtp.relay_settings import RelaySettings

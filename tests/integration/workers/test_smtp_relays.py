@@ -10,8 +10,17 @@ import flask
 import flask_mail
 import pytest
 
-from tests.integration.certificates import Authority
-from tests.integration.relay_server import EVERYTHING, Action, Babble, Drop, FakeRelay, Hang, Say, Slowly
+from tests.integration.workers.certificates import Authority
+from tests.integration.workers.relay_server import (
+    EVERYTHING,
+    Action,
+    Babble,
+    Drop,
+    FakeRelay,
+    Hang,
+    Say,
+    Slowly,
+)
 from workers.smtp.answers import Kind, Stage
 from workers.smtp.connection import RelayConnection
 from workers.smtp.outgoing_mail import OutgoingMail

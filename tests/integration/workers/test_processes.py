@@ -15,7 +15,7 @@ from rq.worker import Worker
 
 from sentinel import LocalTopology, wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEADLINE_S = 30
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
 
-CONFIG = Path(__file__).parents[2] / "sentinel" / "config"
+CONFIG = Path(__file__).parents[3] / "sentinel" / "config"
 
 
 def _check_health(topology: LocalTopology, process: LocalNode, secret: str) -> int:

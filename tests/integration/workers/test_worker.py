@@ -30,7 +30,7 @@ from verifier.store import keyspace
 from workers import jobs, maintenance, worker
 from workers.container import worker_container_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "ann@example.org"
 
 

@@ -22,7 +22,7 @@ from sentinel import (
 from sentinel.local.directory import remove_abandoned
 from sentinel.local.view import connect
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 STARTS_AND_WAITS = """
 import sys, time

@@ -23,8 +23,17 @@ from flask import Flask
 from redis import Redis
 
 from sentinel import MasterLink, wait_for
-from tests.integration.certificates import Authority
-from tests.integration.relay_server import EVERYTHING, Action, Drop, FakeRelay, Hang, Received, Say, Slowly
+from tests.integration.workers.certificates import Authority
+from tests.integration.workers.relay_server import (
+    EVERYTHING,
+    Action,
+    Drop,
+    FakeRelay,
+    Hang,
+    Received,
+    Say,
+    Slowly,
+)
 from tests.support.workers import RunningWorker
 from verifier.settings import Settings
 from verifier.store import keyspace

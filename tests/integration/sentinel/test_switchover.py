@@ -316,5 +316,5 @@ def test_missing_sentinels_are_said_in_one_sentence(own: LocalTopology) -> None:
     for command in ("status", "switchover"):
         told = _command(own, command, VERIFIER_SENTINELS="")
         assert told.exit_code == 1
-        assert told.output.startswith("Error: VERIFIER_SENTINELS is not set")
+        assert told.output.startswith("Error: VERIFIER_SENTINELS: It is not set.")
         assert len(told.output.strip().splitlines()) == 1
