@@ -156,7 +156,9 @@ MOVES = Promise(switches=True)
 FAULTS = {
     each.name: each
     for each in (
-        Fault("switchover", "an operator has the master moved (flask sentinel switchover)", _switchover, MOVES),
+        Fault(
+            "switchover", "an operator has the master moved (flask sentinel switchover)", _switchover, MOVES
+        ),
         Fault("kill", "the master is killed (-9) and returns after the failover", _kill, MOVES),
         Fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", _hang, MOVES),
         Fault("failover", "somebody gives a bare SENTINEL FAILOVER", _failover, MOVES),

@@ -204,7 +204,7 @@ def _warn_of(settings: Settings) -> None:
         bare = name.removesuffix("_FILE")
         if name.startswith(PREFIX) and bare not in known and name not in known:
             near = difflib.get_close_matches(bare, known, n=1)
-            log.warning("%s is no setting%s", name, f"; did you mean {near[0]}?" if near else ".")
+            log.warning("%s is not a setting%s", name, f"; did you mean {near[0]}?" if near else ".")
 
 
 def known_names() -> frozenset[str]:

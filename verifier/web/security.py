@@ -28,7 +28,7 @@ class PageSessions(SecureCookieSessionInterface):
     """Sessions whose cookie is for https only where it was set over https."""
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - the interface's signature
-        """Tell from this request; create_app sees to it that a trusted proxy is believed."""
+        """Return whether this request came over https; create_app has the trusted proxies believed."""
         return request.is_secure
 
 

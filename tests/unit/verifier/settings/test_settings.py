@@ -143,11 +143,11 @@ def test_relays_may_have_weights() -> None:
     [
         (f"imap://us:{SECRET}@one.example", "relay 1 must be smtp://"),
         (f"smtp://one.example,smtp://us:{SECRET}@", "relay 2 must be smtp://"),
-        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is no URL with a port"),
+        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is not a URL with a port"),
         ("smtp://one.example?weight=3,smtp://two.example", "either each relay a weight or none"),
         ("smtp://one.example?weight=0", "relay 1 needs a weight greater than 0"),
         ("smtp://one.example?wait=1", "relay 1 has an unknown option: wait"),
-        ("smtp://one.example,smtp://one.example:25", "a relay stands there twice"),
+        ("smtp://one.example,smtp://one.example:25", "the same host and port are there twice"),
     ],
 )
 def test_a_wrong_relay_is_told_without_its_password(text: str, reason: str) -> None:
@@ -342,7 +342,7 @@ def test_an_unknown_name_in_dotenv_is_warned_of(caplog: pytest.LogCaptureFixture
     Path(".env").write_text("VERIFIER_MAX_SEND=2\nPORT=9000\n")
     load_settings()
     assert [each.getMessage() for each in caplog.records] == [
-        "VERIFIER_MAX_SEND is no setting; did you mean VERIFIER_MAX_SENDS?"
+        "VERIFIER_MAX_SEND is not a setting; did you mean VERIFIER_MAX_SENDS?"
     ]
     assert "PORT" not in os.environ
 
@@ -359,7 +359,7 @@ def test_a_wrong_value_in_dotenv_is_named_too() -> None:
     [
         ("VERIFIER_MAIL_SEVER", "did you mean VERIFIER_MAIL_SERVER?"),
         ("VERIFIER_REDIS_PASWORD_FILE", "did you mean VERIFIER_REDIS_PASSWORD?"),
-        ("VERIFIER_QQQQQQQQQQQQ", "is no setting."),
+        ("VERIFIER_QQQQQQQQQQQQ", "is not a setting."),
     ],
 )
 def test_an_unknown_name_is_warned_of(name: str, near: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -370,7 +370,7 @@ def test_an_unknown_name_is_warned_of(name: str, near: str, caplog: pytest.LogCa
     load_settings()
     warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert warnings[0].startswith(f"{name} is no setting")
+    assert warnings[0].startswith(f"{name} is not a setting")
     assert warnings[0].endswith(near)
     assert "hunter2" not in caplog.text
 
