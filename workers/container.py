@@ -12,8 +12,7 @@ from verifier.wiring import deliveries_of, link_of
 from workers.claiming import Claiming
 from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
-from workers.outage import Outage
-from workers.retry_policy import RetryPolicy
+from workers.retry_policy import Outage, RetryPolicy
 from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 

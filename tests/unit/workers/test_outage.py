@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from sentinel import AccessRefused, Backpressure, TransientError, UnknownMasterName
-from workers.outage import SAY_AGAIN_AFTER_S, Outage
+from workers.retry_policy import SAY_AGAIN_AFTER_S, Outage
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Fill our queue through the store's own script: `python -m tests.bench.filling MAILS [LIFETIME_S [RETENTION_S]]`.
+"""Fill our queue through the store's own script: `python fill_ours.py MAILS [LIFETIME_S [RETENTION_S]]`.
 
 The settings come from the environment, as the app's do. Each verification is accepted by the very step that
 the app runs, only many in one round trip.

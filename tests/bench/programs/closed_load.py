@@ -1,8 +1,9 @@
-"""A closed HTTP load: `python http_load.py PORT CONNECTIONS SECONDS`.
+"""A closed HTTP load: `python closed_load.py PORT CONNECTIONS SECONDS`.
 
 A process of its own, so that it has an interpreter to itself. Each connection is kept alive and posts a
-verification as soon as the one before was answered; the addresses are numbered. As little as possible is read
-of the answers, so that the server gets the machine. Prints JSON.
+verification as soon as the one before was answered; the addresses are numbered. By hand, since it shares two
+cores with the web that it measures: as little as possible is read of the answers, and what a client library
+does for each request would be missing there. Prints JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _HEAD = (
 )
 
 
-class Load:
+class ClosedLoad:
     """All connections of one run."""
 
     def __init__(self, port: int, connections: int, seconds: float) -> None:
@@ -99,9 +100,9 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def main() -> None:
-    """Run it and print what came of it."""
+    """Run it and print the figures."""
     seconds = float(sys.argv[3])
-    load = Load(int(sys.argv[1]), int(sys.argv[2]), seconds)
+    load = ClosedLoad(int(sys.argv[1]), int(sys.argv[2]), seconds)
     began = time.perf_counter()
     load.run()
     taken = sorted(load.taken_s)

@@ -40,7 +40,7 @@ class Pipe(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._delay_s + 0.01, self.out.close)
 
     def connect(self, out: asyncio.Transport) -> None:
-        """Say where things go, and hand on what came before."""
+        """Note where things go, and hand on what came before."""
         self.out = out
         self._schedule()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.bench import footprint
-from tests.bench.goals import goals
 from tests.bench.growth import Growth
-from tests.bench.plots import plots
+from tests.bench.report.goals import goals
+from tests.bench.report.plots import plots
 from tests.bench.results import Results
-from tests.bench.stage import PROJECT
 from tests.bench.throughput import Relay
+from verifier.drill.rig.systems import PROJECT
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
 PLOTS = PROJECT / "docs" / "benchmarks"
@@ -28,7 +28,7 @@ an HTML part. Redis is one embedded topology of three Redis and three Sentinels,
 (AOF every second, `min-replicas-to-write 1`, users), and everybody reaches it through Sentinel: we by our own link,
 RQ and Dramatiq by redis-py's Sentinel client, Celery by its Sentinel transport. We run with our guarantees on: each
 verification is accepted in one atomic step, each claim and settlement is acknowledged by a replica (`WAIT 1`). The
-peers run with their defaults and none of that; they send through Flask-Mail in an app context, a connection a mail,
+peers run with their defaults, time limits on their sockets aside, and none of that; they send through Flask-Mail in an app context, a connection a mail,
 as its documentation shows. Most of their time goes into building each mail, which we do once; so Celery also runs
 with a mail that is finished beforehand and only handed over, and it is this that we compare with. The relay is postfix's `smtp-sink`, which discards what it gets and counts."""
 
@@ -42,7 +42,7 @@ def write_report(results: Results) -> None:
 
 
 def page(results: Results) -> str:
-    """Give the page."""
+    """Return the page."""
     parts = [INTRODUCTION, _goals(results), _machine(results)]
     if results.throughput:
         parts.append("## Mails a second\n\n![Mails a second, as bars](benchmarks/throughput.svg)")
@@ -57,7 +57,7 @@ def page(results: Results) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Give a table; the first column is text, the others are numbers."""
+    """Return a table; the first column is text, the others are numbers."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

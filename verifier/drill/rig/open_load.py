@@ -1,4 +1,4 @@
-"""The load: numbered submissions on a fixed schedule, whether or not earlier ones were answered.
+"""An open load: numbered submissions on a fixed schedule, whether or not earlier ones were answered.
 
 A request's wait counts from when the schedule wanted it to start: whoever is late because everybody else is
 stuck has waited too.
@@ -7,14 +7,24 @@ stuck has waited too.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 
-from verifier.drill.rig.http_client import CutOff, HttpClient
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientError,
+    ClientPayloadError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 
 CLIENT_TIMEOUT_S = 20.0
 MOST_AT_ONCE = 5000
+# Below gunicorn's two seconds, so that we are never writing while it closes.
+IDLE_LIMIT_S = 1.0
 PATH = "/v1/verifications"
 
 
@@ -28,6 +38,7 @@ class Submission:
     status: int = 0
     retry_after: str = ""
     failure: str = ""
+    sent_at: float = 0.0
 
     @property
     def accepted(self) -> bool:
@@ -40,14 +51,16 @@ class Submission:
         return self.ended_at - self.due_at
 
 
-class Load:
+class OpenLoad:
     """Sends until it is stopped; `run` in the loop, the rest from anywhere."""
 
-    def __init__(self, port: int, run: str, rate: float) -> None:
+    def __init__(self, port: int, name: str, rate: float, *, at_most: int | None = None) -> None:
+        """Plan `rate` submissions a second, `at_most` so many; their addresses bear the name."""
         self.submissions: list[Submission] = []
-        self._run_name = run
+        self._url = f"http://127.0.0.1:{port}{PATH}"
+        self._name = name
         self._interval_s = 1.0 / rate
-        self._client = HttpClient(port)
+        self._at_most = at_most
         self._stopped = False
         self._paused = False
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -71,36 +84,46 @@ class Load:
 
     async def run(self) -> None:
         """Send until stopped, then wait for the last answers, each of which has its own time limit."""
+        async with ClientSession(
+            connector=TCPConnector(limit=0, keepalive_timeout=IDLE_LIMIT_S),
+            timeout=ClientTimeout(total=CLIENT_TIMEOUT_S),
+            cookie_jar=DummyCookieJar(),
+        ) as session:
+            await self._send_on_schedule(session)
+            if self._in_flight:
+                await asyncio.wait(self._in_flight)
+
+    async def _send_on_schedule(self, session: ClientSession) -> None:
         due_at = time.monotonic()
-        while not self._stopped:
+        while not self._stopped and len(self.submissions) != self._at_most:
             if (early_s := due_at - time.monotonic()) > 0:
                 await asyncio.sleep(early_s)
             if self._paused or self.in_flight >= MOST_AT_ONCE:
                 due_at = time.monotonic() + 0.01
                 continue
-            self._start(due_at)
+            self._start(session, due_at)
             due_at += self._interval_s
-        if self._in_flight:
-            await asyncio.wait(self._in_flight)
-        self._client.close()
 
-    def _start(self, due_at: float) -> None:
-        submission = Submission(f"drill-{self._run_name}-{len(self.submissions)}@example.org", due_at)
+    def _start(self, session: ClientSession, due_at: float) -> None:
+        recipient = f"{self._name}-{len(self.submissions)}@example.org"
+        submission = Submission(recipient, due_at, sent_at=time.monotonic())
         self.submissions.append(submission)
-        task = asyncio.get_running_loop().create_task(self._submit(submission))
+        task = asyncio.get_running_loop().create_task(self._submit(session, submission))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _submit(self, submission: Submission) -> None:
-        body = json.dumps({"to": submission.recipient}).encode()
+    async def _submit(self, session: ClientSession, submission: Submission) -> None:
         try:
-            async with asyncio.timeout(CLIENT_TIMEOUT_S):
-                reply = await self._client.post(PATH, body)
-            submission.status, submission.retry_after = reply.status, reply.retry_after
+            async with session.post(self._url, json={"to": submission.recipient}) as reply:
+                await reply.read()
+            submission.status = reply.status
+            submission.retry_after = reply.headers.get("Retry-After", "")
         except TimeoutError:
             submission.failure = "no answer in time"
-        except CutOff:
+        except ClientConnectorError as error:
+            submission.failure = f"{type(error.os_error).__name__}: {error.os_error}"
+        except (ClientConnectionError, ClientPayloadError, ConnectionError):
             submission.failure = "cut off"
-        except (OSError, ValueError) as error:
+        except ClientError as error:
             submission.failure = f"{type(error).__name__}: {error}"
         submission.ended_at = time.monotonic()
