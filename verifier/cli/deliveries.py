@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import click
-from redis import Redis
 from rich.console import Console
 
 from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
@@ -166,11 +165,9 @@ def discard_command(
 
 def _requeue(context: CommandContext, name: Name) -> bool:
     """Requeue one and say what came of it; return whether its mail is on its way."""
-
-    def revive(client: Redis) -> tuple[str, int]:
-        return context.deliveries.revive(client, name.verification_id, name.number)
-
-    what, number = context.link.run(revive)
+    what, number = context.link.run(
+        lambda client: context.deliveries.revive(client, name.verification_id, name.number)
+    )
     if what in _ON_ITS_WAY:
         click.echo(f"Delivery {name.verification_id}-{number} {_ON_ITS_WAY[what]}")
         return True
@@ -194,11 +191,10 @@ def _to_discard(
 
 
 def _letters_of(context: CommandContext, name: Name) -> list[str]:
-    def find(client: Redis) -> list[str]:
-        letters = find_named(client, name.verification_id, name.number, context.settings.rules)
-        return [letter.name for letter in letters]
-
-    return context.link.run(find)
+    letters = context.link.run(
+        lambda client: find_named(client, name.verification_id, name.number, context.settings.rules)
+    )
+    return [letter.name for letter in letters]
 
 
 @contextmanager
