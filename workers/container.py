@@ -10,11 +10,11 @@ from verifier.container import access_of, acknowledgement_of
 from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
 from workers.claiming import Claiming
-from workers.jobs import Deliverer
+from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
 from workers.outage import Outage
 from workers.retry_policy import RetryPolicy
-from workers.smtp.connection import RelaySettings
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 
@@ -31,7 +31,7 @@ class WorkerContainer:
     relays: Relays
 
     def settle(self, settlements: list[Settlement]) -> list[str]:
-        """Write down what became of claims, however long Redis stays away. Raises Stopping."""
+        """Write settlements, however long Redis stays away; return what became of each. Raises Stopping."""
         return self.retry_policy.until_it_works(
             lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
         )
@@ -62,7 +62,7 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
 
 @functools.cache
 def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key of the cache: a forked process makes its own
-    """Give the runtime of this process, made from its environment at the first call."""
+    """Return the container of this process, made from its environment at the first call."""
     return make_worker_container(load_settings())
 
 

@@ -1,6 +1,8 @@
-"""What the log says while Redis is away: once that it is, now and then that it still is, once that it is back.
+"""What is logged while Redis is away: once that it is, now and then that it still is, once that it is back.
 
-All loops of a worker report here, so that five of them do not say the same thing five times.
+All threads of a worker report here, so that five of them do not log the same thing five times. It is more than a
+`verifier.logs.ThrottledLog`: it is silent on a short reconnect, logs an error that an operator must mend at once,
+logs the end, and knows for how long Redis has been back, which recovery asks.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from sentinel import Backpressure, PermanentError
 
 log = logging.getLogger(__name__)
 
-SAY_AGAIN_AFTER_S = 60.0
-# Shorter than this is a reconnect, not an outage, and is only said when it is over.
-WORTH_A_LINE_S = 0.5
+LOG_AGAIN_AFTER_S = 60.0
+# Shorter than this is a reconnect, not an outage, and is not logged.
+SHORTEST_OUTAGE_S = 0.5
 
 
 class Outage:
@@ -26,18 +28,18 @@ class Outage:
         self._clock = clock
         self._lock = threading.Lock()
         self._since: float | None = None
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
         self._back_at: float | None = None
         self._kind: type[Exception] | None = None
 
     def failed(self, error: Exception) -> None:
-        """Note that something did not work."""
+        """Note that a command failed because of a state of Redis."""
         with self._lock:
             now = self._clock()
             if self._since is None:
-                self._since, self._said_at, self._kind = now, None, None
-            if self._worth_a_line(error, now):
-                self._said_at, self._kind = now, type(error)
+                self._since, self._logged_at, self._kind = now, None, None
+            if self._is_to_be_logged(error, now):
+                self._logged_at, self._kind = now, type(error)
                 log.log(
                     _level(error),
                     "%s (waiting for %.0f s so far): %s",
@@ -47,35 +49,35 @@ class Outage:
                 )
 
     def worked(self) -> None:
-        """Note that something worked."""
+        """Note that a command worked."""
         if not self.is_on():
             return
         with self._lock:
             if self._since is None:
                 return
             now = self._clock()
-            if self._said_at is not None:
-                log.warning("Redis is back after %.1f s; going on.", now - self._since)
+            if self._logged_at is not None:
+                log.warning("Redis is back after %.1f s.", now - self._since)
             self._since, self._back_at = None, now
 
     def is_on(self) -> bool:
-        """Tell whether nothing has worked since the last failure."""
+        """Return whether nothing has worked since the last failure."""
         return self._since is not None
 
     def over_for_s(self) -> float | None:
-        """Give for how many seconds Redis has been back; None while it is away, or where it never was."""
+        """Return for how many seconds Redis has been back; None while it is away, or where it never was."""
         with self._lock:
             if self._since is not None or self._back_at is None:
                 return None
             return self._clock() - self._back_at
 
-    def _worth_a_line(self, error: Exception, now: float) -> bool:
+    def _is_to_be_logged(self, error: Exception, now: float) -> bool:
         permanent = isinstance(error, PermanentError)
-        if self._said_at is None:
-            return permanent or now - (self._since or now) >= WORTH_A_LINE_S
+        if self._logged_at is None:
+            return permanent or now - (self._since or now) >= SHORTEST_OUTAGE_S
         if permanent and self._kind is not type(error):
             return True
-        return now - self._said_at >= SAY_AGAIN_AFTER_S
+        return now - self._logged_at >= LOG_AGAIN_AFTER_S
 
 
 def _headline(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Trying until it works: what every loop of a worker does around every command to Redis.
+"""When a command to Redis is tried again, and when no more: every loop of a worker goes by this policy.
 
 Waits are jittered, exponential and capped, and end at once when the watcher sees the master move or when
 the worker is asked to stop.
@@ -38,7 +38,7 @@ class RetryPolicy:
         self._gives_up_at: float | None = None
 
     def ask_to_stop(self) -> None:
-        """Have whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
+        """Let whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
         self._asked_to_stop = True
 
     def stop(self, grace_s: float) -> None:
@@ -50,11 +50,11 @@ class RetryPolicy:
 
     @property
     def stopping(self) -> bool:
-        """Tell whether somebody asked the worker to stop."""
+        """Return whether somebody asked the worker to stop."""
         return self._asked_to_stop
 
     def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
-        """Do something that is safe to repeat, again and again, until Redis lets it work.
+        """Run an operation that is safe to repeat, again and again, until Redis lets it work; return its result.
 
         Raises:
             Stopping: the worker stops, and the rest of the time was not enough.
@@ -74,7 +74,7 @@ class RetryPolicy:
                 return result
 
     def pause(self, duration_s: float) -> bool:
-        """Wait; tell whether the worker should stop."""
+        """Wait; return whether the worker should stop."""
         return self._stop.wait(duration_s)
 
     def _give_up_if_stopping(self, error: Exception, *, also_while_stopping: bool) -> None:
@@ -85,7 +85,7 @@ class RetryPolicy:
             raise Stopping from error
 
     def _wait_for_change(self, seen: int, wait_s: float) -> bool:
-        """Wait, in short pieces since a flag wakes nobody; tell whether the master moved meanwhile."""
+        """Wait, in short pieces since a flag wakes nobody; return whether the master moved meanwhile."""
         ends_at = time.monotonic() + (min(wait_s, NOTICE_STOP_WITHIN_S) if self.stopping else wait_s)
         while (remaining_s := ends_at - time.monotonic()) > 0:
             if self.link.failover_signal.wait(seen, min(remaining_s, NOTICE_STOP_WITHIN_S)):

@@ -14,7 +14,7 @@ from pathlib import Path
 from sentinel import LocalOptions, LocalTopology
 from tests.bench.stage import PROJECT, Testbed
 from workers.mail.mailer import Mailer
-from workers.smtp.connection import RelaySettings
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 PEERS_PYTHON = PROJECT / ".venv-bench" / "bin" / "python"
@@ -39,9 +39,8 @@ def running_testbed(peers_python: Path | None = PEERS_PYTHON) -> Iterator[Testbe
 
 def our_mail_bytes() -> int:
     """Give the size of one of our mails."""
-    mailer = Mailer(
-        "Verifier <verifier@localhost>", "Verifier", Relays([RelaySettings("none", "127.0.0.1", 25)])
-    )
+    relay = RelaySettings("none", "127.0.0.1", 25, connect_timeout_s=5.0, command_timeout_s=15.0)
+    mailer = Mailer("Verifier <verifier@localhost>", "Verifier", Relays([relay]))
     mail = mailer.render("0" * 32, 1, "user000001@example.org", "123456", expires_in_s=600, now=time.time())
     return len(mail.payload)
 

@@ -206,7 +206,7 @@ def test_no_error_ends_the_worker_or_repeats_a_mail(
 
 def _hang_up_on_commands(running: RunningWorker) -> bool:
     """Cut the connection of the thread that listens for commands, once it has one."""
-    pool = running.worker._commands._pool
+    pool = running.worker._command_listener._pool
     subscribed = [each for each in pool._in_use_connections if each.is_connected]
     for connection in subscribed:
         connection.hang_up()

@@ -11,10 +11,10 @@ from verifier.domain.rules import Rules
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
 from verifier.service import code_of
 from verifier.store.deliveries import Claim, Settlement
-from workers.jobs import Deliverer
+from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome, Stage
-from workers.smtp.connection import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 
 START = 1_000_000.0
 KEYS = KeyRing("new", {"new": b"n" * 32, "old": b"o" * 32})
