@@ -10,7 +10,8 @@ The life of a mail, from its job in the queue:
    no job, closes idle connections to relays, and keeps the worker's record for RQ's tools.
 
 `command_listener` (thread command-listener) hears RQ's shutdown command; the thread of `sentinel/link/watcher.py`
-hears when the master moves. Each of them repeats its commands to Redis by `retry_policy`, and reports to `outage`.
+hears when the master moves. Each of them repeats its commands to Redis by `retry_policy`, whose `Outage` logs
+what keeps them waiting.
 
 `container` wires one process from the settings, `cli` is `flask worker`, `processes` runs several workers under
 one parent, and `jobs` is the door for a stock RQ worker: the job `workers.jobs.deliver`.

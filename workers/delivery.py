@@ -7,11 +7,11 @@ import random
 import time
 from collections.abc import Callable
 
+from verifier.domain.codes import code_of
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
-from verifier.service import code_of
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery_backoff import has_life, next_try
 from workers.mail.mailer import Mailer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from verifier.settings.relays import Security
+from verifier.settings import Security
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from verifier.domain.codes import code_of
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
-from verifier.service import code_of
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
