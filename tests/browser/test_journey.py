@@ -137,12 +137,12 @@ class Recovering:
         self.clock = container.service.clock
         self.rules = container.service.rules
 
-    def start(self, address: str) -> Verification:
+    def start(self, address: str, **how: str) -> Verification:
         """Fail once."""
         if self._away:
             self._away = False
             raise ServiceUnavailable("Redis is away for a moment.", 1)
-        return self._service.start(address)
+        return self._service.start(address, **how)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._service, name)

@@ -12,10 +12,9 @@ from http import HTTPStatus
 from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from verifier.api import problems
+from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
 from verifier.web.form_tokens import FIELD
-from verifier.web.paths import is_for_api
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
@@ -24,8 +23,8 @@ _KEPT_FIELDS = ("email", "code", FIELD)
 
 _WORDS = {
     400: (
-        "This could not be read",
-        "Your browser sent something that can't be read here. Please start again.",
+        "This request could not be read",
+        "Your browser sent something that the service can't read. Please start again.",
     ),
     404: (
         "Page not found",
@@ -38,7 +37,7 @@ _WORDS = {
     ),
     500: (
         "Something went wrong",
-        "Something went wrong here. It was written down for the people who run this service.",
+        "Something went wrong on our side. The people who run this service find the error in their log.",
     ),
 }
 
@@ -55,9 +54,7 @@ def http_error(error: HTTPException) -> Response:
     status = error.code or 500
     title, sentence = _WORDS.get(status) or (HTTPStatus(status).phrase, "")
     response = error_page(status, title, sentence)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    response.headers.update(problems.allowed_methods(error))
     return response
 
 

@@ -536,7 +536,7 @@ class Failing:
     error: Exception
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise self.error
 
         return fail
