@@ -8,7 +8,7 @@
 # Only the role is kept from last time: Sentinel wrote it there, and knows better than REDIS_REPLICAOF.
 #
 # A node that has no data, or cannot read them, would wipe all its replicas if it started as the master. It
-# does not listen before the sentinels name another node that answers, and joins as that one's replica.
+# does not listen before the sentinels name another node that is the master, and joins as its replica.
 # docs/decisions/0013-a-node-without-data-asks-first.md has the reasons.
 set -eu
 umask 077
@@ -132,11 +132,11 @@ ask() {
     timeout 3 "$client" -h "$asked_host" -p "$asked_port" "$@" 2>/dev/null </dev/null || :
 }
 
-# Whether a data node answers: is_alive HOST PORT
-is_alive() {
-    ask "$1" "$2" "$node_password" ping >"$answers" &
+# Whether a data node says itself that it is a master: is_master HOST PORT. A replica might follow this node.
+is_master() {
+    ask "$1" "$2" "$node_password" role >"$answers" &
     wait $!
-    grep -q '^PONG' "$answers"
+    grep -qx master "$answers"
 }
 
 # Has every sentinel answer a command, all at the same time: ask_sentinels WORD...; prints nothing, see $answers.
@@ -188,18 +188,18 @@ find_master_to_join() {
     master=$(named_master)
     if [ -z "$master" ]; then
         obstacle="no sentinel of REDIS_SENTINELS ($REDIS_SENTINELS) names a master"
-        # Nothing was ever started here; to copy from somebody harms nobody, and sentinels may wait for us.
+        # Nothing was ever started here; to copy from a master harms nobody, and the sentinels may start last.
         [ "$lack" = "$has_none" ] && [ -n "$REDIS_REPLICAOF" ] && [ ! -e "$rendered" ] || return 0
         master=$REDIS_REPLICAOF
-        obstacle="$obstacle, and $REDIS_REPLICAOF (REDIS_REPLICAOF) does not answer"
+        obstacle="$obstacle, and $REDIS_REPLICAOF (REDIS_REPLICAOF) does not say that it is one"
     elif is_this_node "$master"; then
         obstacle="the sentinels still name this very node as the master"
         return 0
     else
-        obstacle="the sentinels name $master as the master, which does not answer"
+        obstacle="the sentinels name $master as the master, which does not say that it is one"
     fi
     # shellcheck disable=SC2086 # host and port
-    ! is_alive $master || joins=$master
+    ! is_master $master || joins=$master
 }
 
 # Waits, without listening, until there is a master to join or this node was given its order.
@@ -258,8 +258,8 @@ refuse_if_others_have_data() {
     ask_sentinels sentinel get-master-addr-by-name "$SENTINEL_MASTER_NAME"
     master=$(named_master)
     # shellcheck disable=SC2086 # host and port
-    if [ -n "$master" ] && ! is_this_node "$master" && is_alive $master; then
-        fail "The sentinels name $master as the master, and it answers: start this node, and it joins as a replica."
+    if [ -n "$master" ] && ! is_this_node "$master" && is_master $master; then
+        fail "The sentinels name $master as the master, and it is one: start this node, and it joins as a replica."
     fi
     ask_sentinels sentinel master "$SENTINEL_MASTER_NAME"
     ! grep -q ' num-slaves [1-9]' "$answers" ||
