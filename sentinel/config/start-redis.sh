@@ -143,7 +143,7 @@ is_master() {
 ask_sentinels() {
     # In the background, since a shell hears SIGTERM while it waits, and not while a command runs.
     : >"$answers"
-    for sentinel in $(printf '%s' "$REDIS_SENTINELS" | tr ',' ' '); do
+    for sentinel in $(printf '%s' "$REDIS_SENTINELS" | tr ',' ' ' | tr -d '[]'); do
         # One write for each answer, so that they do not mix.
         {
             answer=$(ask "${sentinel%:*}" "${sentinel##*:}" "$sentinel_password" "$@" | tr '\n' ' ')
