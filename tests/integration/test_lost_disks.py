@@ -136,6 +136,14 @@ def _spoil_middle(node: LocalNode) -> None:
         file.write_bytes(content)
 
 
+def _spoil_length(node: LocalNode) -> None:
+    """Make a value's length reach beyond the end: Redis takes that for a cut-off end, and drops all behind it."""
+    file = _aof_files(node)[-1]
+    before, found, after = file.read_bytes().rpartition(f"verifier:{KEYS // 2}\r\n$4".encode())
+    assert found
+    file.write_bytes(before + found[:-1] + b"999999" + after)
+
+
 def _spoil_manifest(node: LocalNode) -> None:
     manifest = node.directory / "appendonlydir" / "appendonly.aof.manifest"
     if not manifest.exists():
@@ -151,7 +159,7 @@ def _lose_manifest(node: LocalNode) -> None:
     manifest.unlink()
 
 
-@pytest.mark.parametrize("spoil", [_spoil_middle, _spoil_manifest, _lose_manifest])
+@pytest.mark.parametrize("spoil", [_spoil_middle, _spoil_length, _spoil_manifest, _lose_manifest])
 def test_master_that_cannot_read_its_data_keeps_the_files_and_follows(
     filled: LocalTopology, spoil: Callable[[LocalNode], None]
 ) -> None:
