@@ -7,7 +7,7 @@
 # The files are rendered anew at each start, so that a changed setting or password counts after a restart.
 # Only the role is kept from last time: Sentinel wrote it there, and knows better than REDIS_REPLICAOF.
 #
-# A node that has no data, or cannot read them, would wipe all its replicas if it started as the master. It
+# A node that has no data, or cannot read what it has, would wipe all its replicas if it started as the master. It
 # does not listen before the sentinels name another node that is the master, and joins as its replica.
 # docs/decisions/0013-a-node-without-data-asks-first.md has the reasons.
 set -eu
@@ -37,6 +37,11 @@ users=$REDIS_DATA/users.acl
 
 answers=$REDIS_DATA/answers.new            # what the sentinels said in this round
 joins=                                     # "host port" of the master this node joins, whatever its files say
+has_none="This node has no data in $REDIS_DATA"
+
+say() {
+    printf '%s\n' "$1" >&2
+}
 
 # --- What is on the disk. Redis loads nothing but the append-only file: in Redis 7 several in a directory.
 
@@ -90,8 +95,12 @@ is_cut_short() {
     case $2 in
         *"Reached EOF before reading EXEC"*) return 0 ;;
         *0x*:*)
-            fault=${2##*0x}
-            fault=$((0x$(printf '%s' "${fault%%:*}" | tr -d ' '))) ;;
+            hexadecimal=${2##*0x}
+            hexadecimal=$(printf '%s' "${hexadecimal%%:*}" | tr -d ' ')
+            case $hexadecimal in
+                "" | *[!0-9a-f]*) return 1 ;;
+            esac
+            fault=$((0x$hexadecimal)) ;;
     esac
     ! tail -c $((size - fault)) "$last" | tail -n +2 | LC_ALL=C grep -q '^\*[0-9]'
 }
@@ -136,7 +145,7 @@ ask() {
 is_master() {
     ask "$1" "$2" "$node_password" role >"$answers" &
     wait $!
-    grep -qx master "$answers"
+    [ "$(head -n 1 "$answers")" = master ]
 }
 
 # Has every sentinel answer a command, all at the same time: ask_sentinels WORD...; prints nothing, see $answers.
@@ -168,10 +177,6 @@ is_this_node() {
 
 # --- Starting without data
 
-say() {
-    printf '%s\n' "$1" >&2
-}
-
 # Says a sentence when it differs from the last one, and every 30 seconds.
 say_now_and_then() {
     now=$(date +%s)
@@ -186,7 +191,10 @@ say_now_and_then() {
 find_master_to_join() {
     ask_sentinels sentinel get-master-addr-by-name "$SENTINEL_MASTER_NAME"
     master=$(named_master)
-    if [ -z "$master" ]; then
+    if [ -z "$master" ] && grep -q '[^ ]' "$answers"; then
+        obstacle="the sentinels that answer do not name one master: $(sort -u "$answers" | tr '\n' ' ')"
+        return 0
+    elif [ -z "$master" ]; then
         obstacle="no sentinel of REDIS_SENTINELS ($REDIS_SENTINELS) names a master"
         # Nothing was ever started here; to copy from a master harms nobody, and the sentinels may start last.
         [ "$lack" = "$has_none" ] && [ -n "$REDIS_REPLICAOF" ] && [ ! -e "$rendered" ] || return 0
@@ -221,8 +229,6 @@ wait_for_a_master() {
     set_aside
 }
 
-has_none="This node has no data in $REDIS_DATA"
-
 decide_how_to_start() {
     file=$(data_file)
     if [ -z "$file" ]; then
@@ -246,6 +252,7 @@ decide_how_to_start() {
 order_first_master() {
     [ -z "$(data_file)" ] || fail "This node has data in $REDIS_DATA: start it without an order."
     [ "${1:-}" = --force ] || refuse_if_others_have_data
+    set_aside
     : >"$rendered"                         # with no role in it, which is to be the master
     # shellcheck disable=SC2016 # the dollar signs are Redis's
     printf '*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n' >"$aof_file.new"
