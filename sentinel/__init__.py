@@ -8,8 +8,9 @@ This module is the public face: whoever is outside imports from here and from no
     local/       an embedded topology on loopback, for development, tests and drills
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
-beside them `access`, `endpoints`, `errors` and `error_classes`, which all rooms share. What only operators and
-developers need is imported when it is first asked for: a web process carries none of it.
+beside them what all rooms share: `access`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
+`backoff`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
+for: a web process carries none of it.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ if TYPE_CHECKING:
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
     from sentinel.local.waiting import wait_for
+    from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.findings import Finding, Severity
-    from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+    from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
@@ -63,7 +65,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "PortReservation": "local.ports",
     "Progress": "switchover.report",
     "RedisServerMissing": "local.binary",
-    "Role": "topology.snapshot",
+    "Role": "protocol",
     "SentinelState": "topology.snapshot",
     "Severity": "topology.findings",
     "SwitchoverError": "switchover.report",

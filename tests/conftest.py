@@ -73,8 +73,8 @@ def settings(topology: LocalTopology) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def parts(settings: Settings) -> Iterator[Container]:
-    """The parts of all apps of the session: one link, since each has a thread for every sentinel."""
+def container(settings: Settings) -> Iterator[Container]:
+    """The container of all apps of the session: one link, since each has a thread for every sentinel."""
     made = make_container(settings)
     yield made
     made.link.close()

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 
 from verifier import create_app
-from verifier.cli.lazy_commands import add_commands
+from verifier.cli import add_commands
 from verifier.logs import configure_logging
 from verifier.settings import SettingsError
 

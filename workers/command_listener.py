@@ -50,7 +50,7 @@ class CommandListener:
                 if self._over():  # the link is being closed under us
                     return
                 # A mistake of ours, or a foreign message; the worker goes on without this command.
-                log.exception("A command could not be read")
+                log.exception("An RQ command could not be read; the worker goes on without it")
                 retry_policy.pause(RESUBSCRIBE_AFTER_S)
 
     def _over(self) -> bool:

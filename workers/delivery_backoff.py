@@ -6,6 +6,8 @@ together. No try starts while the code has less than `min_life_s` left: a dead c
 All times are seconds of one clock, the caller's.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 

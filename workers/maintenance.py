@@ -1,4 +1,5 @@
-"""The housekeeping thread: renews leases, recovers what is due, and keeps the worker visible to `rq info`."""
+"""The maintenance thread: it renews leases, recovers what is due, closes idle relay connections, and keeps the
+worker visible to `rq info`."""
 
 from __future__ import annotations
 
@@ -29,14 +30,14 @@ class Maintenance:
         self._recovery = Recovery(container)
         self._extended_at = time.monotonic()
         self._announced_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Wait at most `timeout_s` seconds for the thread, which ends when patience does and nothing is in hand."""
+        """Wait at most `timeout_s` seconds for the thread, which ends when the worker stops and nothing is in flight."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -48,7 +49,9 @@ class Maintenance:
                 return
             except Exception:
                 # A mistake of ours; without this thread leases would run out one by one.
-                log.exception("The housekeeping stumbled and goes on")
+                log.exception(
+                    "A round of maintenance failed on a mistake of this program; the next one follows"
+                )
             retry_policy.pause(RECOVER_EVERY_S)
         self._last_leases()
 
@@ -60,6 +63,7 @@ class Maintenance:
             self._announce()
             self._announced_at = now
         self._recovery.run()
+        self._container.relays.close_idle()
 
     def _extend(self) -> None:
         claims = self._in_flight.held()

@@ -26,7 +26,7 @@ class Recovery:
         self._container = container
 
     def run(self) -> int:
-        """Re-queue what is overdue, a bounded number of batches; give how many deliveries it was."""
+        """Re-queue what is overdue, a bounded number of batches; return how many deliveries it was."""
         client, deliveries = self._container.link.redis, self._container.deliveries
         requeued = 0
         for _ in range(MOST_BATCHES):
@@ -40,11 +40,11 @@ class Recovery:
             if len(overdue) < BATCH:
                 break
         if requeued:
-            log.info("%d deliveries were due and got a fresh job.", requeued)
+            log.info("Recovery put %d due deliveries back into the queue.", requeued)
         return requeued
 
     def _may_reclaim(self) -> bool:
-        """Tell whether an expired lease means a dead worker.
+        """Return whether an expired lease means a dead worker.
 
         While Redis was away nobody could renew a lease or settle a mail, so after an outage everybody alive
         gets the time of a lease to do so first: otherwise their mails would go out twice.

@@ -1,4 +1,4 @@
-"""Trying until it works: what every loop of a worker does around every command to Redis.
+"""Trying until it works: what every loop of a worker does around every command to Redis, and what it logs meanwhile.
 
 Waits are jittered, exponential and capped, and end at once when the watcher sees the master move or when
 the worker is asked to stop.
@@ -6,19 +6,24 @@ the worker is asked to stop.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from sentinel import TRANSIENT, Backoff, Backpressure, MasterLink, PermanentError
-from workers.outage import Outage
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 NOTICE_STOP_WITHIN_S = 0.5
+SAY_AGAIN_AFTER_S = 60.0
+# Shorter than this is a reconnect, not an outage, and is only said when it is over.
+WORTH_A_LINE_S = 0.5
 # What a state of Redis may raise; anything else is a mistake of ours.
 STATES_OF_REDIS = (*TRANSIENT, Backpressure, PermanentError)
 
@@ -50,7 +55,7 @@ class RetryPolicy:
 
     @property
     def stopping(self) -> bool:
-        """Tell whether somebody asked the worker to stop."""
+        """Return whether somebody asked the worker to stop."""
         return self._asked_to_stop
 
     def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
@@ -74,7 +79,7 @@ class RetryPolicy:
                 return result
 
     def pause(self, duration_s: float) -> bool:
-        """Wait; tell whether the worker should stop."""
+        """Wait; return whether the worker should stop."""
         return self._stop.wait(duration_s)
 
     def _give_up_if_stopping(self, error: Exception, *, also_while_stopping: bool) -> None:
@@ -85,7 +90,7 @@ class RetryPolicy:
             raise Stopping from error
 
     def _wait_for_change(self, seen: int, wait_s: float) -> bool:
-        """Wait, in short pieces since a flag wakes nobody; tell whether the master moved meanwhile."""
+        """Wait, in short pieces since a flag wakes nobody; return whether the master moved meanwhile."""
         ends_at = time.monotonic() + (min(wait_s, NOTICE_STOP_WITHIN_S) if self.stopping else wait_s)
         while (remaining_s := ends_at - time.monotonic()) > 0:
             if self.link.failover_signal.wait(seen, min(remaining_s, NOTICE_STOP_WITHIN_S)):
@@ -93,3 +98,78 @@ class RetryPolicy:
             if self.stopping:
                 return False
         return False
+
+
+class Outage:
+    """Whether Redis is away, since when, and when it was last back; safe for threads.
+
+    All loops of a worker report here, so that five of them do not log the same thing five times: once that Redis can't be
+    reached, each minute that it still is so, once that it is back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._said_at: float | None = None
+        self._back_at: float | None = None
+        self._kind: type[Exception] | None = None
+
+    def failed(self, error: Exception) -> None:
+        """Note that something did not work."""
+        with self._lock:
+            now = self._clock()
+            if self._since is None:
+                self._since, self._said_at, self._kind = now, None, None
+            if self._worth_a_line(error, now):
+                self._said_at, self._kind = now, type(error)
+                log.log(
+                    _level(error),
+                    "%s (waiting for %.0f s so far): %s",
+                    _headline(error),
+                    now - self._since,
+                    error,
+                )
+
+    def worked(self) -> None:
+        """Note that something worked."""
+        if not self.is_on():
+            return
+        with self._lock:
+            if self._since is None:
+                return
+            now = self._clock()
+            if self._said_at is not None:
+                log.warning("Redis is back after %.1f s; going on.", now - self._since)
+            self._since, self._back_at = None, now
+
+    def is_on(self) -> bool:
+        """Return whether nothing has worked since the last failure."""
+        return self._since is not None
+
+    def over_for_s(self) -> float | None:
+        """Return for how many seconds Redis has been back; None while it is away, or where it never was."""
+        with self._lock:
+            if self._since is not None or self._back_at is None:
+                return None
+            return self._clock() - self._back_at
+
+    def _worth_a_line(self, error: Exception, now: float) -> bool:
+        permanent = isinstance(error, PermanentError)
+        if self._said_at is None:
+            return permanent or now - (self._since or now) >= WORTH_A_LINE_S
+        if permanent and self._kind is not type(error):
+            return True
+        return now - self._said_at >= SAY_AGAIN_AFTER_S
+
+
+def _headline(error: Exception) -> str:
+    if isinstance(error, PermanentError):
+        return "Redis can't be used until an operator acts"
+    if isinstance(error, Backpressure):
+        return "Redis has no room"
+    return "Redis can't be reached"
+
+
+def _level(error: Exception) -> int:
+    return logging.ERROR if isinstance(error, PermanentError | Backpressure) else logging.WARNING

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.deliveries import Claim, Settlement
-from workers.jobs import Deliverer
+from workers.delivery import Deliverer
 
 log = logging.getLogger(__name__)
 
@@ -57,5 +57,9 @@ class Senders:
             return self._deliverer.deliver(claim)
         except Exception:
             # A mistake of ours in one mail must not end the thread; the delivery is tried again later.
-            log.exception("Delivery %d of verification %s stumbled", claim.number, claim.verification.id)
+            log.exception(
+                "Delivery %d of verification %s failed on a mistake of this program; it is tried again",
+                claim.number,
+                claim.verification.id,
+            )
             return Settlement(claim, DeliveryStatus.DEFERRED, 30.0, "internal error")

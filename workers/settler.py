@@ -1,7 +1,7 @@
 """A thread that writes down what became of mails, in batches, until Redis takes it.
 
 A mail that went out stays sent: an absent Redis only delays the writing, and meanwhile the claim stays in
-hand and its lease is renewed as soon as that works again.
+flight and its lease is renewed as soon as that works again.
 """
 
 from __future__ import annotations
@@ -69,17 +69,19 @@ class Settler:
         except Stopping:
             sent = sum(settlement.outcome is DeliveryStatus.SENT for settlement in batch)
             log.error(  # noqa: TRY400 - Redis being away is no mistake of the program
-                "Redis stayed away until the worker had to stop: %d deliveries could not be written down. "
+                "Redis did not come back before this worker had to stop: it could not write down %d deliveries. "
                 "%d of them were sent and will be sent once more, with the same code.",
                 len(batch),
                 sent,
             )
         except Exception:
             # A mistake of ours; the leases run out and the deliveries are seen to again.
-            log.exception("%d settlements stumbled", len(batch))
+            log.exception(
+                "%d settlements failed on a mistake of this program; their leases run out", len(batch)
+            )
         else:
             self._count(batch, replies)
-        self._in_flight.let_go([settlement.claim for settlement in batch])
+        self._in_flight.remove([settlement.claim for settlement in batch])
 
     def _count(self, batch: list[Settlement], replies: list[str]) -> None:
         for settlement, reply in zip(batch, replies, strict=True):

@@ -1,6 +1,6 @@
 """The worker that follows the master: an RQ worker in everything RQ shows, and in nothing that can end it.
 
-Its life: it announces itself to RQ, waits for the queue to have jobs, claims as many as it has hands for,
+Its life: it announces itself to RQ, waits for the queue to have jobs, claims as many as its senders can take,
 lets sender threads mail them, and settles. What it claims, renews, settles and recovers is done in atomic
 steps (verifier/store/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its
 loops. A signal only sets a flag: the mails on their way are finished, the rest is given back.
@@ -8,7 +8,7 @@ loops. A signal only sets a flag: the mails on their way are finished, the rest 
     main thread   wait for jobs, claim
     sender-*      render, talk to the relay
     settler       write down what became of the mails
-    keeper        renew leases, recover what is due, announce the worker
+    maintenance   renew leases, recover what is due, announce the worker
     commands      listen for RQ's shutdown command
     watcher       hear of the master's moves (sentinel/link/watcher.py)
 """
@@ -76,7 +76,7 @@ class MailWorker(Worker):
         self._suspended = False
 
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
-        """Work until told to stop, or with `burst` until the queue is empty; tell whether a mail was sent."""
+        """Work until told to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
         log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.QUEUE_NAME, os.getpid())
         self._settler.start()
@@ -101,11 +101,11 @@ class MailWorker(Worker):
                 raise
             except Exception:
                 # A mistake of ours; ending the worker would turn one mail's trouble into everybody's.
-                log.exception("The worker stumbled and goes on")
+                log.exception("Claiming failed on a mistake of this program; the worker goes on")
                 self._retry_policy.pause(1.0)
 
     def _claim_some(self) -> bool:
-        """Wait for jobs and for free hands, claim, and hand over; tell whether there was anything to do."""
+        """Wait for jobs and for free hands, claim, and hand over; return whether there was anything to do."""
         if self._suspended:
             self._retry_policy.pause(BLOCK_S)
             return True
@@ -116,14 +116,14 @@ class MailWorker(Worker):
         if not found:
             return self._wait_for_jobs()
         claims = [each for each in found if isinstance(each, Claim)]
-        self._in_flight.take(claims)
+        self._in_flight.add(claims)
         for claim in claims:
             self._senders.send(claim)
         _report([each for each in found if isinstance(each, Skipped)])
         return True
 
     def _wait_for_jobs(self) -> bool:
-        """Block until the queue has a job; tell whether it has.
+        """Block until the queue has a job; return whether it has.
 
         The job stays where it is: moving the head of a list onto its head is BLMOVE's way of waiting for
         something without taking it, so a worker or a master that dies meanwhile loses nothing.
@@ -138,7 +138,7 @@ class MailWorker(Worker):
 
     def _wind_up(self) -> None:
         """Finish the mails on their way, give back the others, say goodbye to RQ."""
-        log.info("Worker %s stops; %d deliveries are in hand.", self.name, len(self._in_flight))
+        log.info("Worker %s stops; %d deliveries are in flight.", self.name, len(self._in_flight))
         self._retry_policy.stop(STOP_GRACE_S)
         self._senders.stop()
         self._in_flight.wait_until_empty(self._container.relays.longest_send_s + STOP_GRACE_S)

@@ -97,7 +97,7 @@ class RunningTopology:
             raise TopologyError(f"Not healthy after {timeout:.0f} s: {self.sentinel_view()}")
 
     def failover(self) -> None:
-        """Give a bare `SENTINEL FAILOVER` and do not wait for it.
+        """Return a bare `SENTINEL FAILOVER` and do not wait for it.
 
         Raises:
             TopologyError: the sentinel refuses; the message is its own.
@@ -154,7 +154,7 @@ class RunningTopology:
                 self._replicaof(node, wanted)
 
     def _replicaof(self, node: LocalNode, master: Endpoint | None) -> None:
-        """Give the order, and have it outlive a restart; a node that is gone again is left to the next round."""
+        """Return the order, and have it outlive a restart; a node that is gone again is left to the next round."""
         with suppress(RedisError), self.admin(node) as client:
             client.execute_command("REPLICAOF", *(master or ("NO", "ONE")))
             client.execute_command("CONFIG", "REWRITE")

@@ -124,7 +124,7 @@ class LocalTopology(RunningTopology):
         return stranger
 
     def environment(self) -> dict[str, str]:
-        """Give the settings that lead the app, the worker and the operators' commands to this topology."""
+        """Return the settings that lead the app, the worker and the operators' commands to this topology."""
         settings = {
             "VERIFIER_SENTINELS": ",".join(map(str, self.sentinels)),
             "VERIFIER_SENTINEL_MASTER": self.master_name,

@@ -20,7 +20,7 @@ class Name:
     number: int | None
 
     def __str__(self) -> str:
-        """Give it as it was typed."""
+        """Return it as it was typed."""
         return self.verification_id if self.number is None else f"{self.verification_id}-{self.number}"
 
 
@@ -43,7 +43,7 @@ class DurationType(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give the seconds."""
+        """Return the seconds."""
         found = _DURATION.fullmatch(str(value).strip().lower())
         if found is None:
             self.fail(f"{value!r} is no duration such as 90s, 5m, 2h or 1d.", param, ctx)

@@ -25,13 +25,13 @@ from verifier.cli.delivery_tables import (
     listing_as_json,
     listing_for_people,
 )
-from verifier.container import access_of, acknowledgement_of
 from verifier.domain.verifications import DeliveryStatus
 from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.dead_letters import discard_dead_letters
 from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import Filter
 from verifier.store.delivery_search import find_dead_letters, find_details, find_listing, find_named
+from verifier.wiring import deliveries_of, link_of
 
 _WIDTH_OF_FILES = 220
 
@@ -167,7 +167,7 @@ def discard_command(
 
 
 def _requeue(context: CommandContext, name: Name) -> bool:
-    """Requeue one and say what came of it; tell whether its mail is on its way."""
+    """Requeue one and say what came of it; return whether its mail is on its way."""
 
     def revive(client: Redis) -> tuple[str, int]:
         return context.deliveries.revive(client, name.verification_id, name.number)
@@ -184,7 +184,7 @@ def _requeue(context: CommandContext, name: Name) -> bool:
 def _to_discard(
     context: CommandContext, names: Sequence[Name], older_than_s: float
 ) -> tuple[list[str], list[Name]]:
-    """Give the dead letters that are meant, and which names mean none."""
+    """Return the dead letters that are meant, and which names mean none."""
     if not names:
         wanted, now = Filter(older_than_s=older_than_s), time.time()
         return context.link.run(
@@ -205,18 +205,14 @@ def _letters_of(context: CommandContext, name: Name) -> list[str]:
 
 @contextmanager
 def _command_context() -> Iterator[CommandContext]:
-    """Give the way to Redis, and end with a sentence where there is none."""
+    """Return the way to Redis, and end with a sentence where there is none."""
     try:
         settings = load_settings()
+        link = link_of(settings, watch=False)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    if not settings.redis.sentinels:
-        raise click.ClickException(
-            "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
-        )
-    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s, watch=False)
     try:
-        yield CommandContext(settings, link, Deliveries(acknowledgement_of(settings.redis), settings.rules))
+        yield CommandContext(settings, link, deliveries_of(settings))
     except Backpressure as error:
         raise click.ClickException(f"Redis has no room for it: {error}") from None
     except PermanentError as error:
@@ -228,7 +224,7 @@ def _command_context() -> Iterator[CommandContext]:
 
 
 def _console() -> Console:
-    """Give where to print: as wide as the terminal is, wide enough for all where there is none."""
+    """Return where to print: as wide as the terminal is, wide enough for all where there is none."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES

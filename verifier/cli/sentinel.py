@@ -15,7 +15,6 @@ from rich.text import Text
 from sentinel import (
     HOLD_AT_MOST_S,
     Access,
-    Login,
     Progress,
     Severity,
     SwitchoverError,
@@ -25,8 +24,9 @@ from sentinel import (
     survey,
     switch_over,
 )
-from verifier import settings
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
+from verifier.settings import SettingsError, load_redis_settings
+from verifier.wiring import access_of_operators
 
 
 @click.group("sentinel")
@@ -51,7 +51,7 @@ def status_command(*, wants_json: bool) -> None:
         raise SystemExit(1)
 
 
-@sentinel_group.command("failover")
+@sentinel_group.command("switchover")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--timeout",
@@ -60,7 +60,7 @@ def status_command(*, wants_json: bool) -> None:
     show_default=True,
     help="For how many seconds writes may be held in all before it is given up.",
 )
-def failover_command(*, yes: bool, timeout: float) -> None:
+def switchover_command(*, yes: bool, timeout: float) -> None:
     """Have a replica take over from the master without losing a write.
 
     Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
@@ -104,26 +104,6 @@ def _console() -> Console:
 
 def _access() -> Access:
     try:
-        redis = settings.load_redis_settings()
-    except settings.SettingsError as error:
+        return access_of_operators(load_redis_settings())
+    except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    if not redis.sentinels:
-        raise click.ClickException(
-            "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
-        )
-    return access_of_operators(redis)
-
-
-def access_of_operators(redis: settings.RedisSettings) -> Access:
-    """Give the operators' way to sentinels and nodes; the app's where they have no users of their own."""
-    return Access(
-        sentinels=redis.sentinels,
-        master_name=redis.master_name,
-        node_login=_login_of(redis.ops_username, redis.ops_password) or Login(redis.username, redis.password),
-        sentinel_login=_login_of(redis.sentinel_ops_username, redis.sentinel_ops_password)
-        or Login(redis.sentinel_username, redis.sentinel_password),
-    )
-
-
-def _login_of(username: str, password: str) -> Login | None:
-    return Login(username, password) if username or password else None

@@ -30,7 +30,7 @@ def as_sentences(findings: Iterable[Finding]) -> RenderableType:
 
 
 def as_json(topology: Topology, findings: Iterable[Finding]) -> dict[str, Any]:
-    """Give both as `json` can write them: an endpoint is `host:port`, what nobody told us is null."""
+    """Return both as `json` can write them: an endpoint is `host:port`, what nobody told us is null."""
     return {
         "master_name": topology.master_name,
         "master": _plain(topology.named_master),

@@ -38,7 +38,7 @@ class Serving:
 
 
 def is_wanted(environ: MutableMapping[str, str]) -> bool:
-    """Tell whether no sentinels are configured, or whether the outer process has brought them."""
+    """Return whether no sentinels are configured, or whether the outer process has brought them."""
     configured = any(
         environ.get(name, "").strip() for name in ("VERIFIER_SENTINELS", "VERIFIER_SENTINELS_FILE")
     )

@@ -29,7 +29,7 @@ class Mail:
 
 
 def newest_mails(maildir: Path, limit: int = NEWEST) -> list[Mail]:
-    """Give the newest mails, newest first; none where nothing was delivered yet."""
+    """Return the newest mails, newest first; none where nothing was delivered yet."""
     if not (maildir / "new").is_dir():
         return []
     box = mailbox.Maildir(maildir, factory=None, create=False)

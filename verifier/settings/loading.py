@@ -199,7 +199,7 @@ def _warn_of(settings: Settings) -> None:
 
 
 def known_names() -> frozenset[str]:
-    """Give the names of all settings, with their prefix."""
+    """Return the names of all settings, with their prefix."""
     names: set[str] = set()
 
     class Recorder(FileAwareEnv):

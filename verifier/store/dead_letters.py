@@ -1,12 +1,11 @@
 """Dead letters: deliveries that were given up, kept for operators for a week and only the newest of them.
 
-They are written by the very step that gives a delivery up (lua/dead_letter.lua), so none is lost and none is
+They are written by the very step that gives a delivery up (lua/prelude/dead_letters.lua), so none is lost and none is
 written twice. A letter outlives the record of its verification; it holds the address, but no code.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from redis import Redis
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store import keyspace
 from verifier.store.delivery_reports import DeliveryReport, report_of_texts
-from verifier.store.scripts import Argument, Script, load_script
+from verifier.store.scripts import Argument
 
 BATCH = 500
 
@@ -31,19 +30,12 @@ class Retention:
     at_most: int = 10_000
 
     def arguments(self) -> list[Argument]:
-        """Give what the scripts are told."""
+        """Return what the scripts are told."""
         return [self.life_s, self.at_most]
 
 
-def load_dead_letter_script(name: str) -> Script:
-    """Read a script that writes or takes back dead letters, with the functions for it before it."""
-    text = load_script("dead_letter").text + load_script(name).text
-    # Redis addresses scripts by SHA-1; nothing is kept safe by it.
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
 def names_of_dead_letters(client: Redis) -> list[tuple[str, float]]:
-    """Give the name of each dead letter and when it was given up, the newest first."""
+    """Return the name of each dead letter and when it was given up, the newest first."""
     flat: Any = client.zrange(keyspace.DEAD, 0, -1, withscores=True)
     return [(name.decode(), float(at)) for name, at in reversed(flat)]
 

@@ -30,9 +30,10 @@ class Script:
     sha: str
 
 
-def load_script(name: str) -> Script:
-    """Read `lua/<name>.lua`."""
-    text = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+def load_script(name: str, *preludes: str) -> Script:
+    """Read `lua/<name>.lua`, with what it uses of `lua/prelude/` before it."""
+    files = [*(f"prelude/{prelude}" for prelude in preludes), name]
+    text = "".join((_FOLDER / f"{file}.lua").read_text(encoding="utf-8") for file in files)
     # Redis addresses scripts by SHA-1; nothing is kept safe by it.
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -65,7 +66,7 @@ def run_steps(
     acknowledgement: Acknowledgement | None,
     wrote: Callable[[list[Any]], bool] = always,
 ) -> list[Any]:
-    """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+    """Run scripts in one round trip, in order, and wait for the replicas; return what each returned.
 
     `wrote` tells by the results whether there was anything for replicas to acknowledge.
 

@@ -90,6 +90,6 @@ def unavailable_page(error: ServiceUnavailable) -> Response:
 
 
 def _resubmissions() -> int:
-    """Give how often this form has sent itself again."""
+    """Return how often this form has sent itself again."""
     text = request.form.get(RESUBMISSIONS, "0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def is_for_api(path: str) -> bool:
-    """Tell whether a path is the API's, also where nothing is there."""
+    """Return whether a path is the API's, also where nothing is there."""
     return path.startswith("/v1/")

@@ -94,12 +94,12 @@ def soon(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Give a number with its noun."""
+    """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def times(number: int) -> str:
-    """Give how often."""
+    """Return how often."""
     return "once" if number == 1 else "twice" if number == 2 else f"{number} times"
 
 

@@ -4,6 +4,8 @@ A domain with other letters goes out in its ASCII form (`xn--...`), which every 
 part with other letters has no such form: that mail needs a relay with SMTPUTF8.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from email.utils import getaddresses

@@ -1,4 +1,4 @@
-"""From a code to a mail in a relay's hands.
+"""From a code to a mail handed over to a relay.
 
 `Mailer.render` makes the mail: subject, text and HTML from the templates, and the headers that tell
 other machines what it is. A repeat of a delivery has the same Message-ID, so that mailboxes can fold
@@ -6,13 +6,15 @@ the two into one. `Mailer.deliver` hands it over. The message is built by Flask-
 `workers.mail.message` for how, and for why no line of it can be injected.
 """
 
+from __future__ import annotations
+
 import re
 from email.utils import formatdate
 
 from workers.mail.addresses import Address, parse_sender, recipient_address
 from workers.mail.message import CodeMessage
 from workers.smtp.answers import Outcome
-from workers.smtp.connection import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relays import Transport
 
 __all__ = ["Mailer", "OutgoingMail"]
@@ -22,7 +24,7 @@ _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
 
 
 class Mailer:
-    """Renders and hands over mails of one service. Thread-safe."""
+    """Render and hand over the mails of one service; safe for threads."""
 
     def __init__(self, sender: str, service_name: str, relays: Transport) -> None:
         """`sender` is an address, or `Name <address>`. ValueError, in one sentence, for a bad setting."""

@@ -6,6 +6,8 @@ before it is filled in. The text is 7-bit or quoted-printable, the HTML ASCII wi
 references, so that relays without 8BITMIME take the mail too.
 """
 
+from __future__ import annotations
+
 import re
 import secrets
 from email.charset import QP, Charset

@@ -7,6 +7,8 @@ reads the same in a header, in 7-bit and in quoted-printable text; `Stencil` ref
 message in which an encoding, a folded header or a template swallowed a token.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 

@@ -15,6 +15,8 @@ the session, the login, the sender or the right to relay: a missing login must n
 that their address is wrong.
 """
 
+from __future__ import annotations
+
 import re
 import smtplib
 import socket

@@ -6,11 +6,14 @@ that is a limit and no failure. It is remembered for a while, in which nothing b
 whoever needs a connection waits for one of those there are.
 """
 
+from __future__ import annotations
+
 import ssl
 import threading
 import time
 
-from workers.smtp.connection import RelayConnection, RelaySettings
+from workers.smtp.connection import RelayConnection
+from workers.smtp.relay_settings import RelaySettings
 
 _REMEMBER_LIMIT_S = 20.0
 

@@ -5,6 +5,8 @@ continuation line after another, holds its client for ever. Here each reply has 
 the whole attempt. The socket is read by us, which also lets one write be answered by several replies.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
 import select
@@ -12,10 +14,8 @@ import smtplib
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from workers.smtp.connection import RelaySettings
+from workers.smtp.relay_settings import RelaySettings
 
 _LONGEST_LINE = 2048  # RFC 5321 allows 512; some relays take it lightly
 _MOST_LINES = 128
@@ -29,7 +29,7 @@ class RelayDialogue(smtplib.SMTP):
     them the session is of no more use.
     """
 
-    def __init__(self, settings: "RelaySettings", context: ssl.SSLContext | None) -> None:
+    def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None) -> None:
         """Only remembers; `open` connects. A local name is given, or smtplib would look one up."""
         super().__init__(
             local_hostname=settings.local_hostname or "[127.0.0.1]", timeout=settings.connect_timeout_s

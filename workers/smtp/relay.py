@@ -1,16 +1,19 @@
 """One relay as many threads see it: its connections, its breaker, its last failure."""
 
+from __future__ import annotations
+
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from workers.smtp.answers import Kind, Outcome, Stage
-from workers.smtp.connection import OutgoingMail, RelaySettings, tls_context
 from workers.smtp.connection_pool import Connections
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay_breaker import Breaker, Pass
+from workers.smtp.relay_settings import RelaySettings, tls_context
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 _NONE_FREE = "the relay takes no more connections, and none came free in time"
@@ -119,7 +122,7 @@ class Relay:
             rest_s = (self._breaker.resting_until or now) - now
         if rests:
             # The reply's text stays out of the log: relays quote addresses and mails in it.
-            logger.warning(
+            log.warning(
                 "Relay %s (%s:%d) failed at %s with %s; it rests for %.0f s.",
                 self.settings.name,
                 self.settings.host,

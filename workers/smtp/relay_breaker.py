@@ -6,6 +6,8 @@ success closes the breaker, its failure rests the relay for longer. Any mail a r
 proves that it works and ends the rest. Not thread-safe: its owner holds the lock.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -10,14 +10,17 @@ the mail within the same call. What the next relay is not asked for:
   the second would be a duplicate with certainty as often as not.
 """
 
+from __future__ import annotations
+
 import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from workers.smtp.answers import Kind, Outcome, Stage
-from workers.smtp.connection import OutgoingMail, RelaySettings
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay import Relay, RelayState
+from workers.smtp.relay_settings import RelaySettings
 
 __all__ = ["RelayState", "Relays", "Transport"]
 

@@ -9,6 +9,8 @@ The life of a transaction: every reply is read and judged by `workers.smtp.answe
 is the outcome, whatever follows it; what leaves the session in doubt closes it.
 """
 
+from __future__ import annotations
+
 import re
 import smtplib
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ from workers.smtp.answers import (
 from workers.smtp.dialogue import RelayDialogue
 
 if TYPE_CHECKING:
-    from workers.smtp.connection import OutgoingMail
+    from workers.smtp.outgoing_mail import OutgoingMail
 
 _LONE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -33,7 +35,7 @@ _LONE_END = re.compile(rb"\r\n|\r|\n")
 class Transaction:
     """Hands one mail over; `run` is called once and never raises for what a relay does."""
 
-    def __init__(self, dialogue: RelayDialogue, mail: "OutgoingMail", relay: str) -> None:
+    def __init__(self, dialogue: RelayDialogue, mail: OutgoingMail, relay: str) -> None:
         """The dialogue is open; it is closed here when it cannot carry another mail."""
         self._dialogue = dialogue
         self._mail = mail

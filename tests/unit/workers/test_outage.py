@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from sentinel import AccessRefused, Backpressure, TransientError, UnknownMasterName
-from workers.outage import SAY_AGAIN_AFTER_S, Outage
+from workers.retry_policy import SAY_AGAIN_AFTER_S, Outage
 
 
 class Clock:
@@ -57,7 +57,7 @@ def test_an_outage_is_said_once_and_once_that_it_is_over(
     outage.worked()
     (level, first), (_, last) = _lines(caplog)
     assert level == logging.WARNING
-    assert first.startswith("Redis is away")
+    assert first.startswith("Redis can't be reached")
     assert first.endswith("redis-1:6379 does not answer.")
     assert last == "Redis is back after 50.0 s; going on."
 

@@ -21,8 +21,7 @@ from sentinel import (
     UnknownMasterName,
 )
 from workers import retry_policy as patience_module
-from workers.outage import Outage
-from workers.retry_policy import RetryPolicy, Stopping
+from workers.retry_policy import Outage, RetryPolicy, Stopping
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ class Failing:
         TransientError("x"),
         MasterMoved("x"),
         NotAcknowledged("x"),
-        CircuitOpen("x", 1),
+        CircuitOpen("x"),
         Backpressure("x"),
         AccessRefused("x"),
         UnknownMasterName("x"),

@@ -8,12 +8,7 @@
 --   { "skipped", job id, why }, why being: foreign, gone, superseded, ended, expired, in flight, settled
 local record_prefix, job_prefix = ARGV[1], ARGV[2]
 local lease, least_life_s, max_attempts = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
--- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
--- asks for the time is replicated by its effects; newer ones always do that.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local lease_ends_at = string.format('%.6f', now + tonumber(ARGV[3]))
+local lease_ends_at = written(now + tonumber(ARGV[3]))
 local job_ids = {}
 if #ARGV > 9 then
   job_ids = { unpack(ARGV, 10) }

@@ -2,12 +2,7 @@
 -- KEYS: due
 -- ARGV: record prefix, length of the lease (s), then pairs of verification id and lease
 -- Gives how many of them are still ours.
--- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
--- asks for the time is replicated by its effects; newer ones always do that.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local lease_ends_at = string.format('%.6f', now + tonumber(ARGV[2]))
+local lease_ends_at = written(now + tonumber(ARGV[2]))
 local ours = 0
 for position = 3, #ARGV, 2 do
   local found = redis.call('HMGET', ARGV[1] .. ARGV[position], 'lease', 'delivery_status')

@@ -2,8 +2,6 @@
 -- KEYS: due
 -- ARGV: record prefix, how many at the most
 -- Gives pairs of verification id and delivery number (0 where the record is gone).
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])
 local overdue = {}
 for _, id in ipairs(ids) do

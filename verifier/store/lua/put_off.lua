@@ -6,11 +6,6 @@
 -- ARGV: record prefix, how many are looked at, least life left (s), look again in (s) at the least,
 --       and at the most, jobs a second by which a queue surely moves on
 -- Gives how many were put off.
--- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
--- asks for the time is replicated by its effects; newer ones always do that.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local least_life_s, least_s, most_s, speed = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local head = redis.call('LINDEX', KEYS[2], 0)
 local head_id, head_number = string.match(head or '', '^(%x+)%-(%d+)$')
@@ -29,7 +24,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0
     local behind = tonumber(found[4]) - tonumber(at_head[2])
     if behind >= 0 then
       local again_in_s = math.min(most_s, math.max(least_s, behind / speed))
-      redis.call('ZADD', KEYS[1], string.format('%.6f', now + again_in_s), id)
+      redis.call('ZADD', KEYS[1], written(now + again_in_s), id)
       put_off = put_off + 1
     end
   end

@@ -2,10 +2,7 @@
 -- KEYS: due
 -- ARGV: record prefix, length of the lease (s), lease
 -- Gives entries like those of claim.lua.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local lease_ends_at = string.format('%.6f', now + tonumber(ARGV[2]))
+local lease_ends_at = written(now + tonumber(ARGV[2]))
 local claims = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', lease_ends_at)) do
   local record = ARGV[1] .. id

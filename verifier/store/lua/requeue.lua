@@ -7,12 +7,7 @@
 --       job fields and values ...
 -- Gives "requeued", "waiting", "held", "abandoned", "gone", "settled", "changed" or "not due".
 local id = ARGV[1]
--- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
--- asks for the time is replicated by its effects; newer ones always do that.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local look_again_at = string.format('%.6f', now + tonumber(ARGV[3]))
+local look_again_at = written(now + tonumber(ARGV[3]))
 local score = redis.call('ZSCORE', KEYS[2], id)
 if not score or tonumber(score) > now then
   return 'not due'

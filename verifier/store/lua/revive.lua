@@ -4,9 +4,6 @@
 -- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
 -- Gives { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
 -- max_attempts_reached, expired, too late, or what it is anyway: queued, sending, sent.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local id = ARGV[1]
 local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts')
 local number = found[2]
@@ -29,7 +26,7 @@ end
 if tonumber(found[5]) >= tonumber(ARGV[4]) then
   return { 'max_attempts_reached', number }
 end
-local due_at = string.format('%.6f', now)
+local due_at = written(now)
 redis.call('HSET', KEYS[1], 'delivery_status', 'deferred', 'next_try_at', due_at)
 redis.call('ZADD', KEYS[2], due_at, id)
 remove_dead_letter(KEYS[3], id, number)

@@ -4,11 +4,6 @@
 --       life of a dead letter (s), most dead letters, a relay was asked (1 or 0)
 -- Outcomes: sent, deferred, rejected, abandoned; queued gives back a delivery that was never tried.
 -- Gives "settled", "repeated", "gone", "superseded" or "lease lost".
--- One clock for all workers, whatever their hosts believe. Redis 6.2 needs to be told that a script which
--- asks for the time is replicated by its effects; newer ones always do that.
-redis.replicate_commands()
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local function add_letter(as, found_as)
   add_dead_letter(KEYS[3], ARGV[7], ARGV[8], now, KEYS[1], ARGV[1], ARGV[2], as, found_as)
 end
@@ -45,14 +40,14 @@ elseif ARGV[4] ~= 'sent' then
   redis.call('HSET', KEYS[1], 'first_failed_at', first, 'last_failed_at', failed_at)
 end
 if outcome == 'deferred' then
-  local next_try_at = string.format('%.6f', now + tonumber(ARGV[5]))
+  local next_try_at = written(now + tonumber(ARGV[5]))
   redis.call('HSET', KEYS[1], 'next_try_at', next_try_at)
   redis.call('ZADD', KEYS[2], next_try_at, ARGV[1])
 elseif outcome == 'queued' then
-  redis.call('ZADD', KEYS[2], string.format('%.6f', now), ARGV[1])
+  redis.call('ZADD', KEYS[2], written(now), ARGV[1])
 else
   if outcome == 'sent' then
-    redis.call('HSET', KEYS[1], 'sent_at', string.format('%.6f', now))
+    redis.call('HSET', KEYS[1], 'sent_at', written(now))
     if found[3] == 'abandoned' then
       -- Recovery had taken its silence for the end.
       remove_dead_letter(KEYS[3], ARGV[1], ARGV[2])

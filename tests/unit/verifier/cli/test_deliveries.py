@@ -64,7 +64,7 @@ def test_without_sentinels_each_says_which_setting_is_missing(words: tuple[str, 
     result = run(*words)
     assert result.exit_code == 1
     assert result.output.strip().count("\n") == 0
-    assert "VERIFIER_SENTINELS is not set" in result.output
+    assert "VERIFIER_SENTINELS: It is not set." in result.output
 
 
 @ALL_COMMANDS

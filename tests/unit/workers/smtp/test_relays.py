@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from workers.smtp.answers import Kind, Outcome, Stage
-from workers.smtp.connection import OutgoingMail, RelaySettings
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay import Relay
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 MAIL = OutgoingMail("us@example.org", "you@example.com", "<a@example.org>", b"x\r\n")

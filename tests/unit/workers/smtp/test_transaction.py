@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.smtp.connection import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.transaction import in_wire_form
 
 
