@@ -9,7 +9,7 @@
 #
 # A node that has no data, or cannot read what it has, would wipe all its replicas if it started as the master. It
 # does not listen before the sentinels name another node that is the master, and joins as its replica.
-# docs/decisions/0013-a-node-without-data-asks-first.md has the reasons.
+# docs/decisions/0014-a-node-without-data-asks-first.md has the reasons.
 set -eu
 umask 077
 
