@@ -30,7 +30,7 @@ class WorkerContainer:
     relays: Relays
 
     def settle(self, settlements: list[Settlement]) -> list[str]:
-        """Write down what became of claims, however long Redis stays away. Raises Stopping."""
+        """Write settlements, however long Redis stays away; return what became of each. Raises Stopping."""
         return self.retry_policy.until_it_works(
             lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
         )
@@ -59,7 +59,7 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
 
 @functools.cache
 def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key of the cache: a forked process makes its own
-    """Return the runtime of this process, made from its environment at the first call."""
+    """Return the container of this process, made from its environment at the first call."""
     return make_worker_container(load_settings())
 
 

@@ -1,5 +1,7 @@
 """A rendered mail through another project's SMTP server, as a mailbox would see it."""
 
+from __future__ import annotations
+
 import email
 import email.policy
 import socket
@@ -63,7 +65,15 @@ def relay(mailbox: Mailbox, tmp_path: Path) -> Iterator[RelaySettings]:
     )
     controller.start()
     yield RelaySettings(
-        "main", "127.0.0.1", port, "us", "secret", security="starttls", ca_file=authority.ca_file
+        "main",
+        "127.0.0.1",
+        port,
+        "us",
+        "secret",
+        security="starttls",
+        ca_file=authority.ca_file,
+        connect_timeout_s=5.0,
+        command_timeout_s=15.0,
     )
     controller.stop()
 
