@@ -54,7 +54,8 @@ def test_names_are_used_everywhere_as_containers_need() -> None:
         old.kill()
         named.heal()
         assert wait_for(named.is_healthy, 10)
-        hosts = {known.host for view in named.sentinel_view() for known in (*view.replicas, *view.sentinels)}
+        sentinels = named.snapshot().sentinels
+        hosts = {known.endpoint.host for each in sentinels for known in (*each.replicas, *each.peers)}
         assert hosts == {"localhost"}
 
 
