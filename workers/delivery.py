@@ -16,6 +16,7 @@ from verifier.store.deliveries import Claim, Settlement
 from workers.delivery_backoff import has_life, next_try
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome
+from workers.smtp.relays import Relays
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,15 @@ class Deliverer:
     def __init__(
         self,
         mailer: Mailer,
+        relays: Relays,
         keys: KeyRing,
         rules: Rules,
+        *,
         least_life_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._mailer = mailer
+        self._relays = relays
         self._keys = keys
         self._rules = rules
         self._least_life_s = least_life_s
@@ -66,7 +70,7 @@ class Deliverer:
         except ValueError as error:
             log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough
             return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=str(error))
-        return self._settlement(claim, self._mailer.deliver(mail))
+        return self._settlement(claim, self._relays.send(mail))
 
     def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
         reply = f"{outcome.relay}: {outcome.reply}" if outcome.reply else outcome.relay

@@ -164,10 +164,10 @@ class MailWorker(Worker):
         self.last_heartbeat = rq_now()
         self.successful_job_count, self.failed_job_count = self._settler.sent, self._settler.failed
         with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
             pipeline.hset(
                 self.key,
                 mapping={
+                    **self.serialize(),
                     "state": self._state,
                     "last_heartbeat": utcformat(self.last_heartbeat),
                     "successful_job_count": self.successful_job_count,
