@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.container import WorkerContainer
-from workers.retry_policy import Outage, STATES_OF_REDIS, Stopping
+from workers.retry_policy import STATES_OF_REDIS, Outage, Stopping
 
 log = logging.getLogger(__name__)
 

@@ -64,7 +64,9 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
         writing=Writing(),
         deliveries=deliveries,
         claiming=Claiming(deliveries, link, retry_policy),
-        deliverer=Deliverer(mailer, settings.keys, settings.rules, deliveries.least_life_s),
+        deliverer=Deliverer(
+            mailer, relays, settings.keys, settings.rules, least_life_s=deliveries.least_life_s
+        ),
         relays=relays,
         suspended=threading.Event(),
     )
@@ -82,7 +84,7 @@ def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
         )
-        return relays, Mailer(settings.mail.default_sender, settings.name, relays)
+        return relays, Mailer(settings.mail.default_sender, settings.name)
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 

@@ -16,6 +16,7 @@ from verifier.store.deliveries import Claim, Settlement
 from workers.delivery_backoff import last_try, next_try
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome
+from workers.smtp.relays import Relays
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,16 @@ class Deliverer:
     def __init__(
         self,
         mailer: Mailer,
+        relays: Relays,
         keys: KeyRing,
         rules: Rules,
+        *,
         least_life_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take `clock` for monotonic time, in seconds; what lives and dies is judged by Redis's, as each claim knows it."""
         self._mailer = mailer
+        self._relays = relays
         self._keys = keys
         self._rules = rules
         self._least_life_s = least_life_s
@@ -89,7 +93,7 @@ class Deliverer:
             log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough
             return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=str(error))
         dead_at = self._clock() + expires_in_s
-        return self._settlement(claim, self._mailer.deliver(mail, ends_at=dead_at, may_send=may_send))
+        return self._settlement(claim, self._relays.send(mail, ends_at=dead_at, may_send=may_send))
 
     def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
         reply = f"{outcome.relay}: {outcome.reply}" if outcome.reply else outcome.relay

@@ -15,7 +15,9 @@ FIRST_GAP_S = 5.0
 SECOND_GAP_S = 15.0
 LONGEST_GAP_S = 240.0
 JITTER = 0.2  # a gap is moved by up to this share, both ways
-LAST_TRIES_WITHIN_S = 30.0  # last tries come up to this long before the end, so that they do not come together
+LAST_TRIES_WITHIN_S = (
+    30.0  # last tries come up to this long before the end, so that they do not come together
+)
 
 
 def has_life(now: float, expires_at: float, least_life_s: float) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 from types import FrameType
 from typing import Any
@@ -56,7 +55,7 @@ class MailWorker(Worker):
         self._container = container
         self._retry_policy = container.retry_policy
         self._suspended = container.suspended
-        self._queue = container.settings.queue
+        self._queue = keyspace.Queue(container.settings.queue)
         node_timeout_s = container.link.access.node_timeout_s
         self._blocking: Redis = container.link.client(timeout_s=BLOCK_S + node_timeout_s, max_connections=1)
         super().__init__(
@@ -184,10 +183,10 @@ class MailWorker(Worker):
         self.last_heartbeat = rq_now()
         self.successful_job_count, self.failed_job_count = self._settler.sent, self._settler.failed
         with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
             pipeline.hset(
                 self.key,
                 mapping={
+                    **self.serialize(),
                     "state": self._state,
                     "last_heartbeat": utcformat(self.last_heartbeat),
                     "successful_job_count": self.successful_job_count,
@@ -209,7 +208,7 @@ class MailWorker(Worker):
             log.warning("Work is suspended: run `rq resume`." if suspended else "Work is resumed.")
         (self._suspended.set if suspended else self._suspended.clear)()
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop after the mails on their way; a second order ends the process at once.
 
         Signals that come within a second are one order: systemd sends one to every process of a service, and the parent
