@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ class Round:
         return self._outcome(context, moments, owed=owed, healthy=healthy)
 
     def _put_under_load(self, context: FaultContext) -> bool:
-        sending = self._testbed.loop.start(self.load.run())
+        sending = asyncio.run_coroutine_threadsafe(self.load.run(), self._testbed.loop)
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.inject(context)

@@ -10,9 +10,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -27,7 +26,7 @@ class RigError(Exception):
     """A process did not start or did not do its work; the sentence says which one, and how its log ends."""
 
 
-class RigProcess:
+class RigProcess(AbstractContextManager["RigProcess"]):
     """One child; a `with` block stops it at its end."""
 
     def __init__(
@@ -48,10 +47,6 @@ class RigProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-
-    def __enter__(self) -> Self:
-        """Return itself; it runs already."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from sentinel import wait_for
 
 TICK_S = 0.05
 
@@ -16,14 +17,13 @@ class Waiter:
 
     def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a condition; False when `timeout_s` seconds were not enough."""
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() >= deadline:
-                return False
+
+        def done() -> bool:
             for tick in self._ticks:
                 tick()
-            time.sleep(TICK_S)
-        return True
+            return condition()
+
+        return wait_for(done, timeout_s, TICK_S)
 
     def for_s(self, duration_s: float) -> None:
         """Let time pass."""
