@@ -10,7 +10,7 @@ from sentinel import Access, Endpoint, LocalTopology, Login
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.testbed import DrillTestbed
+from verifier.drill.rig.service import Service
 from verifier.drill.rig.waiter import Waiter
 
 
@@ -34,28 +34,20 @@ class Pace:
     """How long the last mails are waited for."""
 
 
+@dataclass
 class FaultContext:
-    """The fault's view of the testbed."""
+    """The fault's view of the testbed, and what it notes; moments in monotonic seconds, 0 where there was none."""
 
-    def __init__(
-        self,
-        *,
-        testbed: DrillTestbed,
-        load: OpenLoad,
-        events: SentinelEvents,
-        waiter: Waiter,
-        pace: Pace,
-    ) -> None:
-        self.topology = testbed.topology
-        self.service = testbed.service
-        self.load = load
-        self.pace = pace
-        self.fault_at = 0.0
-        self.fault_ended_at = 0.0
-        self.trouble = ""
-        self.measurement: Measurement | None = None
-        self._events = events
-        self.waiter = waiter
+    topology: LocalTopology
+    service: Service
+    load: OpenLoad
+    events: SentinelEvents
+    waiter: Waiter
+    pace: Pace
+    fault_at: float = 0.0
+    fault_ended_at: float = 0.0
+    trouble: str = ""
+    measurement: Measurement | None = None
 
     def begin(self) -> None:
         """Note that the fault happens now; measuring begins."""
@@ -74,7 +66,7 @@ class FaultContext:
 
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
-        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
+        return self.waiter.until(lambda: bool(self.events.switches(self.fault_at)), timeout_s)
 
 
 def operators_access(topology: LocalTopology) -> Access:

@@ -35,7 +35,7 @@ class Round:
         self._rate = rate
         self._pace = pace
         self._alarm = LogAlarm(testbed.directory)
-        self._waiter = Waiter(self._alarm.look)
+        self._waiter: Waiter
         self._first_mail = len(testbed.mail_sink.mails)
 
     @property
@@ -54,11 +54,12 @@ class Round:
         began = time.monotonic()
         with SentinelEvents(self._testbed.topology) as events:
             context = FaultContext(
-                testbed=self._testbed,
-                load=self.load,
-                events=events,
-                waiter=self._waiter,
-                pace=self._pace,
+                self._testbed.topology,
+                self._testbed.service,
+                self.load,
+                events,
+                self._waiter,
+                self._pace,
             )
             healthy = self._put_under_load(context)
             owed = self._await_the_last_mail()

@@ -47,7 +47,7 @@ def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) 
     console = Console()
     progress = ProgressDisplay(console, len(plan.faults) * len(plan.systems))
     try:
-        with progress.displayed():
+        with progress:
             results = game_day.run(plan, progress, lambda outcome: _present_one(console, outcome))
     except CANNOT_START as error:
         raise click.ClickException(str(error)) from error
