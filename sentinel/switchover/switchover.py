@@ -202,6 +202,6 @@ class Switchover:
         return found
 
     def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
-        rollback = RollBack(self._steps, self._write_pause, self._old, clock=self._clock, sleep=self._sleep)
+        rollback = RollBack(self._steps, self._write_pause, self._old, self._clock, self._sleep)
         done = self._journal.has(Step.DEMOTED)
         return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)
