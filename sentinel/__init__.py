@@ -38,14 +38,14 @@ from sentinel.errors import (
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:
-    from sentinel.local.binary import RedisServerMissing, bundled_redis_server
+    from sentinel.local.binary import RedisServerMissing
     from sentinel.local.child import end_with_parent, tied_to_this_process
     from sentinel.local.options import LocalOptions
     from sentinel.local.ports import PortReservation
     from sentinel.local.process import LocalNode, LocalStartError
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
-    from sentinel.local.waiting import wait_for
+    from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
-    "local.binary": ("RedisServerMissing", "bundled_redis_server"),
+    "local.binary": ("RedisServerMissing",),
     "local.child": ("end_with_parent", "tied_to_this_process"),
     "local.options": ("LocalOptions",),
     "local.ports": ("PortReservation",),
     "local.process": ("LocalNode", "LocalStartError"),
     "local.running_topology": ("TopologyError",),
     "local.topology": ("LocalTopology",),
-    "local.waiting": ("wait_for",),
+    "local.waiting": ("is_listening", "wait_for"),
     "protocol": ("Role",),
     "switchover.report": ("Progress", "SwitchoverError", "SwitchoverResult"),
     "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sentinel import LocalOptions, LocalTopology
 from verifier.dev.banner import announce_when_it_answers
-from verifier.dev.mail_server import MailServer
+from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.settings import load_settings
 
@@ -68,7 +68,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
 def _start_surroundings(environ: MutableMapping[str, str]) -> None:
     directory = Path(tempfile.mkdtemp(prefix="verifier-mailbox-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    mail_server = MailServer(directory / "mails")
+    mail_server = MailServer(MaildirHandler(directory / "mails"))
     mail_server.start()
     atexit.register(mail_server.stop)
     topology = LocalTopology(LocalOptions())
