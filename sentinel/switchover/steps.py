@@ -9,8 +9,9 @@ from typing import Any
 from redis import RedisError
 
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TransientError
+from sentinel.errors import Backpressure, TransientError
 from sentinel.protocol import Role, address_in, address_of, all_fields_in, fields_in, flags_of, role_in
+from sentinel.topology.findings import Finding, critical
 from sentinel.topology.node_commands import NodeCommands, Words
 from sentinel.topology.snapshot import Topology
 
@@ -28,11 +29,17 @@ class Steps:
         self._replicas = [node.endpoint for node in topology.healthy_replicas]
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
-    def missing_rights(self, old: Endpoint) -> list[str]:
-        """Return the rights we lack for what the old master will be ordered. Raises RedisError."""
+    def refusals(self, old: Endpoint) -> list[Finding]:
+        """Return why the old master would not take a switchover's orders; nothing is ordered for it."""
         pausing: Sequence[Words] = (("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"))
-        missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
-        return list(dict.fromkeys(missing))
+        try:
+            missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
+        except Backpressure:
+            return [_no_room(old)]
+        except RedisError as error:
+            return [_refused(old, str(error))]
+        rights = ", ".join(f"+{right}" for right in dict.fromkeys(missing))
+        return [_refused(old, f"it lacks the rights {rights}")] if missing else []
 
     def written(self, old: Endpoint) -> int:
         """Return how far the old master has written, in bytes of its replication stream. Raises RedisError."""
@@ -157,3 +164,20 @@ def _are_all_replicas(reply: object) -> bool:
 def _is_done(reply: object, new: Endpoint) -> bool:
     fields = fields_in(reply) or {}
     return address_of(fields) == new and flags_of(fields) == {"master"}
+
+
+def _refused(master: Endpoint, why: str) -> Finding:
+    return critical(
+        "orders-refused",
+        f"The master {master} would not take a switchover's orders from our user: {why.rstrip('. ')}.",
+        "Set the operators' user in the settings, or give this user its rights.",
+    )
+
+
+def _no_room(master: Endpoint) -> Finding:
+    return critical(
+        "no-room",
+        f"The memory of the master {master} is full, and it takes no transaction then, not even the one that makes it "
+        "a replica.",
+        "Raise its maxmemory, or wait until there is room.",
+    )

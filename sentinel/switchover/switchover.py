@@ -27,7 +27,6 @@ from redis import ResponseError
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError
-from sentinel.switchover.refusals import refusals_of_orders
 from sentinel.switchover.report import (
     Journal,
     Report,
@@ -105,7 +104,7 @@ class Switchover:
 
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
-        if refusals := refusals_of_orders(self._steps, self._old):
+        if refusals := self._steps.refusals(self._old):
             raise SwitchoverRefused(refusals)
         try:
             self._hold_until_in_sync()
