@@ -12,8 +12,7 @@ from sentinel import LocalStartError, RedisServerMissing, TopologyError
 from verifier.drill import game_day
 from verifier.drill.game_day import Plan, Results
 from verifier.drill.outcome import Outcome
-from verifier.drill.report.html_report import html_report
-from verifier.drill.report.json_report import json_report
+from verifier.drill.report.files import html_report, json_report
 from verifier.drill.report.progress import ProgressDisplay
 from verifier.drill.report.table import tables
 from verifier.drill.rig.process import RigError

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 
 from sentinel import tied_to_this_process, wait_for
-from verifier.drill.rig.usage import process_tree
 
 STOP_TIMEOUT_S = 8.0
 _EVERYTHING = 2**40
@@ -127,3 +126,11 @@ class RigProcess(AbstractContextManager["RigProcess"]):
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def process_tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all below it; nothing where it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []

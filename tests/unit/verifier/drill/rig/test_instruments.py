@@ -23,9 +23,9 @@ from verifier.drill.rig.connection_attempts import ConnectionAttempts
 from verifier.drill.rig.log_alarm import LogAlarm
 from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import MailSink
+from verifier.drill.rig.measurement import usage_of
 from verifier.drill.rig.open_load import OpenLoad, Submission
 from verifier.drill.rig.process import RigError, RigProcess
-from verifier.drill.rig.usage import usage_of
 
 
 @pytest.fixture
