@@ -43,7 +43,6 @@ class Journal:
     """The steps reached so far, reported as they come, and what to note beside them."""
 
     def __init__(self, report: Report, clock: Callable[[], float]) -> None:
-        """Start now."""
         self._report = report
         self._clock = clock
         self._started_at = clock()

@@ -20,7 +20,6 @@ class Steps:
     """The steps on one surveyed topology, which has a master."""
 
     def __init__(self, topology: Topology, sentinels: NodeCommands, nodes: NodeCommands) -> None:
-        """Ask nothing yet."""
         self._sentinels = sentinels
         self._nodes = nodes
         self._name = topology.master_name

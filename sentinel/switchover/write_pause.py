@@ -25,7 +25,6 @@ class WritePause:
     def __init__(
         self, nodes: NodeCommands, master: Endpoint, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Hold nothing yet."""
         self._nodes = nodes
         self._master = master
         self._clock = clock

@@ -46,7 +46,6 @@ class MailSink:
         self.port = 0
 
     def __enter__(self) -> Self:
-        """Listen."""
         self._server = asyncio.run_coroutine_threadsafe(listen(self.mails.append), self._loop).result(
             timeout=10
         )
@@ -54,7 +53,6 @@ class MailSink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening."""
         if self._server is not None:
             self._loop.call_soon_threadsafe(self._server.close)
 

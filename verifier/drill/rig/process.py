@@ -48,7 +48,6 @@ class RigProcess(AbstractContextManager["RigProcess"]):
             )
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
         self.terminate()
         self.wait_until_ended(time.monotonic() + STOP_TIMEOUT_S)
 

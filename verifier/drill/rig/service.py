@@ -32,7 +32,6 @@ class Service(AbstractContextManager["Service"]):
         self.port = self._ports.reserve().port
 
     def __exit__(self, *_: object) -> None:
-        """Stop everything."""
         self.stop()
         self._ports.release()
 
