@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from redis import RedisError
 
@@ -70,8 +69,8 @@ class Steps:
         everything, for as long as which the new master finds nobody to acknowledge its writes.
         """
         for replica in self._replicas:
-            if replica != master and not _is_master(self._quietly(replica, "ROLE")):
-                self._quietly(replica, "REPLICAOF", master.host, str(master.port))
+            if replica != master and not _is_master(self._nodes.reply_or_error(replica, ("ROLE",))):
+                self._nodes.reply_or_error(replica, ("REPLICAOF", master.host, str(master.port)))
 
     def decided(self, old: Endpoint) -> Endpoint | None:
         """Return the new master, once that is final and it says so itself.
@@ -87,7 +86,7 @@ class Steps:
         votes = Counter(each for each in named.values() if each is not None)
         for new, count in votes.items():
             final = named[self._sentinel_endpoints[0]] == new or count >= self._majority
-            if new != old and final and _is_master(self._quietly(new, "ROLE")):
+            if new != old and final and _is_master(self._nodes.reply_or_error(new, ("ROLE",))):
                 return new
         return None
 
@@ -120,14 +119,7 @@ class Steps:
         done = all(_is_done(view, new) for view in views.values())
         if not done or not all(_are_all_replicas(known) for known in replicas.values()):
             return False
-        return _received(self._quietly(old, "ROLE")) >= 0
-
-    def _quietly(self, node: Endpoint, *words: str) -> Any:
-        """Ask a node that may hang up on us, as one that Sentinel is just promoting does with everybody."""
-        try:
-            return self._nodes.ask(node, *words)
-        except RedisError as error:
-            return error
+        return _received(self._nodes.reply_or_error(old, ("ROLE",))) >= 0
 
 
 def _demotion(new: Endpoint) -> Sequence[Words]:

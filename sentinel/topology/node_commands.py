@@ -50,7 +50,7 @@ class NodeCommands(AbstractContextManager["NodeCommands"]):
 
     def ask_all(self, endpoints: Iterable[Endpoint], *words: str) -> dict[Endpoint, Any]:
         """Ask all at once, so that a hung one costs its timeout once; an error stands in place of a reply."""
-        return dict(at_once(lambda each: (each, self._reply_or_error(each, words)), endpoints))
+        return dict(at_once(lambda each: (each, self.reply_or_error(each, words)), endpoints))
 
     def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
         """Send orders as one transaction; an error stands in place of the reply of an order that failed.
@@ -73,7 +73,7 @@ class NodeCommands(AbstractContextManager["NodeCommands"]):
             RedisError: as `ask` does.
         """
         self.ask(endpoint, "MULTI")
-        replies = [self._reply_or_error(endpoint, order) for order in orders]
+        replies = [self.reply_or_error(endpoint, order) for order in orders]
         self.ask(endpoint, "DISCARD")
         for reply in replies:
             if isinstance(reply, RedisError) and not isinstance(reply, AccessRefused):
@@ -84,7 +84,8 @@ class NodeCommands(AbstractContextManager["NodeCommands"]):
             if isinstance(reply, AccessRefused)
         ]
 
-    def _reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
+    def reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
+        """Ask a process that may hang up on us, as a node being promoted does; an error stands for its reply."""
         try:
             return self.ask(endpoint, *words)
         except RedisError as error:
