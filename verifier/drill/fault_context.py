@@ -1,17 +1,19 @@
-"""What a fault may touch, and the moments it notes."""
+"""What a fault may touch, how it waits, and the moments it notes."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel import Access, Endpoint, LocalTopology, Login
+from sentinel import Access, Endpoint, LocalTopology, Login, wait_for
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
 from verifier.drill.rig.service import Service
-from verifier.drill.rig.waiter import Waiter
+
+TICK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,27 @@ class Pace:
     """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
     settle_s: float = 40.0
     """How long the last mails are waited for."""
+
+
+class Waiter:
+    """Waits, and calls each tick all the while."""
+
+    def __init__(self, *ticks: Callable[[], None]) -> None:
+        self._ticks = ticks
+
+    def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition; False when `timeout_s` seconds were not enough."""
+
+        def done() -> bool:
+            for tick in self._ticks:
+                tick()
+            return condition()
+
+        return wait_for(done, timeout_s, TICK_S)
+
+    def for_s(self, duration_s: float) -> None:
+        """Let time pass."""
+        self.until(lambda: False, duration_s)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from sentinel import TopologyError
 from verifier.drill import counting, verdicts
-from verifier.drill.fault_context import FaultContext, Pace
+from verifier.drill.fault_context import FaultContext, Pace, Waiter
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Moments, Outcome
 from verifier.drill.rig.log_alarm import LogAlarm
@@ -20,7 +20,6 @@ from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
 from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
 
 WHOLE_WITHIN_S = 60.0
 
