@@ -54,10 +54,6 @@ class Journal:
         self.steps.append(Progress(step, self._clock() - self._started_at, message))
         self._report(self.steps[-1])
 
-    def has(self, step: Step) -> bool:
-        """Return whether a step was reached."""
-        return any(each.step is step for each in self.steps)
-
 
 @dataclass(frozen=True, slots=True)
 class SwitchoverResult:

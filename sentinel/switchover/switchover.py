@@ -202,5 +202,5 @@ class Switchover:
 
     def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
         rollback = RollBack(self._steps, self._write_pause, self._old, self._clock, self._sleep)
-        done = self._journal.has(Step.DEMOTED)
+        done = any(each.step is Step.DEMOTED for each in self._journal.steps)
         return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)
