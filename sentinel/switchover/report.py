@@ -35,10 +35,6 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def report_nothing(progress: Progress) -> None:
-    """Ignore the progress."""
-
-
 class Journal:
     """The steps reached so far, reported as they come, and what to note beside them."""
 

@@ -35,7 +35,6 @@ from sentinel.switchover.report import (
     SwitchoverInterrupted,
     SwitchoverRefused,
     SwitchoverResult,
-    report_nothing,
 )
 from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
@@ -56,7 +55,7 @@ Found = TypeVar("Found")
 
 
 def switch_over(
-    access: Access, *, report: Report = report_nothing, hold_at_most_s: float = HOLD_AT_MOST_S
+    access: Access, *, report: Report = lambda _: None, hold_at_most_s: float = HOLD_AT_MOST_S
 ) -> SwitchoverResult:
     """Make Sentinel promote a replica, without losing an acknowledged write.
 
@@ -84,7 +83,7 @@ class Switchover:
         sentinels: NodeCommands,
         nodes: NodeCommands,
         *,
-        report: Report = report_nothing,
+        report: Report = lambda _: None,
         hold_at_most_s: float = HOLD_AT_MOST_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,

@@ -86,7 +86,8 @@ def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
         for column in columns:
             laid_out.add_column(column.heading, justify="right")
         for outcome in outcomes:
-            laid_out.add_row(_name(outcome), *(_cell(column, outcome) for column in columns))
+            name = Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
+            laid_out.add_row(name, *(_cell(column, outcome) for column in columns))
         yield laid_out
 
 
@@ -98,10 +99,6 @@ def is_broken(column: Column, outcome: Outcome) -> bool:
 def name_of(outcome: Outcome) -> str:
     """Name an outcome; the project's own by the fault alone."""
     return outcome.fault if outcome.system == "verifier" else f"{outcome.system}: {outcome.fault}"
-
-
-def _name(outcome: Outcome) -> Text:
-    return Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
 
 
 def _cell(column: Column, outcome: Outcome) -> Text:
