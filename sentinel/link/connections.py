@@ -52,7 +52,6 @@ class MasterConnection(redis.Connection):
         self.host, self.port = self.endpoint
         try:
             super().connect_check_health(check_health=check_health, retry_socket_connect=False)
-            self._verify_role()
         except Exception as error:
             self.disconnect()
             translated = translate(error, self.endpoint)
@@ -107,6 +106,11 @@ class MasterConnection(redis.Connection):
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Log in, then verify the role: before redis-py's callbacks, with which a PubSub subscribes anew."""
+        super().on_connect_check_health(check_health=check_health)
+        self._verify_role()
 
 
 class MasterPool(redis.ConnectionPool):

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from sentinel import LocalTopology
 from verifier.container import Container
+from verifier.domain.codes import code_of
 from verifier.domain.errors import ServiceUnavailable
 from verifier.domain.verifications import Verification
-from verifier.service import code_of
 from verifier.settings import Settings
 from verifier.store import keyspace
 

@@ -12,12 +12,12 @@ import pytest
 from redis import Redis
 
 from sentinel import MasterLink, TransientError
-from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.verifications import VerificationStore
+from verifier.wiring import acknowledgement_of
 
 
 class Store(VerificationStore):

@@ -16,6 +16,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from verifier.dev.maildir import arrival
+
 MOST_MAILS = 1000
 _PRUNE_EVERY = 100
 
@@ -39,15 +41,8 @@ class MaildirHandler:
         return "250 Kept in the development mailbox"
 
     def _prune(self) -> None:
-        # A Maildir's keys begin with the second of delivery and a counter of the process.
-        for key in sorted(self._maildir.keys(), key=_by_age)[:-MOST_MAILS]:
+        for key in sorted(self._maildir.keys(), key=arrival)[:-MOST_MAILS]:
             self._maildir.discard(key)
-
-
-def _by_age(key: str) -> tuple[int, int]:
-    second, _, rest = key.partition(".")
-    count = rest.partition("Q")[2].partition(".")[0]
-    return int(second) if second.isdigit() else 0, int(count) if count.isdigit() else 0
 
 
 class MailServer(Controller):

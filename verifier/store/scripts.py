@@ -66,7 +66,7 @@ def run_steps(
     acknowledgement: Acknowledgement | None,
     wrote: Callable[[list[Any]], bool] = always,
 ) -> list[Any]:
-    """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+    """Run scripts in one round trip, in order, and wait for the replicas; return what each returned.
 
     `wrote` tells by the results whether there was anything for replicas to acknowledge.
 
