@@ -8,7 +8,9 @@ the two into one. `Mailer.deliver` has a relay take it. The message is built by 
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from email.utils import formatdate
 
 from workers.mail.addresses import Address, parse_sender, recipient_address
@@ -59,9 +61,11 @@ class Mailer:
             code=code,
         )
 
-    def deliver(self, mail: OutgoingMail) -> Outcome:
-        """Have a relay take the mail; whatever happens there is an outcome."""
-        return self._relays.send(mail)
+    def deliver(
+        self, mail: OutgoingMail, *, ends_at: float = math.inf, may_send: Callable[[], bool] = lambda: True
+    ) -> Outcome:
+        """Have a relay take the mail; whatever happens there is an outcome. The arguments are `Relays.send`'s."""
+        return self._relays.send(mail, ends_at=ends_at, may_send=may_send)
 
     def _date_of(self, now: float) -> bytes:
         second = int(now)
