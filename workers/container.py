@@ -101,4 +101,5 @@ def _relay(mail: MailSettings, relay: MailRelay) -> RelaySettings:
         verify_certificates=mail.verify_certificates,
         connect_timeout_s=mail.connect_timeout_s,
         command_timeout_s=mail.command_timeout_s,
+        answer_timeout_s=mail.answer_timeout_s,
     )

@@ -18,7 +18,7 @@ from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
 from workers.retry_policy import STATES_OF_REDIS
-from workers.smtp.relays import Recovered
+from workers.smtp.relay_state import Recovered
 
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log, every_s=60.0)

@@ -8,12 +8,16 @@ not hang on a name server, and the relay's answer decides anyway.
 
 from __future__ import annotations
 
+import re
+
 from email_validator import EmailNotValidError, validate_email
 
 from verifier.domain.errors import InvalidAddress
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, angle brackets included
 _ALLOW_TEST_DOMAINS = True
+# RFC 2047: mail programs decode it in a header, and then show or answer another address.
+_ENCODED_WORD = re.compile(r"=\?.*\?=")
 
 
 def normalise_address(text: str) -> str:
@@ -36,6 +40,10 @@ def normalise_address(text: str) -> str:
         )
     if len(text) > MAX_ADDRESS_CHARACTERS:
         raise InvalidAddress(f"An email address has at most {MAX_ADDRESS_CHARACTERS} characters.")
+    if _ENCODED_WORD.search(text):
+        raise InvalidAddress(
+            "Mail programs misread an address with =? and ?= in it, so no mail can be sent to it."
+        )
     try:
         parsed = validate_email(
             text, check_deliverability=False, test_environment=_ALLOW_TEST_DOMAINS, strict=True

@@ -181,6 +181,7 @@ def _read_mail(env: FileAwareEnv) -> MailSettings:
         command_timeout_s=env.float(
             "MAIL_COMMAND_TIMEOUT", usual.command_timeout_s, validate=Range(0.1, 300)
         ),
+        answer_timeout_s=env.float("MAIL_ANSWER_TIMEOUT", usual.answer_timeout_s, validate=Range(1, 3600)),
         connections=env.int("MAIL_CONNECTIONS", usual.connections, validate=Range(1, 100)),
     )
 

@@ -36,6 +36,7 @@ class MailSettings:
     ca_file: Path | None = None
     connect_timeout_s: float = 5
     command_timeout_s: float = 15
+    answer_timeout_s: float = 300
     connections: int = 8
 
 

@@ -1,6 +1,7 @@
 """Sending a mail: the dialogue with a relay, the relays, what their answers mean.
 
 relays, relay     several relays behind one `send`; one relay as many threads see it
+relay_state       what the outcomes say of a relay: failing, recovered
 relay_breaker     when a relay that failed may be asked again
 connection_pool   the open connections to one relay
 connection        one of them, from mail to mail

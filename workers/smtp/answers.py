@@ -35,6 +35,7 @@ class Kind(StrEnum):
     DEFERRED = "deferred"
     REJECTED = "rejected"
     RELAY_REFUSES_US = "relay_refuses_us"
+    WITHDRAWN = "withdrawn"  # by our side, before anything of the message was sent
 
 
 class Stage(StrEnum):
@@ -55,7 +56,9 @@ class Outcome:
     limit found on our side). `reply` is for operators: printable, at most 200 characters.
     `ambiguous` is true when the connection was lost after the final dot and before its answer: the
     relay may have the mail. `cooldown_left_s` is set where no relay was asked, because each failed a moment
-    ago: the seconds until the first of them may be asked again.
+    ago: the seconds until the first of them may be asked again; code and reply are then those of its failure.
+    `cut_short` is true when our own time ended, and not the relay's: it may be fine. `recipient_may_be_why`
+    is true for a silence or a lost connection after the recipient was named.
     """
 
     kind: Kind
@@ -65,11 +68,13 @@ class Outcome:
     reply: str = ""
     ambiguous: bool = False
     cooldown_left_s: float | None = None
+    cut_short: bool = False
+    recipient_may_be_why: bool = False
 
     @property
     def relay_failed(self) -> bool:
-        """Whether the relay itself failed, whoever the mail was for."""
-        if self.kind in (Kind.SENT, Kind.REJECTED):
+        """Whether the relay itself failed, or may have where `recipient_may_be_why`."""
+        if self.kind in (Kind.SENT, Kind.REJECTED, Kind.WITHDRAWN) or self.cut_short:
             return False
         if self.stage in (Stage.CONNECT, Stage.MAIL):
             return True
@@ -79,10 +84,11 @@ class Outcome:
     @property
     def next_relay_may_help(self) -> bool:
         """Whether another relay may take the mail at once, without a second copy."""
-        if self.ambiguous or self.kind is Kind.SENT:
+        if self.ambiguous or self.kind in (Kind.SENT, Kind.WITHDRAWN):
             return False
+        not_asked = self.cut_short or self.cooldown_left_s is not None
         found_here = self.kind is Kind.REJECTED and self.code is None
-        return found_here or self.relay_failed or self.kind is Kind.RELAY_REFUSES_US
+        return not_asked or found_here or self.relay_failed or self.kind is Kind.RELAY_REFUSES_US
 
 
 def accepted(stage: Stage, code: int) -> bool:
@@ -121,6 +127,16 @@ def smtputf8_missing(relay: str) -> Outcome:
     return Outcome(Kind.REJECTED, Stage.MAIL, relay, None, words)
 
 
+def withdrawn(relay: str) -> Outcome:
+    """Return the outcome for a mail that nobody wants any more once the relay is ready for the message."""
+    return Outcome(Kind.WITHDRAWN, Stage.BODY, relay, None, "withdrawn before it was sent")
+
+
+def without_addresses(reply: str) -> str:
+    """Return the reply without the addresses it quotes, to be shown beside another person's mail."""
+    return _AN_ADDRESS.sub("(address)", reply)
+
+
 def printable(reply: bytes | str) -> str:
     """Return one line of at most 200 printable characters."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
@@ -136,6 +152,7 @@ def enhanced_status(reply: str) -> str:
     return found.group() if found else ""
 
 
+_AN_ADDRESS = re.compile(r"[^\s<>()\[\],:;\"']+@[^\s<>(),;\"']+")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
 
 # Bad sequence, and the replies about authentication: nothing a recipient could cause.

@@ -8,23 +8,27 @@ whoever needs a connection waits for one of those there are.
 
 from __future__ import annotations
 
+import math
 import ssl
 import threading
 import time
 
 from workers.smtp.connection import RelayConnection
+from workers.smtp.dialogue import WaitLimit
 from workers.smtp.relay_settings import RelaySettings
 
 _REMEMBER_LIMIT_S = 20.0
+_LOOK_EVERY_S = 1.0  # whether the waits were shortened
 
 
 class ConnectionPool:
     """Thread-safe."""
 
-    def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None) -> None:
+    def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None, limit: WaitLimit) -> None:
         """Make an empty pool: a connection opens itself when it first has a mail."""
         self._settings = settings
         self._context = context
+        self._wait_limit = limit
         self._changed = threading.Condition()
         self._idle: list[RelayConnection] = []  # the one used last is the last
         self._in_use: set[RelayConnection] = set()
@@ -32,12 +36,16 @@ class ConnectionPool:
         self._limit_ends_at = 0.0
         self._closed = False
 
-    def take(self) -> RelayConnection | None:
+    def take(self, ends_at: float = math.inf) -> RelayConnection | None:
         """Return a connection for one mail; None when the limit leaves none within the command timeout."""
+        ends_at = min(ends_at, time.monotonic() + self._settings.command_timeout_s)
         with self._changed:
-            if not self._changed.wait_for(self._may_take, self._settings.command_timeout_s):
-                return None
-            connection = self._idle.pop() if self._idle else RelayConnection(self._settings, self._context)
+            while not self._may_take():
+                left = min(ends_at, self._wait_limit.ends_at) - time.monotonic()
+                if left <= 0:
+                    return None
+                self._changed.wait(min(left, _LOOK_EVERY_S))
+            connection = self._idle.pop() if self._idle else self._new()
             self._in_use.add(connection)
             return connection
 
@@ -76,6 +84,9 @@ class ConnectionPool:
             self._changed.notify_all()
         for connection in idle:
             connection.close()
+
+    def _new(self) -> RelayConnection:
+        return RelayConnection(self._settings, self._context, self._wait_limit)
 
     def _idle_too_long(self) -> RelayConnection | None:
         with self._changed:

@@ -10,18 +10,32 @@ dot leaves open whether the relay has the mail.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import select
 import smtplib
 import socket
 import ssl
+import struct
+import sys
 import time
+from collections.abc import Iterator
 
 from workers.smtp.relay_settings import RelaySettings
 
 _LONGEST_LINE = 2048  # RFC 5321 allows 512; some relays send longer ones
 _MOST_LINES = 128
 _QUIT_TIMEOUT_S = 1.0
+# No wait sleeps longer before it looks whether it was shortened.
+_LOOK_EVERY_S = 1.0
+_UNSENT_EVERY_S = 0.01
+_BYTES_NOT_SENT_YET = 0x894B  # Linux: SIOCOUTQNSD
+
+
+class WaitLimit:
+    """The end of every wait for a relay, in `time.monotonic()`; may be set at any time and from any thread."""
+
+    ends_at = math.inf
 
 
 class RelayDialogue(smtplib.SMTP):
@@ -31,7 +45,9 @@ class RelayDialogue(smtplib.SMTP):
     them the session is of no more use.
     """
 
-    def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, settings: RelaySettings, context: ssl.SSLContext | None, limit: WaitLimit | None = None
+    ) -> None:
         """`open` connects. Without a local name smtplib would look one up; the real one is set then."""
         super().__init__(local_hostname="[127.0.0.1]", timeout=settings.connect_timeout_s)
         self._settings = settings
@@ -41,6 +57,7 @@ class RelayDialogue(smtplib.SMTP):
         self._socket_timeout_s = 0.0
         self._reply_timeout_s = settings.command_timeout_s
         self._ends_at = math.inf
+        self._limit = limit or WaitLimit()
         self.needs_rset = False
 
     def begin(self, ends_at: float) -> None:
@@ -49,8 +66,9 @@ class RelayDialogue(smtplib.SMTP):
         self._reply_timeout_s = self._settings.command_timeout_s
 
     def wait_for_the_answer(self) -> None:
-        """Use the longer timeout from here on: the final dot is out."""
+        """Use the longer timeout, and it alone, from here on: the final dot is out."""
         self._reply_timeout_s = self._settings.answer_timeout_s
+        self._ends_at = math.inf
 
     def open(self) -> None:
         """Connect, greet, secure, log in."""
@@ -76,14 +94,43 @@ class RelayDialogue(smtplib.SMTP):
         if code // 100 != 2:
             raise smtplib.SMTPHeloError(code, words)
 
+    def docmd(self, cmd: str, args: str = "") -> tuple[int, bytes]:
+        """Send a command and read its reply; after STARTTLS smtplib's handshake uses the socket as it is."""
+        answer = super().docmd(cmd, args)
+        if cmd == "STARTTLS":
+            self._set_timeout(self._left(time.monotonic() + self._settings.connect_timeout_s))
+        return answer
+
+    def send(self, s: bytes | str) -> None:  # type: ignore[override]  # smtplib's commands, with our deadlines
+        """Send one of smtplib's commands."""
+        self.write(s if isinstance(s, bytes) else s.encode(self.command_encoding))
+
     def write(self, data: bytes) -> None:
         """Send all of `data` within the command timeout, or raise OSError."""
-        self._set_timeout(self._settings.command_timeout_s)
-        self._connected().sendall(data)
+        deadline = self._deadline(self._settings.command_timeout_s)
+        unsent = memoryview(data)
+        while unsent:
+            self._set_timeout(min(self._left(deadline), _LOOK_EVERY_S))
+            with _its_own_timeout():
+                unsent = unsent[self._connected().send(unsent) :]
+
+    def write_message(self, data: bytes) -> None:
+        """Send a message with its final dot, or raise OSError: the dot is then not sent later either.
+
+        What the relay does not take yet waits in the kernel, which would send it whenever the relay goes on.
+        """
+        deadline = self._deadline(self._settings.command_timeout_s)
+        try:
+            self.write(data)
+            while _bytes_not_sent_yet(self._connected()):
+                time.sleep(min(self._left(deadline), _UNSENT_EVERY_S))
+        except TimeoutError:
+            self._discard_on_close()
+            raise
 
     def getreply(self) -> tuple[int, bytes]:
         """Read one reply, whole, before its deadline; a code of -1 is an answer that is none."""
-        deadline = min(time.monotonic() + self._reply_timeout_s, self._ends_at)
+        deadline = self._deadline(self._reply_timeout_s)
         words: list[bytes] = []
         for _ in range(_MOST_LINES):
             line = self._line(deadline)
@@ -131,7 +178,7 @@ class RelayDialogue(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Make the socket: smtplib's hook, as SMTP_SSL uses it."""
-        sock = socket.create_connection((host, port), timeout)
+        sock = socket.create_connection((host, port), self._left(self._deadline(timeout)))
         try:
             # A command follows a reply: waiting for more to send only waits.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -158,19 +205,34 @@ class RelayDialogue(smtplib.SMTP):
         return line
 
     def _receive(self, deadline: float) -> bytes:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("no answer in time")
-        self._set_timeout(left)
-        data = self._connected().recv(_LONGEST_LINE)
+        while True:
+            self._set_timeout(min(self._left(deadline), _LOOK_EVERY_S))
+            with _its_own_timeout():
+                data = self._connected().recv(_LONGEST_LINE)
+                break
         if not data:
             self.close()
             raise smtplib.SMTPServerDisconnected("closed by the relay")
         return data
 
+    def _deadline(self, timeout_s: float) -> float:
+        return min(time.monotonic() + timeout_s, self._ends_at)
+
+    def _left(self, deadline: float) -> float:
+        """Return the seconds left until a deadline; raises TimeoutError when there are none."""
+        left = min(deadline, self._limit.ends_at) - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no answer in time")
+        return left
+
+    def _discard_on_close(self) -> None:
+        """Have the kernel drop what it has not sent yet when the socket is closed, and reset the connection."""
+        with contextlib.suppress(OSError):
+            self._connected().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def _set_timeout(self, timeout_s: float) -> None:
-        """Set the socket's timeout, but not for a difference nobody notices: it is a system call."""
-        if not 0.9 * self._socket_timeout_s <= timeout_s <= 1.1 * self._socket_timeout_s:
+        """Set the socket's timeout, but not to make it a little longer: it is a system call."""
+        if not 0.9 * timeout_s <= self._socket_timeout_s <= timeout_s:
             self._connected().settimeout(timeout_s)
             self._socket_timeout_s = timeout_s
 
@@ -185,6 +247,26 @@ class RelayDialogue(smtplib.SMTP):
         except OSError:
             return True
         return True
+
+
+@contextlib.contextmanager
+def _its_own_timeout() -> Iterator[None]:
+    """Suppress the timeout that we set on a socket, and not the kernel's ETIMEDOUT, which ends the connection."""
+    try:
+        yield
+    except TimeoutError as error:
+        if error.errno is not None:
+            raise
+
+
+def _bytes_not_sent_yet(sock: socket.socket) -> int:
+    """Return how many bytes the kernel holds back because the relay does not take them; 0 where it cannot say."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock, _BYTES_NOT_SENT_YET, bytes(4)))[0])
+    except OSError:
+        return 0
 
 
 def _address_literal(sock: socket.socket) -> str:

@@ -20,9 +20,9 @@ class RelaySettings:
     """How to reach one relay.
 
     `connect_timeout_s` bounds the TCP connection and each TLS handshake, `command_timeout_s` the wait
-    for each reply, `answer_timeout_s` the wait for the reply to the final dot (longer: giving up there
-    may mean a second mail), `total_timeout_s` the whole of `deliver`; only a name lookup or a connection
-    under way at its end may outlast it, and no mail leaves after it. A connection that was idle for
+    for each reply and each write, `total_timeout_s` everything up to and including the final dot; only a name
+    lookup may outlast it, and no mail leaves after it. `answer_timeout_s` bounds the wait for the reply to the
+    final dot, and nothing else does: giving up there may mean a second mail, and RFC 5321 asks for ten minutes. A connection that was idle for
     `noop_after_s` is asked with NOOP whether it is still alive; after `max_idle_s` it is closed.
     """
 
@@ -36,7 +36,7 @@ class RelaySettings:
     verify_certificates: bool = True
     connect_timeout_s: float = field(kw_only=True)
     command_timeout_s: float = field(kw_only=True)
-    answer_timeout_s: float = 30.0
+    answer_timeout_s: float = 300.0
     total_timeout_s: float = 60.0
     max_mails_per_connection: int = 100
     noop_after_s: float = 5.0

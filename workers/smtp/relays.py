@@ -12,15 +12,21 @@ the mail within the same call. What the next relay is not asked for:
 
 from __future__ import annotations
 
+import math
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from workers.smtp.answers import Kind, Outcome, Stage
+from workers.smtp.answers import Kind, Outcome
+from workers.smtp.dialogue import WaitLimit
 from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
+from workers.smtp.relay_state import Recovered
 
+_WAIT_FOR_PROBES_S = 1.0
 _CLOSE_IDLE_FOR_S = 1.0
 
 
@@ -32,7 +38,7 @@ class Relays:
         relays: Sequence[RelaySettings],
         *,
         weights: Sequence[float] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Without weights the first relay is used while it works; with them the order is drawn for each mail.
@@ -46,7 +52,8 @@ class Relays:
             raise ValueError("Two relays have the same name: give each its own.")
         if weights is not None and (len(weights) != len(relays) or min(weights) <= 0):
             raise ValueError("Relay weights must be one positive number for each relay.")
-        self._relays = tuple(Relay(settings, clock, jitter) for settings in relays)
+        self._limit = WaitLimit()
+        self._relays = tuple(Relay(settings, clock, jitter, self._limit) for settings in relays)
         self._weights = tuple(weights) if weights else None
         self._jitter = jitter
 
@@ -55,20 +62,55 @@ class Relays:
         """The seconds after which no mail of a `send` leaves any more."""
         return sum(relay.settings.total_timeout_s for relay in self._relays)
 
-    def send(self, mail: OutgoingMail) -> Outcome:
+    def send(
+        self, mail: OutgoingMail, *, ends_at: float = math.inf, may_send: Callable[[], bool] = lambda: True
+    ) -> Outcome:
         """Try the relays until one gives an answer that counts; return that, or the most useful one for operators.
 
-        Never raises for what a relay does.
+        No final dot is sent after `ends_at` of `time.monotonic()`; the wait for its answer may last longer.
+        `may_send` is asked in this thread right before a message is written; False withdraws the mail.
         """
-        best: Outcome | None = None
-        ends_at = time.monotonic() + self.longest_send_s
+        outcomes: list[Outcome] = []
+        ends_at = min(ends_at, time.monotonic() + self.longest_send_s)
         for relay in self._in_turn():
-            outcome = relay.send(mail, ends_at) or _in_cooldown(relay)
+            if outcomes and time.monotonic() >= ends_at:
+                break
+            outcome = relay.send(mail, ends_at, may_send) or relay.in_cooldown()
             if not outcome.next_relay_may_help:
                 return outcome
-            best = _more_useful(best, outcome)
-        assert best is not None  # noqa: S101 (said for the type checker: there is a relay)
-        return best
+            outcomes.append(outcome)
+        return _most_useful(outcomes)
+
+    def hurry(self, ends_at: float) -> None:
+        """Let no wait for a relay last beyond this `time.monotonic()`; those under way notice within a second."""
+        self._limit.ends_at = ends_at
+
+    def probe(self) -> None:
+        """Ask each failing relay whose cooldown is over, in place of a mail; `take_recovered` has the result.
+
+        Waits a second at most, since who calls this has leases to renew; a slower probe goes on by itself.
+        """
+        ends_at = time.monotonic() + _WAIT_FOR_PROBES_S
+        probes = [
+            threading.Thread(target=relay.probe, name=f"probe-{relay.settings.name}", daemon=True)
+            for relay in self._relays
+            if relay.probe_is_due()
+        ]
+        for probe in probes:
+            probe.start()
+        for probe in probes:
+            probe.join(max(0.0, ends_at - time.monotonic()))
+
+    def take_recovered(self) -> Recovered | None:
+        """Return, once, what failing relays have shown since the last call: PROBED, or WORKS if one of them did."""
+        shown = {relay.take_recovered() for relay in self._relays}
+        return next(
+            (recovered for recovered in (Recovered.WORKS, Recovered.PROBED) if recovered in shown), None
+        )
+
+    def troubles(self) -> list[str]:
+        """Return a sentence for each relay that fails now."""
+        return [trouble for relay in self._relays if (trouble := relay.trouble())]
 
     def close_idle(self) -> None:
         """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.
@@ -93,21 +135,15 @@ class Relays:
         return [self._relays[i] for i in order]
 
 
-def _in_cooldown(relay: Relay) -> Outcome:
-    return Outcome(
-        Kind.DEFERRED,
-        Stage.CONNECT,
-        relay.settings.name,
-        reply="this relay failed a moment ago and is not asked again yet",
-        cooldown_left_s=relay.cooldown_left_s(),
-    )
-
-
-def _more_useful(first: Outcome | None, then: Outcome) -> Outcome:
-    """Return what to report when no relay took it: a refusal of us, or the first that may yet take it."""
-    if first is None or first.kind is Kind.REJECTED:
-        return then
-    if first.cooldown_left_s is not None:
-        sooner = then.cooldown_left_s is None or then.cooldown_left_s < first.cooldown_left_s
-        return then if sooner else first
-    return then if then.kind is Kind.RELAY_REFUSES_US else first
+def _most_useful(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return what to report when no relay took it: a refusal of us before others, a relay that was asked before
+    one that rests, and a rejection of ours only where no relay may yet take it.
+    """
+    asked = [outcome for outcome in outcomes if outcome.cooldown_left_s is None]
+    open_ones = [outcome for outcome in asked if outcome.kind is not Kind.REJECTED]
+    resting = [outcome for outcome in outcomes if outcome.cooldown_left_s is not None]
+    candidates = open_ones or resting or asked
+    best = next((outcome for outcome in candidates if outcome.kind is Kind.RELAY_REFUSES_US), candidates[0])
+    if best.cooldown_left_s is None:
+        return best
+    return replace(best, cooldown_left_s=min(outcome.cooldown_left_s or 0.0 for outcome in resting))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from collections.abc import Callable
 from dataclasses import replace
 
 from workers.smtp.answers import (
@@ -23,6 +24,7 @@ from workers.smtp.answers import (
     outcome_of_error,
     outcome_of_reply,
     smtputf8_missing,
+    withdrawn,
 )
 from workers.smtp.dialogue import RelayDialogue
 from workers.smtp.outgoing_mail import OutgoingMail
@@ -33,13 +35,20 @@ _LONE_END = re.compile(rb"\r\n|\r|\n")
 class Transaction:
     """Sends one mail; `run` is called once and never raises for what a relay does."""
 
-    def __init__(self, dialogue: RelayDialogue, mail: OutgoingMail, relay: str) -> None:
-        """The dialogue is open; it is closed here when it cannot carry another mail."""
+    def __init__(
+        self, dialogue: RelayDialogue, mail: OutgoingMail, relay: str, may_send: Callable[[], bool]
+    ) -> None:
+        """The dialogue is open; it is closed here when it cannot carry another mail.
+
+        `may_send` is asked once, when the relay waits for the message.
+        """
         self._dialogue = dialogue
         self._mail = mail
         self._relay = relay
+        self._may_send = may_send
         self._stage = Stage.MAIL
         self._refusal: Outcome | None = None
+        self._recipient_named = False
         self._dot_sent = False
         self.found_dead = False
 
@@ -51,6 +60,10 @@ class Transaction:
             outcome = self._envelope() or self._body()
         except (OSError, ValueError) as error:
             outcome = self._lost(error)
+        except BaseException:
+            # A mistake in `may_send`: the relay waits for a message, so this session carries no other mail.
+            self._dialogue.close()
+            raise
         return self._without_code(outcome)
 
     def _envelope(self) -> Outcome | None:
@@ -63,6 +76,7 @@ class Transaction:
     def _in_one_write(self, mail_from: bytes, rcpt_to: bytes) -> Outcome | None:
         dialogue = self._dialogue
         reset, dialogue.needs_rset = dialogue.needs_rset, True
+        self._recipient_named = True
         dialogue.write((b"RSET\r\n" if reset else b"") + mail_from + rcpt_to + b"DATA\r\n")
         if reset:
             self._read_reset_reply()
@@ -80,6 +94,7 @@ class Transaction:
             self._read_reset_reply()
         dialogue.needs_rset = True
         for stage, command in ((Stage.MAIL, mail_from), (Stage.RCPT, rcpt_to), (Stage.DATA, b"DATA\r\n")):
+            self._recipient_named = stage is not Stage.MAIL
             dialogue.write(command)
             if not self._read_reply(stage):
                 break
@@ -87,7 +102,10 @@ class Transaction:
 
     def _body(self) -> Outcome:
         self._stage = Stage.BODY
-        self._dialogue.write(in_wire_form(self._mail.payload))
+        if not self._may_send():
+            self._dialogue.close()
+            return withdrawn(self._relay)
+        self._dialogue.write_message(in_wire_form(self._mail.payload))
         self._dot_sent = True
         self._dialogue.wait_for_the_answer()
         code, words = self._dialogue.getreply()
@@ -130,7 +148,11 @@ class Transaction:
         outcome = self._refusal or outcome_of_error(self._stage, error, self._relay, dot_sent=self._dot_sent)
         untouched = outcome.stage is Stage.MAIL and outcome.code in (None, CLOSING)
         self.found_dead = untouched and not silent
-        return outcome
+        # With everything in one write a relay may keep its reply to MAIL until it knows the recipient.
+        about_it = (
+            self._recipient_named and outcome.code is None and (silent or outcome.stage is not Stage.MAIL)
+        )
+        return replace(outcome, recipient_may_be_why=about_it)
 
     def _commands(self) -> tuple[bytes, bytes]:
         mail, offers = self._mail, self._dialogue.has_extn

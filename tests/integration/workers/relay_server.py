@@ -1,7 +1,7 @@
 """A relay on loopback that behaves as badly as it is told to.
 
 `FakeRelay` speaks SMTP over real sockets. For each step of the dialogue ("banner", "ehlo", "starttls",
-"auth", "mail", "rcpt", "data", "dot", "rset", "noop", "quit") it follows a script: a list of actions,
+"auth", "mail", "rcpt", "data", "body", "dot", "rset", "noop", "quit") it follows a script: a list of actions,
 one for each time the step comes up, and the usual polite answer once the list is used up.
 """
 
@@ -66,7 +66,15 @@ class Babble:
     """Begin a reply and never end it."""
 
 
-Action = Say | Slowly | Hang | Drop | Babble
+@dataclass(frozen=True)
+class Read:
+    """Read the message so many bytes at a time, `every_s` seconds apart (at the body)."""
+
+    size: int
+    every_s: float
+
+
+Action = Read | Say | Slowly | Hang | Drop | Babble
 
 
 @dataclass
@@ -92,6 +100,7 @@ class FakeRelay:
     implicit_tls: bool = False
     reply_delay_s: float = 0.0
     most_sessions: int = 1000
+    receive_buffer: int | None = None
 
     def __post_init__(self) -> None:
         """Bind, so that the port is known; `with` starts to accept."""
@@ -106,6 +115,8 @@ class FakeRelay:
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if self.receive_buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Self:
@@ -170,6 +181,7 @@ class _Session:
         self.unread = b""
         self.secured = relay.implicit_tls
         self.mail_from = self.rcpt_to = b""
+        self.reading: Read | None = None
 
     def serve(self) -> None:
         self.relay.counts["session"] += 1
@@ -209,6 +221,10 @@ class _Session:
         ready = self.mail_from and self.rcpt_to
         if not self.answer("data", POLITE["data"] if ready else "503 5.5.1 RCPT first"):
             return
+        if isinstance(action := self.relay.take("body"), Read):
+            self.reading = action
+        elif action:
+            self.act(action)
         lines = []
         while (line := self.line()) != b".\r\n":
             if not line:
@@ -268,7 +284,9 @@ class _Session:
     def line(self) -> bytes:
         while b"\n" not in self.unread:
             self.relay.turns += 1
-            more = self.sock.recv(65536)
+            if self.reading and self.stopping.wait(self.reading.every_s):
+                raise _HangUp
+            more = self.sock.recv(self.reading.size if self.reading else 65536)
             if not more:
                 return b""
             self.relay.overheard += more

@@ -21,6 +21,7 @@ from tests.integration.workers.relay_server import (
     Drop,
     FakeRelay,
     Hang,
+    Read,
     Say,
     Slowly,
 )
@@ -28,6 +29,7 @@ from workers.smtp.answers import Kind, Stage
 from workers.smtp.connection import RelayConnection
 from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay_settings import RelaySettings
+from workers.smtp.relay_state import Recovered
 from workers.smtp.relays import Relays
 
 ONE_BY_ONE = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
@@ -72,7 +74,7 @@ def open_relays() -> Iterator[OpenRelays]:
     """Make `Relays` that are closed after the test."""
     made: list[Relays] = []
 
-    def make(*relays: FakeRelay, clock: Callable[[], float] = time.time, **changes: object) -> Relays:
+    def make(*relays: FakeRelay, clock: Callable[[], float] = time.monotonic, **changes: object) -> Relays:
         made.append(Relays([settings(relay, **changes) for relay in relays], clock=clock, jitter=lambda: 0.0))
         return made[-1]
 
@@ -232,7 +234,9 @@ def test_a_refused_connection_is_deferred(open_relays: OpenRelays) -> None:
         Stage.CONNECT,
         "connection refused",
     )
-    assert relays.send(mail()).reply == "this relay failed a moment ago and is not asked again yet"
+    again = relays.send(mail())
+    assert again.cooldown_left_s is not None
+    assert (again.kind, again.reply) == (Kind.DEFERRED, "connection refused")
 
 
 def test_a_name_that_does_not_resolve_is_deferred() -> None:
@@ -362,6 +366,277 @@ def test_a_failed_relay_is_left_alone_probed_and_used_again(
     assert (first.counts["banner"], len(first.mails), len(second.mails)) == (3, 2, 4)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert all("failed at connect with 421;" in record.getMessage() for record in caplog.records)
+
+
+# The sender's own end.
+
+
+@pytest.mark.parametrize("security", ["none", "tls"])
+def test_no_dot_leaves_after_the_end_however_slowly_the_message_is_read(
+    open_relays: OpenRelays, authority: Authority, security: str
+) -> None:
+    """What the kernel still holds at the end is never sent: the relay that reads on finds no whole mail."""
+    payload = b"x" * 70 * 1024 + b"\r\n"
+    tls = authority.server_context("127.0.0.1") if security == "tls" else None
+    with FakeRelay(
+        {"body": [Read(1024, 0.02)]}, receive_buffer=2048, tls=tls, implicit_tls=security == "tls"
+    ) as relay:
+        relays = open_relays(relay, security=security, ca_file=authority.ca_file)
+        began = time.monotonic()
+        outcome = relays.send(mail(payload=payload), ends_at=began + 0.5)
+        took = time.monotonic() - began
+        assert wait_for(lambda: relay.active == 0, 5)
+    assert (outcome.kind, outcome.stage, outcome.ambiguous) == (Kind.DEFERRED, Stage.BODY, False)
+    assert took < 1
+    assert (relay.mails, relay.counts["dot"]) == ([], 0)
+
+
+def test_a_slow_reader_within_its_time_gets_the_whole_mail(open_relays: OpenRelays) -> None:
+    """Slow is not broken."""
+    payload = b"x" * 20 * 1024 + b"\r\n"
+    with FakeRelay({"body": [Read(1024, 0.02)]}, receive_buffer=2048) as relay:
+        outcome = open_relays(relay).send(mail(payload=payload))
+    assert (outcome.kind, [m.payload for m in relay.mails]) == (Kind.SENT, [payload])
+
+
+def test_a_mail_whose_time_is_over_is_not_begun_and_no_relay_is_blamed(open_relays: OpenRelays) -> None:
+    """Nobody connects, and the next mail goes out."""
+    with FakeRelay() as relay:
+        relays = open_relays(relay)
+        late = relays.send(mail(), ends_at=time.monotonic() - 1)
+        sessions = relay.counts["session"]
+        then = relays.send(mail())
+    assert (late.kind, late.relay_failed, sessions) == (Kind.DEFERRED, False, 0)
+    assert (then.kind, len(relay.mails)) == (Kind.SENT, 1)
+
+
+@pytest.mark.parametrize("step", ["banner", "mail", "data"])
+def test_a_relay_that_had_little_time_is_not_blamed(open_relays: OpenRelays, step: str) -> None:
+    """It would have answered; the mail's time was shorter than one reply may take."""
+    with FakeRelay({step: [Hang()]}) as relay:
+        relays = open_relays(relay)
+        began = time.monotonic()
+        outcome = relays.send(mail(), ends_at=began + 0.4)
+        took = time.monotonic() - began
+        assert relays.troubles() == []
+        assert relays.send(mail()).kind is Kind.SENT
+    assert (outcome.kind, outcome.cut_short) == (Kind.DEFERRED, True)
+    assert took < 1
+
+
+def test_a_relay_that_had_time_enough_is_blamed(open_relays: OpenRelays) -> None:
+    """A short life of the mails must not keep a dead relay in use."""
+    with FakeRelay({"banner": [Hang()]}) as relay:
+        relays = open_relays(relay, **IMPATIENT)
+        outcome = relays.send(mail(), ends_at=time.monotonic() + 1)
+        assert len(relays.troubles()) == 1
+    assert (outcome.kind, outcome.cut_short) == (Kind.DEFERRED, False)
+
+
+@BOTH_WAYS
+def test_a_mail_that_nobody_wants_any_more_is_withdrawn(
+    open_relays: OpenRelays, offers: tuple[str, ...]
+) -> None:
+    """Asked when the relay waits for the message: nothing of it leaves, no other relay gets it, none is blamed."""
+    asked: list[int] = []
+    with FakeRelay(offers=offers) as first, FakeRelay() as second:
+        relays = open_relays(first, second)
+
+        def may_send() -> bool:
+            asked.append(first.counts["data"])
+            return False
+
+        withdrawn = relays.send(mail(), may_send=may_send)
+        assert wait_for(lambda: first.active == 0, 5)
+        then = relays.send(mail("other@example.com"), may_send=lambda: True)
+        assert relays.troubles() == []
+    assert (withdrawn.kind, withdrawn.relay_failed, asked) == (Kind.WITHDRAWN, False, [1])
+    assert (then.kind, then.relay) == (Kind.SENT, f"relay {first.port}")
+    assert first.overheard.count(b"Your code is") == 1
+    assert ([m.rcpt_to for m in first.mails], second.counts["session"]) == (
+        [b"RCPT TO:<other@example.com>\r\n"],
+        0,
+    )
+
+
+def test_a_mistake_while_it_is_asked_leaves_no_half_mail_behind(open_relays: OpenRelays) -> None:
+    """The exception passes through, and the next mail does not end up in the message of this one."""
+    with FakeRelay() as relay:
+        relays = open_relays(relay)
+        with pytest.raises(RuntimeError):
+            relays.send(mail(), may_send=_mistake)
+        assert relays.send(mail()).kind is Kind.SENT
+    assert [m.payload for m in relay.mails] == [BODY]
+
+
+def _mistake() -> bool:
+    raise RuntimeError("a mistake of ours")
+
+
+def test_the_answer_to_the_dot_is_waited_for_beyond_every_other_end(open_relays: OpenRelays) -> None:
+    """A relay that takes its time over a whole mail gets one copy."""
+    with FakeRelay({"dot": [Slowly("250 " + "ok" * 20, 0.02)]}) as relay:
+        outcome = open_relays(relay, command_timeout_s=0.5, total_timeout_s=0.5).send(
+            mail(), ends_at=time.monotonic() + 0.5
+        )
+    assert (outcome.kind, len(relay.mails)) == (Kind.SENT, 1)
+
+
+@pytest.mark.parametrize("step", ["banner", "rcpt", "dot"])
+def test_a_worker_that_stops_cuts_the_waits_short(open_relays: OpenRelays, step: str) -> None:
+    """Those under way within a second, with no relay blamed; after the dot it stays ambiguous."""
+    outcomes = []
+    with FakeRelay({step: [Hang()]}) as relay:
+        relays = open_relays(relay, command_timeout_s=60.0, answer_timeout_s=60.0)
+        sender = threading.Thread(target=lambda: outcomes.append(relays.send(mail())))
+        sender.start()
+        assert wait_for(lambda: relay.counts[step] == 1, 5)
+        relays.hurry(time.monotonic() + 0.2)
+        sender.join(2.0)
+        assert not sender.is_alive()
+        assert relays.troubles() == []
+    [outcome] = outcomes
+    assert (outcome.kind, outcome.ambiguous) == (Kind.DEFERRED, step == "dot")
+
+
+# One slow recipient.
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("step", ["rcpt", "data", "dot"])
+def test_one_slow_recipient_keeps_no_relay_from_the_others(
+    open_relays: OpenRelays, offers: tuple[str, ...], step: str
+) -> None:
+    """However often the same domain is slow, the next mail goes out at once."""
+    with FakeRelay({step: [Hang(), Hang()]}, offers) as relay:
+        relays = open_relays(relay, **IMPATIENT)
+        slow = [relays.send(mail(f"{name}@slow.example")).kind for name in "ab"]
+        assert relays.troubles() == []
+        assert relays.send(mail()).kind is Kind.SENT
+    assert slow == [Kind.DEFERRED] * 2
+
+
+def test_a_reply_to_mail_held_back_for_the_recipient_is_the_recipients(open_relays: OpenRelays) -> None:
+    """With PIPELINING relays answer in one go: the silence begins at MAIL."""
+    with FakeRelay({"mail": [Hang()]}) as relay:
+        relays = open_relays(relay, **IMPATIENT)
+        assert relays.send(mail("a@slow.example")).stage is Stage.MAIL
+        assert relays.troubles() == []
+    with FakeRelay({"mail": [Hang()]}, ONE_BY_ONE) as relay:
+        relays = open_relays(relay, **IMPATIENT)
+        relays.send(mail("a@slow.example"))
+        assert len(relays.troubles()) == 1
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data", "dot"])
+def test_a_silence_that_different_recipients_meet_is_the_relays(open_relays: OpenRelays, step: str) -> None:
+    """Two domains within a minute: the relay gets its cooldown."""
+    with FakeRelay({step: [Hang(), Hang()]}) as relay:
+        relays = open_relays(relay, **IMPATIENT)
+        relays.send(mail("a@slow.example"))
+        relays.send(mail("b@other.example"))
+        assert relays._relays[0].cooldown_left_s() > 0
+        assert len(relays.troubles()) == 1
+
+
+# A relay comes back.
+
+
+def test_a_cooldown_does_not_follow_the_wall_clock() -> None:
+    """A step of it must not keep a relay unused for an hour."""
+    relays = Relays([RelaySettings("main", "127.0.0.1", 25, connect_timeout_s=5.0, command_timeout_s=5.0)])
+    assert relays._relays[0]._clock is time.monotonic
+
+
+def test_the_last_reply_stays_visible_through_a_cooldown(open_relays: OpenRelays) -> None:
+    """A mail that met only cooldowns carries the 535 that began them, and the trouble names it."""
+    clock = Clock()
+    with FakeRelay({"auth": [Say("535 5.7.8 wrong password")] * 3}, (*EVERYTHING, "AUTH LOGIN")) as relay:
+        relays = open_relays(relay, clock=clock, username="us", password="pw")
+        first = relays.send(mail())
+        clock.now += 2
+        then = relays.send(mail())
+        [trouble] = relays.troubles()
+    assert (first.kind, first.code) == (Kind.RELAY_REFUSES_US, 535)
+    assert (then.kind, then.code, then.reply, then.cooldown_left_s) == (
+        Kind.RELAY_REFUSES_US,
+        535,
+        "5.7.8 wrong password",
+        3.0,
+    )
+    assert trouble == (
+        f"Relay relay {relay.port} has failed for 2 s, last at connect with: 535 5.7.8 wrong password. "
+        "It is asked again in 3 s."
+    )
+
+
+def test_a_probe_finds_a_relay_that_is_back_and_keeps_the_connection(open_relays: OpenRelays) -> None:
+    """Not before its cooldown is over; the next mail needs no connection of its own."""
+    clock = Clock()
+    with FakeRelay({"banner": [Say("421 busy", close=True)] * 2}) as relay:
+        relays = open_relays(relay, clock=clock)
+        relays.send(mail())
+        relays.probe()
+        assert (relay.counts["session"], relays.take_recovered()) == (1, None)
+        clock.now += 5.1
+        relays.probe()  # still busy: a longer cooldown
+        clock.now += 5.1
+        relays.probe()
+        assert (relay.counts["session"], relays.take_recovered(), len(relays.troubles())) == (2, None, 1)
+        clock.now += 5
+        relays.probe()
+        assert (relays.take_recovered(), relays.take_recovered()) == (Recovered.WORKS, None)
+        assert relays.troubles() == []
+        relays.probe()
+        assert relays.send(mail()).kind is Kind.SENT
+    assert relay.counts["session"] == 3
+
+
+def test_a_probe_proves_the_login_and_nothing_more(open_relays: OpenRelays) -> None:
+    """A relay that failed at the message is PROBED, and works again once a mail went through."""
+    clock = Clock()
+    with FakeRelay({"dot": [Say("452 4.3.1 disk full")]}) as relay:
+        relays = open_relays(relay, clock=clock)
+        relays.send(mail())
+        clock.now += 5.1
+        relays.probe()
+        assert (relays.take_recovered(), relays.take_recovered()) == (Recovered.PROBED, None)
+        assert len(relays.troubles()) == 1
+        relays.probe()  # a moment later there is nothing more to learn
+        assert relays.take_recovered() is None
+        assert relays.send(mail()).kind is Kind.SENT
+        assert (relays.take_recovered(), relays.troubles()) == (Recovered.WORKS, [])
+
+
+def test_a_relay_that_fails_in_front_of_a_probe_is_not_asked_beside_a_mail(open_relays: OpenRelays) -> None:
+    """While a mail is trying, its result is waited for."""
+    clock = Clock()
+    with FakeRelay({"banner": [Say("421 busy", close=True)], "rcpt": [Slowly("250 ok", 0.1)]}) as relay:
+        relays = open_relays(relay, clock=clock)
+        relays.send(mail())
+        clock.now += 5.1
+        sender = threading.Thread(target=relays.send, args=(mail(),))
+        sender.start()
+        assert wait_for(lambda: relay.counts["rcpt"] == 1, 5)
+        relays.probe()
+        assert relay.counts["session"] == 2
+        sender.join()
+        assert relays.take_recovered() is Recovered.WORKS
+
+
+def test_a_slow_probe_keeps_nobody_waiting(open_relays: OpenRelays) -> None:
+    """It goes on by itself, once; its result is there when it is."""
+    clock = Clock()
+    with FakeRelay({"banner": [Say("421 busy", close=True), Slowly("220 " + "x" * 30, 0.05)]}) as relay:
+        relays = open_relays(relay, clock=clock)
+        relays.send(mail())
+        clock.now += 5.1
+        began = time.monotonic()
+        relays.probe()
+        relays.probe()
+        assert time.monotonic() - began < 1.5
+        assert wait_for(lambda: relays.take_recovered() is Recovered.WORKS, 5)
+    assert relay.counts["session"] == 2
 
 
 # TLS and login.
@@ -538,7 +813,7 @@ def test_a_relay_that_closes_after_its_250_has_the_mail(open_relays: OpenRelays)
         kinds = [relays.send(mail()).kind for _ in range(3)]
     assert kinds == [Kind.SENT] * 3
     assert (len(relay.mails), relay.counts["session"]) == (3, 3)
-    assert relays._relays[0]._breaker.failures == 0
+    assert relays.troubles() == []
 
 
 @pytest.mark.parametrize("quits", [Drop(), Say("500 what?"), Hang()], ids=["drops", "500", "hangs"])
@@ -637,7 +912,7 @@ def test_a_relay_that_takes_few_connections_is_used_with_those(open_relays: Open
         assert wait_for(lambda: relay.active == 3, 5)
     assert outcomes == [Kind.SENT] * 80
     assert len(relay.mails) == 80
-    assert relays._relays[0]._breaker.failures == 0
+    assert relays.troubles() == []
 
 
 def test_nothing_of_the_dialogue_is_logged_or_printed(

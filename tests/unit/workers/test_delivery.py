@@ -37,7 +37,7 @@ class Relays:
         self.mails: list[OutgoingMail] = []
         self.outcome = _outcome(Kind.SENT)
 
-    def send(self, mail: OutgoingMail) -> Outcome:
+    def send(self, mail: OutgoingMail, **_conditions: object) -> Outcome:
         """Keep a mail."""
         self.mails.append(mail)
         return self.outcome

@@ -20,6 +20,8 @@ ACCEPTED = {
     "e\u0301@example.org": "\u00e9@example.org",
     "a@\uff25\uff38\uff21\uff2d\uff30\uff2c\uff25.org": "a@example.org",
     "anybody@somewhere.test": "anybody@somewhere.test",
+    "ada@bücher.test": "ada@bücher.test",
+    "a=?b@example.org": "a=?b@example.org",
     "a@sub.domain.example.co.uk": "a@sub.domain.example.co.uk",
 }
 
@@ -64,6 +66,9 @@ REFUSED = [
     "a\ud800@example.org",
     "a@example\ud800.org",
     "a@example.invalid",
+    "=?utf-8?q?ada?=@example.org",
+    "=?utf-8?q?ada=40other=2Eexample?=@example.org",
+    "x=?iso-8859-1?B?YQ==?=y@example.org",
     "a@printer.local",
     "a" * 65 + "@example.org",
     "a@" + "b" * 64 + ".org",

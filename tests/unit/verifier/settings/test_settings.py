@@ -79,6 +79,7 @@ READ = [
     ("MAIL_VERIFY_CERTIFICATES", "False", "mail.verify_certificates", False, True),
     ("MAIL_CONNECT_TIMEOUT", "0.5", "mail.connect_timeout_s", 0.5, 5),
     ("MAIL_COMMAND_TIMEOUT", "20", "mail.command_timeout_s", 20, 15),
+    ("MAIL_ANSWER_TIMEOUT", "600", "mail.answer_timeout_s", 600, 300),
     ("MAIL_CONNECTIONS", "2", "mail.connections", 2, 8),
 ]
 
@@ -237,6 +238,7 @@ WRONG = [
     ("MAIL_DEFAULT_SENDER", "a@b.org\nBcc: c@d.org", "must be an address"),
     ("MAIL_CONNECT_TIMEOUT", "0", "greater than or equal to 0.1"),
     ("MAIL_COMMAND_TIMEOUT", "3600", "less than or equal to 300"),
+    ("MAIL_ANSWER_TIMEOUT", "3601", "less than or equal to 3600"),
     ("MAIL_CONNECTIONS", "0", "greater than or equal to 1"),
 ]
 

@@ -8,9 +8,11 @@ import email.utils
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from verifier.domain.addresses import normalise_address
+from verifier.domain.errors import InvalidAddress
 from workers.mail.addresses import parse_sender, recipient_address
 from workers.mail.mailer import Mailer
 from workers.mail.message import build, life_in_words, serialise, subject
@@ -215,6 +217,7 @@ def test_a_sender_that_could_break_a_header_is_refused(sender: str) -> None:
         "a\u0085b@example.com",
         "a\u2028b@example.com",
         "x" * 250 + "@example.com",
+        "=?utf-8?q?a=40b?=@example.com",
     ],
 )
 def test_an_address_that_could_break_a_header_is_refused(address: str) -> None:
@@ -279,3 +282,33 @@ def test_a_template_refuses_a_token_that_an_encoding_swallowed() -> None:
         Template(b"hello=\r\n", {"code": b"zc1"}, {"code": 1})
     with pytest.raises(ValueError, match="998"):
         Template(b"x" * 999, {}, {})
+
+
+_ATEXT = "abcXYZ019!#$%&'*+-/=?^_`{|}~."
+_LETTERS = st.characters(min_codepoint=0x21, max_codepoint=0x2FFFF)
+
+
+@given(
+    local=st.text(st.sampled_from(_ATEXT) | _LETTERS, min_size=1, max_size=70)
+    | st.from_regex(r"[a-z]{0,2}=\?[a-z0-9-]{0,6}\?[qQbB]\?[a-z=0-9]{0,9}(\?=)?[a-z]{0,2}", fullmatch=True),
+    labels=st.lists(
+        st.text(st.sampled_from("ab1-ü") | _LETTERS, min_size=1, max_size=20), min_size=1, max_size=8
+    ),
+    top=st.sampled_from(["test", "org", "example", "广告", "рф", "xn--p1ai"]),
+)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@example(local="ada", labels=["bücher"], top="test")
+@example(local="用户", labels=["ß" * 60] * 3, top="test")
+@example(local="a\u0958" * 20, labels=["\u0958"], top="org")
+@example(local="=?utf-8?q?ada?=", labels=["example"], top="org")
+def test_whatever_the_form_accepts_is_mailed(local: str, labels: list[str], top: str) -> None:
+    """With the longest and strangest of names: a finished mail, whose reader sees this one address."""
+    try:
+        accepted = normalise_address(f"{local}@{'.'.join(labels)}.{top}")
+    except InvalidAddress:
+        return
+    mail = render(OURS, to=accepted)
+    assert recipient_address(accepted).spec == mail.recipient
+    [seen] = parsed(mail)["To"].addresses
+    # The reader has the bytes of other letters as surrogates.
+    assert seen.addr_spec.encode("utf-8", "surrogateescape").decode() == mail.recipient

@@ -28,7 +28,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Outcome | Exception | 
     """What each relay answers, by name; the network is left out."""
     by_name: dict[str, Outcome | Exception | None] = {}
 
-    def send(self: Relay, mail: OutgoingMail, ends_at: float) -> Outcome | None:
+    def send(self: Relay, mail: OutgoingMail, *_conditions: object) -> Outcome | None:
         answer = by_name[self.settings.name]
         if isinstance(answer, Exception):
             raise answer
@@ -129,16 +129,16 @@ def test_a_senders_mistake_does_not_leave_a_relay_waiting_for_its_probe(
     ours = Relay(relay("a"), lambda: now[0], lambda: 0.0)
     outcomes: list[Outcome | Exception] = [Outcome(Kind.DEFERRED, Stage.CONNECT), RuntimeError("bug"), SENT]
 
-    def deliver(mail: OutgoingMail, ends_at: float) -> Outcome:
+    def deliver(mail: OutgoingMail, *_conditions: object) -> Outcome:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     monkeypatch.setattr(ours, "_deliver", deliver)
-    ours.send(MAIL, math.inf)
+    ours.send(MAIL, math.inf, lambda: True)
     now[0] = 6.0
     with pytest.raises(RuntimeError):
-        ours.send(MAIL, math.inf)
-    assert ours.send(MAIL, math.inf) is SENT
-    assert ours._breaker.open_until is None
+        ours.send(MAIL, math.inf, lambda: True)
+    assert ours.send(MAIL, math.inf, lambda: True) is SENT
+    assert ours.trouble() is None
