@@ -155,7 +155,7 @@ class Deliverer:
         now, expires_at = self._now(claim), claim.verification.expires_at
         at = now + wait_s
         if expires_at - at < self._least_life_s:
-            last = last_try(now + SHORTEST_COOLDOWN_S, expires_at, least_life_s=self._least_life_s)
+            last = last_try(now, expires_at, least_life_s=self._least_life_s)
             if last is None:
                 return Settlement(claim, DeliveryStatus.ABANDONED, 0.0, reply, tried, ambiguous=ambiguous)
             at = last

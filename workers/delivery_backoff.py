@@ -49,17 +49,17 @@ def next_try(
     due = max(now, planned + gap * JITTER * (2 * jitter() - 1))
     if has_life(due, expires_at, least_life_s):
         return due
-    return last_try(now + FIRST_GAP_S, expires_at, least_life_s=least_life_s, jitter=jitter)
+    return last_try(now, expires_at, least_life_s=least_life_s, jitter=jitter)
 
 
 def last_try(
-    earliest: float, expires_at: float, *, least_life_s: float, jitter: Callable[[], float] = random.random
+    now: float, expires_at: float, *, least_life_s: float, jitter: Callable[[], float] = random.random
 ) -> float | None:
-    """Return a time near the end of the code's life, not before `earliest`; None where that is too late already."""
+    """Return a time near the end of the code's life; None where this try was near it already."""
     latest = expires_at - least_life_s
-    if latest < earliest:
+    if latest - now <= LAST_TRIES_WITHIN_S:
         return None
-    return latest - min(LAST_TRIES_WITHIN_S, latest - earliest) * jitter()
+    return latest - LAST_TRIES_WITHIN_S * jitter()
 
 
 def gap_s(tries_so_far: int) -> float:

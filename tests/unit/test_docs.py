@@ -195,13 +195,14 @@ def test_the_runbooks_log_lines_are_logged() -> None:
 
 
 def test_every_queue_has_a_consumer() -> None:
-    """The worker works on each queue that anything is put into."""
-    named = {value for name, value in vars(keyspace).items() if name.endswith("QUEUE_NAME")}
+    """Web and workers take its name from one setting, and the worker works on nothing else."""
     source = (ROOT / "workers" / "worker.py").read_text(encoding="utf-8")
-    consumed = {getattr(keyspace, name) for name in re.findall(r"\[keyspace\.(\w*QUEUE_NAME)\]", source)}
-    assert named
-    assert consumed == named
-    assert f"{MailWorker.queue_class.redis_queue_namespace_prefix}{keyspace.QUEUE_NAME}" == keyspace.QUEUE
+    assert "keyspace.Queue(container.settings.queue)" in source
+    assert source.count("[self._queue.name]") == 1
+    wiring = (ROOT / "verifier" / "wiring.py").read_text(encoding="utf-8")
+    assert wiring.count("Queue(settings.queue)") == 2
+    prefix = MailWorker.queue_class.redis_queue_namespace_prefix
+    assert keyspace.Queue("mails").key == f"{prefix}mails"
 
 
 def test_a_job_names_a_function_that_exists() -> None:

@@ -399,7 +399,7 @@ def test_the_shutdown_command() -> None:
 @relied_on("rq", "`Job.to_dict()`", "verifier/store/keyspace.py", "write jobs as RQ does")
 def test_a_job_that_a_script_wrote_is_one_of_rqs() -> None:
     """The scripts write the hash; any RQ worker or tool can read it."""
-    fields = keyspace.job_fields("an-id", 2)
+    fields = keyspace.job_fields(keyspace.Queue("mails"), "an-id", 2)
     pairs = zip(fields[::2], fields[1::2], strict=True)
     raw = {
         str(name).encode(): each if isinstance(each, bytes) else str(each).encode() for name, each in pairs
@@ -407,14 +407,14 @@ def test_a_job_that_a_script_wrote_is_one_of_rqs() -> None:
     job = Job("an-id-2", connection=Unreachable(), serializer=JSONSerializer)
     job.restore(raw)
     assert (job.func_name, list(job.args)) == (keyspace.DELIVER, ["an-id", 2])
-    assert (job.origin, job.timeout) == (keyspace.QUEUE_NAME, keyspace.JOB_TIMEOUT_S)
+    assert (job.origin, job.timeout) == ("mails", keyspace.JOB_TIMEOUT_S)
     assert job.get_status(refresh=False) == "queued"
 
 
 @relied_on("rq", "`Queue.key`", "verifier/store/keyspace.py", "name the keys as RQ does")
 def test_the_keys_of_queues_and_jobs() -> None:
     """The scripts push to the queue and write the jobs themselves."""
-    assert Queue(keyspace.QUEUE_NAME, connection=Unreachable()).key == keyspace.QUEUE
+    assert Queue("mails", connection=Unreachable()).key == keyspace.Queue("mails").key
     assert Queue.redis_queues_keys == keyspace.QUEUES
     assert f"{Job.redis_job_namespace_prefix}an-id" == f"{keyspace.JOB_PREFIX}an-id"
 

@@ -102,10 +102,15 @@ def test_a_code_of_an_older_key_is_still_mailed(bench: Bench) -> None:
     assert mail.code == _expected_code(older)
 
 
-def test_without_its_key_a_mail_is_given_up(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """The operators are told what to do."""
+def test_without_its_key_a_mail_waits(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Which keys a process has is a state of the deployment; the operators are told what to do."""
     settlement = bench.deliver(replace(CLAIM, verification=replace(VERIFICATION, key_id="retired")))
-    assert settlement.outcome is DeliveryStatus.ABANDONED
+    assert settlement.outcome is DeliveryStatus.DEFERRED
+    assert not settlement.tried
+    assert settlement.next_try_in_s < 10
+    assert "'retired'" in bench.deliverer.troubles()[0]
+    bench.now += 61
+    assert bench.deliverer.troubles() == []
     assert bench.relays.mails == []
     assert "'retired'" in caplog.text
     assert "VERIFIER_SECRET_KEYS" in caplog.text
@@ -119,7 +124,9 @@ def test_a_rejected_mail_is_settled_as_such(bench: Bench) -> None:
     assert settlement.relay_reply == "relay-1: 550 5.1.1 no such mailbox"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in {Kind.SENT, Kind.REJECTED}])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in Kind if kind not in {Kind.SENT, Kind.REJECTED, Kind.WITHDRAWN}]
+)
 def test_whatever_else_happens_is_tried_again(bench: Bench, kind: Kind) -> None:
     """Soon for the first time, later for the next ones."""
     bench.relays.outcome = _outcome(kind)
@@ -136,7 +143,7 @@ def test_whatever_else_happens_is_tried_again(bench: Bench, kind: Kind) -> None:
 def test_no_retry_is_planned_for_a_dead_code(bench: Bench) -> None:
     """It is given up instead."""
     bench.relays.outcome = _outcome(Kind.DEFERRED)
-    bench.now = START + 545
+    bench.now = START + 538
     tried = replace(VERIFICATION, delivery=replace(VERIFICATION.delivery, tries=6))
     settlement = bench.deliver(replace(CLAIM, verification=tried))
     assert settlement.outcome is DeliveryStatus.ABANDONED
@@ -149,3 +156,44 @@ def test_a_mail_that_can_not_be_made_is_rejected(bench: Bench) -> None:
     settlement = bench.deliver(replace(CLAIM, verification=broken))
     assert settlement.outcome is DeliveryStatus.REJECTED
     assert bench.relays.mails == []
+
+
+@pytest.mark.parametrize("after_s", [541.0, 700.0])
+def test_a_dying_code_is_not_mailed(bench: Bench, after_s: float) -> None:
+    """However long the claim waited for a sender: it is given back, and recovery gives it up."""
+    bench.now = START + after_s
+    assert bench.deliver().outcome is DeliveryStatus.QUEUED
+    assert bench.relays.mails == []
+
+
+def test_redis_says_how_long_a_code_lives(bench: Bench) -> None:
+    """Its clock may be far ahead of this host's."""
+    bench.now = 5.0
+    ahead = replace(CLAIM, redis_ahead_s=START + 550)
+    assert bench.deliver(ahead).outcome is DeliveryStatus.QUEUED
+    assert bench.deliver(replace(CLAIM, redis_ahead_s=START)).outcome is DeliveryStatus.SENT
+
+
+def test_nothing_leaves_without_a_lease(bench: Bench) -> None:
+    """A worker that stood still for longer than its lease gives its claims back."""
+    settlement = bench.deliverer.deliver(CLAIM, lambda: False)
+    assert settlement == Settlement(CLAIM, DeliveryStatus.QUEUED, tried=False)
+    assert bench.relays.mails == []
+
+
+def test_a_withdrawn_mail_is_given_back(bench: Bench) -> None:
+    """The lease ran out, or the verification ended, while the relay was being talked to."""
+    bench.relays.outcome = _outcome(Kind.WITHDRAWN)
+    assert bench.deliver() == Settlement(CLAIM, DeliveryStatus.QUEUED, tried=False)
+
+
+def test_a_relay_that_gives_no_answer_gets_two_copies_at_the_most(bench: Bench) -> None:
+    """It may have taken each of them."""
+    bench.relays.outcome = replace(_outcome(Kind.DEFERRED), ambiguous=True)
+    first = bench.deliver()
+    assert (first.outcome, first.ambiguous) == (DeliveryStatus.DEFERRED, True)
+    assert first.next_try_in_s >= 60
+    once = replace(VERIFICATION, delivery=replace(VERIFICATION.delivery, ambiguous=1))
+    second = bench.deliver(replace(CLAIM, verification=once))
+    assert second.outcome is DeliveryStatus.ABANDONED
+    assert "may have taken it" in second.relay_reply

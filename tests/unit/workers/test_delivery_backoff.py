@@ -25,9 +25,9 @@ def tries_at(life_s: float, took_s: float = 0.0) -> list[float]:
     return starts[1:]
 
 
-def test_a_ten_minute_code_is_retried_six_times() -> None:
-    """About 5, 20, 50, 110, 230 s after the first try, and once more while it makes sense."""
-    assert tries_at(600) == [5, 20, 50, 110, 230, 470]
+def test_a_ten_minute_code_is_retried_seven_times() -> None:
+    """About 5, 20, 50, 110, 230, 470 s after the first try, and once more at the end."""
+    assert tries_at(600) == [5, 20, 50, 110, 230, 470, 525]
 
 
 def test_a_short_code_is_given_up_early() -> None:
@@ -43,7 +43,7 @@ def test_a_code_without_enough_life_is_not_retried_at_all() -> None:
 def test_a_long_code_is_retried_every_four_minutes_at_most() -> None:
     """The gap stops growing."""
     starts = tries_at(3600)
-    assert {b - a for a, b in pairwise(starts[5:])} == {LONGEST_GAP_S}
+    assert {b - a for a, b in pairwise(starts[5:-1])} == {LONGEST_GAP_S}
 
 
 def test_tries_that_take_long_are_not_followed_at_once() -> None:
@@ -54,8 +54,14 @@ def test_tries_that_take_long_are_not_followed_at_once() -> None:
 
 def test_the_least_life_can_be_set() -> None:
     """A service whose people are quick may mail later."""
-    assert next_try(6, 230, 0, 480, jitter=middle, least_life_s=60) is None
+    assert next_try(6, 230, 0, 480, jitter=middle, least_life_s=60) == 405
     assert next_try(6, 230, 0, 480, jitter=middle, least_life_s=10) == 470
+
+
+def test_nothing_is_given_up_with_much_life_left() -> None:
+    """There is one last try at the end, and none after it."""
+    assert next_try(6, 471, 0, 600, jitter=middle, least_life_s=60) == 525
+    assert next_try(7, 525, 0, 600, jitter=middle, least_life_s=60) is None
 
 
 def test_the_first_try_is_not_asked_for() -> None:

@@ -105,18 +105,3 @@ def test_a_full_redis_is_not_said_to_be_away(
     clock.now += 1
     outage.failed(Backpressure("OOM"))
     assert _lines(caplog)[0][1].startswith("Redis has no room")
-
-
-def test_it_knows_for_how_long_redis_has_been_back(outage: Outage, clock: Clock) -> None:
-    """Recovery gives everybody that time to renew what could not be renewed meanwhile."""
-    assert outage.over_for_s() is None
-    outage.failed(TransientError("x"))
-    assert outage.is_on()
-    assert outage.over_for_s() is None
-    clock.now += 5
-    outage.worked()
-    clock.now += 2
-    assert not outage.is_on()
-    assert outage.over_for_s() == pytest.approx(2)
-    outage.failed(TransientError("x"))
-    assert outage.over_for_s() is None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from sentinel import TransientError
 from verifier.store.deliveries import LEASE_S
-from workers.recovery import BATCH, Recovery
-from workers.retry_policy import Outage
+from workers.recovery import BATCH, Recovery, Writing
 
 
 class Clock:
@@ -44,40 +41,53 @@ class Owed:
         return ["requeued"] * len(overdue)
 
 
-def _recovery(owed: Owed, outage: Outage) -> Recovery:
-    container: Any = SimpleNamespace(
-        link=SimpleNamespace(redis=None), deliveries=owed, retry_policy=SimpleNamespace(outage=outage)
-    )
-    return Recovery(container)
+CLIENT: Any = None
+
+
+def _recovery(owed: Owed, writing: Writing | None = None) -> Recovery:
+    if writing is None:
+        clock = Clock()
+        writing = Writing(clock)
+        writing.worked()
+        clock.now += LEASE_S + 1
+    return Recovery(cast("Any", owed), writing)
 
 
 def test_an_expired_lease_means_a_dead_worker() -> None:
-    """Where Redis was never away."""
+    """Where this worker could write for the length of a lease."""
     owed = Owed(1)
-    assert _recovery(owed, Outage()).run() == 1
+    assert _recovery(owed).run(CLIENT) == 1
     assert owed.reclaimed == [True]
+
+
+def test_who_has_just_started_takes_no_lease() -> None:
+    """There may have been an outage before, in which nobody could renew."""
+    owed = Owed(1)
+    _recovery(owed, Writing()).run(CLIENT)
+    assert owed.reclaimed == [False]
 
 
 @pytest.mark.parametrize(("back_for_s", "may"), [(0, False), (LEASE_S, False), (LEASE_S + 0.1, True)])
 def test_after_an_outage_the_living_get_the_time_of_a_lease(back_for_s: float, may: bool) -> None:
     """Nobody could renew or settle anything meanwhile."""
     clock = Clock()
-    outage = Outage(clock)
-    outage.failed(TransientError("x"))
+    writing = Writing(clock)
+    writing.worked()
     clock.now += 60
+    writing.failed()
     owed = Owed(1)
-    _recovery(owed, outage).run()
-    outage.worked()
+    _recovery(owed, writing).run(CLIENT)
+    writing.worked()
     clock.now += back_for_s
     owed.left = 1
-    _recovery(owed, outage).run()
+    _recovery(owed, writing).run(CLIENT)
     assert owed.reclaimed == [False, may]
 
 
 def test_nothing_is_asked_for_where_nothing_is_overdue() -> None:
     """One look a second is all it costs."""
     owed = Owed(0)
-    assert _recovery(owed, Outage()).run() == 0
+    assert _recovery(owed).run(CLIENT) == 0
     assert owed.reclaimed == []
 
 
@@ -86,4 +96,4 @@ def test_nothing_is_asked_for_where_nothing_is_overdue() -> None:
 )
 def test_much_is_done_in_batches_and_not_all_at_once(owed: int, requeued: int) -> None:
     """Leases must be renewed in between."""
-    assert _recovery(Owed(owed), Outage()).run() == requeued
+    assert _recovery(Owed(owed)).run(CLIENT) == requeued

@@ -81,6 +81,9 @@ READ = [
     ("MAIL_COMMAND_TIMEOUT", "20", "mail.command_timeout_s", 20, 15),
     ("MAIL_ANSWER_TIMEOUT", "600", "mail.answer_timeout_s", 600, 300),
     ("MAIL_CONNECTIONS", "2", "mail.connections", 2, 8),
+    ("QUEUE", "other-mail", "queue", "other-mail", "verifier-mail"),
+    ("OLDEST_OWED_LIMIT", "300", "oldest_owed_limit_s", 300, 120),
+    ("NO_SUCCESS_LIMIT", "60", "no_success_limit_s", 60, 30),
 ]
 
 
