@@ -1,17 +1,19 @@
-"""What a fault may touch, and the moments it notes."""
+"""What a fault may touch, how it waits, and the moments it notes."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel import Access, Endpoint, LocalTopology, Login
+from sentinel import Endpoint, LocalTopology, wait_for
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
+from verifier.drill.rig.service import Service
+
+TICK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,28 +36,41 @@ class Pace:
     """How long the last mails are waited for."""
 
 
-class FaultContext:
-    """The fault's view of the testbed."""
+class Waiter:
+    """Waits, and calls each tick all the while."""
 
-    def __init__(
-        self,
-        *,
-        testbed: DrillTestbed,
-        load: OpenLoad,
-        events: SentinelEvents,
-        waiter: Waiter,
-        pace: Pace,
-    ) -> None:
-        self.topology = testbed.topology
-        self.service = testbed.service
-        self.load = load
-        self.pace = pace
-        self.fault_at = 0.0
-        self.fault_ended_at = 0.0
-        self.trouble = ""
-        self.measurement: Measurement | None = None
-        self._events = events
-        self.waiter = waiter
+    def __init__(self, *ticks: Callable[[], None]) -> None:
+        self._ticks = ticks
+
+    def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition; False when `timeout_s` seconds were not enough."""
+
+        def done() -> bool:
+            for tick in self._ticks:
+                tick()
+            return condition()
+
+        return wait_for(done, timeout_s, TICK_S)
+
+    def for_s(self, duration_s: float) -> None:
+        """Let time pass."""
+        self.until(lambda: False, duration_s)
+
+
+@dataclass
+class FaultContext:
+    """The fault's view of the testbed, and what it notes; moments in monotonic seconds, 0 where there was none."""
+
+    topology: LocalTopology
+    service: Service
+    load: OpenLoad
+    events: SentinelEvents
+    waiter: Waiter
+    pace: Pace
+    fault_at: float = 0.0
+    fault_ended_at: float = 0.0
+    trouble: str = ""
+    measurement: Measurement | None = None
 
     def begin(self) -> None:
         """Note that the fault happens now; measuring begins."""
@@ -74,16 +89,4 @@ class FaultContext:
 
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
-        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
-
-
-def operators_access(topology: LocalTopology) -> Access:
-    """Return what an operator's commands need to work on the topology."""
-    users = topology.credentials
-    assert users is not None  # noqa: S101 - a testbed always has users
-    return Access(
-        sentinels=topology.sentinels,
-        master_name=topology.master_name,
-        node_login=Login(users.redis_ops.username, users.redis_ops.password),
-        sentinel_login=Login(users.sentinel_ops.username, users.sentinel_ops.password),
-    )
+        return self.waiter.until(lambda: bool(self.events.switches(self.fault_at)), timeout_s)

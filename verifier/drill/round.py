@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 
 from sentinel import TopologyError
 from verifier.drill import counting, verdicts
-from verifier.drill.fault_context import FaultContext, Pace
+from verifier.drill.fault_context import FaultContext, Pace, Waiter
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Moments, Outcome
 from verifier.drill.rig.log_alarm import LogAlarm
@@ -19,7 +20,6 @@ from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
 from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
 
 WHOLE_WITHIN_S = 60.0
 
@@ -34,7 +34,7 @@ class Round:
         self._rate = rate
         self._pace = pace
         self._alarm = LogAlarm(testbed.directory)
-        self._waiter = Waiter(self._alarm.look)
+        self._waiter: Waiter
         self._first_mail = len(testbed.mail_sink.mails)
 
     @property
@@ -53,11 +53,12 @@ class Round:
         began = time.monotonic()
         with SentinelEvents(self._testbed.topology) as events:
             context = FaultContext(
-                testbed=self._testbed,
-                load=self.load,
-                events=events,
-                waiter=self._waiter,
-                pace=self._pace,
+                self._testbed.topology,
+                self._testbed.service,
+                self.load,
+                events,
+                self._waiter,
+                self._pace,
             )
             healthy = self._put_under_load(context)
             owed = self._await_the_last_mail()
@@ -66,7 +67,7 @@ class Round:
         return self._outcome(context, moments, owed=owed, healthy=healthy)
 
     def _put_under_load(self, context: FaultContext) -> bool:
-        sending = self._testbed.loop.start(self.load.run())
+        sending = asyncio.run_coroutine_threadsafe(self.load.run(), self._testbed.loop)
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.inject(context)

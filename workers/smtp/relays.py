@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from workers.smtp.answers import Kind, Outcome
 from workers.smtp.dialogue import WaitLimit
@@ -27,17 +26,10 @@ from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relay_state import Recovered
 
+__all__ = ["Recovered", "Relays"]
+
 _WAIT_FOR_PROBES_S = 1.0
 _CLOSE_IDLE_FOR_S = 1.0
-
-
-class Transport(Protocol):
-    """What takes the mailer's mails: `Relays`, or a double in a test."""
-
-    def send(
-        self, mail: OutgoingMail, *, ends_at: float = math.inf, may_send: Callable[[], bool] = lambda: True
-    ) -> Outcome:
-        """Send one mail; never raises for what a relay does."""
 
 
 class Relays:
@@ -77,7 +69,7 @@ class Relays:
     ) -> Outcome:
         """Try the relays until one gives an answer that counts; return that, or the most useful one for operators.
 
-        No final dot is sent after `ends_at` of `time.monotonic()`; the wait for its answer may last longer.
+        Never raises for what a relay does. No final dot is sent after `ends_at` of `time.monotonic()`; the wait for its answer may last longer.
         `may_send` is asked in this thread right before a message is written; False withdraws the mail.
         """
         outcomes: list[Outcome] = []

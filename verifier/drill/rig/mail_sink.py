@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from verifier.drill.rig.loop_thread import LoopThread
-
 END_OF_MAIL = b"\r\n.\r\n"
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _CODE = re.compile(rb"^subject:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -40,22 +38,23 @@ class RecordedMail:
 class MailSink:
     """Listens on a free port of loopback while it is entered."""
 
-    def __init__(self, loop: LoopThread) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Plan it; the loop runs in another thread."""
         self._loop = loop
         self._server: asyncio.Server | None = None
         self.mails: list[RecordedMail] = []
         self.port = 0
 
     def __enter__(self) -> Self:
-        """Listen."""
-        self._server = self._loop.start(listen(self.mails.append)).result(timeout=10)
+        self._server = asyncio.run_coroutine_threadsafe(listen(self.mails.append), self._loop).result(
+            timeout=10
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening."""
         if self._server is not None:
-            self._loop.loop.call_soon_threadsafe(self._server.close)
+            self._loop.call_soon_threadsafe(self._server.close)
 
 
 async def listen(keep: Callable[[RecordedMail], object]) -> asyncio.Server:

@@ -6,8 +6,8 @@ import itertools
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
 
 from sentinel import PortReservation, wait_for
 from verifier.drill.rig.process import STOP_TIMEOUT_S, RigProcess
@@ -16,7 +16,7 @@ from verifier.drill.rig.systems import SystemUnderTest
 START_TIMEOUT_S = 60.0
 
 
-class Service:
+class Service(AbstractContextManager["Service"]):
     """Web and workers of one system; a `with` block stops at its end what was started in it."""
 
     def __init__(self, system: SystemUnderTest, environment: Mapping[str, str], directory: Path) -> None:
@@ -31,12 +31,7 @@ class Service:
         self._ports = PortReservation()
         self.port = self._ports.reserve().port
 
-    def __enter__(self) -> Self:
-        """Return itself; nothing is started yet."""
-        return self
-
     def __exit__(self, *_: object) -> None:
-        """Stop everything."""
         self.stop()
         self._ports.release()
 
