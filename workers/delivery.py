@@ -96,7 +96,8 @@ class Deliverer:
         return self._settlement(claim, self._relays.send(mail, ends_at=dead_at, may_send=may_send))
 
     def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
-        reply = f"{outcome.relay}: {outcome.reply}" if outcome.reply else outcome.relay
+        words = " ".join(str(part) for part in (outcome.code, outcome.reply) if part)
+        reply = f"{outcome.relay}: {words}" if words else outcome.relay
         if outcome.kind is Kind.WITHDRAWN:
             return _given_back(claim)
         if outcome.kind is Kind.SENT:

@@ -7,7 +7,6 @@ Each of these is done for itself: one that fails keeps none of the others from b
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from workers.smtp.relay_state import Recovered
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log, every_s=60.0)
 
-_ADDRESS = re.compile(r"\S+@\S+")
 RECOVER_EVERY_S = 1.0
 EXTEND_EVERY_S = 2.0
 ANNOUNCE_EVERY_S = 5.0
@@ -106,9 +104,7 @@ class Maintenance:
         self._recovery.run(client)
 
     def _troubles(self) -> list[str]:
-        # A relay may quote addresses, which are nobody's who looks at the service's health.
-        relays = [_ADDRESS.sub("<address>", trouble) for trouble in self._container.relays.troubles()]
-        troubles = [*relays, *self._container.deliverer.troubles()]
+        troubles = [*self._container.relays.troubles(), *self._container.deliverer.troubles()]
         now = time.monotonic()
         if self._recovery.may_reclaim():
             self._cannot_reclaim_since = now

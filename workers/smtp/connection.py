@@ -59,7 +59,9 @@ class RelayConnection(flask_mail.Connection):
         if reused and transaction is not None and transaction.found_dead:
             # A relay may close an idle connection at any time; nothing of this mail was taken yet.
             _, outcome = self._attempt(mail, may_send, fresh=True)
-        return replace(outcome, cut_short=self._was_cut_short(outcome, began_at, ends_at))
+        if self._was_cut_short(outcome, began_at, ends_at):
+            return replace(outcome, cut_short=True)
+        return outcome
 
     def check(self) -> Outcome | None:
         """Connect and log in anew, and stay open for the next mail; return what failed, None when nothing did."""

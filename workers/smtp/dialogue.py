@@ -98,7 +98,7 @@ class RelayDialogue(smtplib.SMTP):
         """Send a command and read its reply; after STARTTLS smtplib's handshake uses the socket as it is."""
         answer = super().docmd(cmd, args)
         if cmd == "STARTTLS":
-            self._set_timeout(self._left(time.monotonic() + self._settings.connect_timeout_s))
+            self._set_timeout(self._left(self._deadline(self._settings.connect_timeout_s)))
         return answer
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]  # smtplib's commands, with our deadlines

@@ -26,6 +26,8 @@ from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relay_state import Recovered
 
+__all__ = ["Recovered", "Relays"]
+
 _WAIT_FOR_PROBES_S = 1.0
 _CLOSE_IDLE_FOR_S = 1.0
 
@@ -67,7 +69,7 @@ class Relays:
     ) -> Outcome:
         """Try the relays until one gives an answer that counts; return that, or the most useful one for operators.
 
-        No final dot is sent after `ends_at` of `time.monotonic()`; the wait for its answer may last longer.
+        Never raises for what a relay does. No final dot is sent after `ends_at` of `time.monotonic()`; the wait for its answer may last longer.
         `may_send` is asked in this thread right before a message is written; False withdraws the mail.
         """
         outcomes: list[Outcome] = []

@@ -11,8 +11,8 @@ import time
 
 from sentinel import MasterLink
 from verifier.domain.codes import new_verification_id
-from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
 from verifier.settings import Settings, load_settings
+from verifier.store.keyspace import Queue
 from verifier.store.scripts import Step, run_steps
 from verifier.store.verifications import VerificationStore
 from verifier.wiring import access_of, acknowledgement_of
@@ -29,17 +29,19 @@ class CollectingStore(VerificationStore):
             acknowledgement_of(settings.redis),
             retention_s=retention_s,
             max_owed_mails=settings.max_owed_mails,
+            queue=Queue(settings.queue),
         )
         self._steps: list[Step] = []
 
-    def _commit(self, step: Step) -> bytes:
+    def _commit(self, step: Step) -> tuple[bytes, float, float]:
         self._steps.append(step)
-        return b"accepted"
+        now = time.time()
+        return b"accepted", now, now
 
     def write(self) -> None:
         """Run what was collected."""
         replies = run_steps(self._link.redis, self._steps, self._acknowledgement)
-        assert all(reply == b"accepted" for reply in replies), set(replies)
+        assert all(reply[0] == b"accepted" for reply in replies), {reply[0] for reply in replies}
         self._steps.clear()
 
 
@@ -49,23 +51,12 @@ def fill(mails: int, lifetime_s: float, retention_s: float) -> None:
     link = MasterLink(access_of(settings.redis))
     store = CollectingStore(link, settings, retention_s)
     for number in range(mails):
-        store.accept(_verification(number, settings.keys.current, lifetime_s))
+        store.accept(
+            new_verification_id(), f"user{number:06d}@example.org", settings.keys.current, lifetime_s
+        )
         if (number + 1) % BATCH == 0 or number + 1 == mails:
             store.write()
     link.close()
-
-
-def _verification(number: int, key_id: str, lifetime_s: float) -> Verification:
-    now = time.time()
-    return Verification(
-        id=new_verification_id(),
-        address=f"user{number:06d}@example.org",
-        key_id=key_id,
-        created_at=now,
-        expires_at=now + lifetime_s,
-        last_sent_at=now,
-        delivery=Delivery(1, DeliveryStatus.QUEUED, queued_at=now),
-    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.integration.workers.certificates import Authority
+from verifier.domain.addresses import normalise_address
 from workers.mail.mailer import Mailer
 from workers.smtp.answers import Kind, Outcome
 from workers.smtp.relay_settings import RelaySettings
@@ -107,6 +108,13 @@ def test_an_internationalised_address_is_reached_with_smtputf8(
     (envelope,) = mailbox.envelopes
     assert envelope.smtp_utf8
     assert envelope.rcpt_tos == ["jürgen@xn--bcher-kva.example"]
+
+
+def test_an_internationalised_domain_under_test_is_reached(relay: RelaySettings, mailbox: Mailbox) -> None:
+    """From what is typed into the form to the mailbox."""
+    assert send(relay, normalise_address("ada@BÜCHER.test")).kind is Kind.SENT
+    (envelope,) = mailbox.envelopes
+    assert envelope.rcpt_tos == ["ada@xn--bcher-kva.test"]
 
 
 def test_a_wrong_password_is_our_fault(relay: RelaySettings, mailbox: Mailbox) -> None:

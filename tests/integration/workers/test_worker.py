@@ -163,9 +163,9 @@ def test_rqs_tools_see_the_worker(link: MasterLink, mailing: Settings) -> None:
         [seen] = _seen_by_rq(link)
         assert seen.name == "our-worker"
         assert seen.get_state() == "idle"
-        assert seen.queue_names() == [keyspace.QUEUE_NAME]
+        assert seen.queue_names() == [keyspace.Queue().name]
         assert seen.pid == os.getpid()
-        assert Worker.count(queue=Queue(keyspace.QUEUE_NAME, connection=link.redis)) == 1
+        assert Worker.count(queue=Queue(keyspace.Queue().name, connection=link.redis)) == 1
         listed = _rq_info(link)
         assert "our-worker" in listed
     assert _seen_by_rq(link) == []
@@ -377,8 +377,9 @@ def test_a_signal_stops_it_soon_although_redis_is_away(
     process: subprocess.Popen[bytes], topology: LocalTopology, store: Store, sink: MailSink, tmp_path: Path
 ) -> None:
     """Within seconds, however long it has been waiting; and until then it does not end."""
-    store.accepted()
+    verification = store.accepted()
     sink.wait_for_mail(ADDRESS, 30)
+    assert wait_for(lambda: store.get(verification.id).delivery.status is DeliveryStatus.SENT, 15)
     try:
         for node in topology.nodes:
             node.kill()
@@ -430,7 +431,7 @@ def stock(
     for name, value in worker_environment.items():
         monkeypatch.setenv(name, value)
     worker_container_of.cache_clear()
-    worker = SimpleWorker([keyspace.QUEUE_NAME], connection=link.redis, serializer=JSONSerializer)
+    worker = SimpleWorker([keyspace.Queue().name], connection=link.redis, serializer=JSONSerializer)
     worker._install_signal_handlers = lambda: None  # type: ignore[method-assign]
     yield worker
     made = worker_container_of(os.getpid())

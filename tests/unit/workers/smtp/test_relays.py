@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.smtp.answers import Kind, Outcome, Stage
+from workers.smtp.answers import Kind, Outcome, Stage, smtputf8_missing
 from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
@@ -70,6 +70,29 @@ def test_with_every_relay_in_its_cooldown_the_mail_is_deferred_at_once(
     answers.update(a=None, b=None)
     outcome = Relays([relay("a"), relay("b")]).send(MAIL)
     assert (outcome.kind, outcome.stage, outcome.ambiguous) == (Kind.DEFERRED, Stage.CONNECT, False)
+
+
+def test_a_resting_relay_may_yet_take_what_another_cannot(answers: dict[str, Outcome | None]) -> None:
+    """Whichever comes first, a mail that one relay offers no SMTPUTF8 for is not rejected while another rests."""
+    answers.update(a=None, b=smtputf8_missing("b"))
+    outcome = Relays([relay("a"), relay("b")]).send(MAIL)
+    assert (outcome.kind, outcome.cooldown_left_s) == (Kind.DEFERRED, 0)
+    answers.update(a=smtputf8_missing("a"), b=smtputf8_missing("b"))
+    assert Relays([relay("a"), relay("b")]).send(MAIL).kind is Kind.REJECTED
+
+
+def test_of_relays_that_rest_the_refusal_is_shown_and_the_first_to_be_asked_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, Outcome | None]
+) -> None:
+    """A 535 is not hidden behind another relay's refused connection."""
+    rests = {
+        "a": Outcome(Kind.DEFERRED, Stage.CONNECT, "a", reply="connection refused", cooldown_left_s=3),
+        "b": Outcome(Kind.RELAY_REFUSES_US, Stage.CONNECT, "b", 535, "5.7.8 wrong", cooldown_left_s=40),
+    }
+    monkeypatch.setattr(Relay, "in_cooldown", lambda self: rests[self.settings.name])
+    answers.update(a=None, b=None)
+    outcome = Relays([relay("a"), relay("b")]).send(MAIL)
+    assert (outcome.relay, outcome.code, outcome.cooldown_left_s) == ("b", 535, 3)
 
 
 def test_a_lease_knows_how_long_a_send_may_take() -> None:
