@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from sentinel import LocalOptions, LocalTopology, Login
+from tests.support.clock import Clock
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
@@ -78,17 +79,3 @@ def clock(container: Container) -> Iterator[Clock]:
     container.service.clock, before = clock, container.service.clock
     yield clock
     container.service.clock = before
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds

@@ -7,16 +7,8 @@ import logging
 import pytest
 
 from sentinel import AccessRefused, Backpressure, TransientError, UnknownMasterName
+from tests.support.clock import Clock
 from workers.retry_policy import LOG_AGAIN_AFTER_S, Outage
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
