@@ -74,7 +74,7 @@ def app(settings: Settings, container: Container) -> Flask:
 
 @pytest.fixture
 def clock(container: Container) -> Iterator[Clock]:
-    """The clock of the apps' service, in the hands of the test."""
+    """The clock of the apps' service, which the test moves."""
     clock = Clock(time.time())
     container.service.clock, before = clock, container.service.clock
     yield clock

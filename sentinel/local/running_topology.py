@@ -42,7 +42,6 @@ class RunningTopology:
     """The processes of a topology, and the logins to them."""
 
     def __init__(self, master_name: str, credentials: Credentials | None, *, superuser: bool) -> None:
-        """Know of no process yet."""
         self.master_name = master_name
         self.credentials = credentials
         self.nodes: tuple[LocalNode, ...] = ()
@@ -95,8 +94,8 @@ class RunningTopology:
                 return node
         named = ", ".join(f"{endpoint} by {count}" for endpoint, count in snapshot.named_masters.items())
         raise TopologyError(
-            f"No node is the master now: of {len(self.sentinels)} sentinels, the master is named "
-            f"{named or 'by none'}, and it must be named by most and be the master in its answer to ROLE."
+            f"No node is the master now: most of the {len(self.sentinels)} sentinels have to name it, and its own "
+            f"answer to ROLE has to agree; the sentinels name {named or 'none'}."
         )
 
     def replicas(self) -> tuple[LocalNode, ...]:

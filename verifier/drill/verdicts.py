@@ -97,7 +97,9 @@ def _of_processes(outcome: Outcome) -> Iterator[Breach]:
     if outcome.trouble:
         yield Breach("switch_s", outcome.trouble)
     if not outcome.healthy:
-        yield Breach("healthy", "The topology or the web did not become whole again.")
+        yield Breach(
+            "healthy", "In the end not all Redis nodes, sentinels and web workers were healthy again."
+        )
 
 
 def _of_costs(outcome: Outcome) -> Iterator[Breach]:

@@ -1,4 +1,4 @@
-"""What the log says while Redis is away, with a clock in the test's hands."""
+"""What the log says while Redis is away, with a clock that the test moves."""
 
 from __future__ import annotations
 
