@@ -111,15 +111,6 @@ class RunningTopology:
         """Return whether all processes run, follow one master, know each other, and could fail over."""
         return self._is_healthy_in(self.snapshot())
 
-    def wait_until_healthy(self, timeout_s: float = 60.0) -> None:
-        """Wait for `is_healthy`, at most `timeout_s` seconds.
-
-        Raises:
-            TopologyError: it did not come to that; the message holds the last snapshot.
-        """
-        if not wait_for(self.is_healthy, timeout_s):
-            raise TopologyError(f"Not healthy after {timeout_s:.0f} s: {self.snapshot()}")
-
     def failover(self) -> None:
         """Order a bare `SENTINEL FAILOVER` and do not wait for it.
 
