@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from flask import Flask
 
 from sentinel import LocalOptions, LocalTopology, Login
+from tests.support.clock import RedisTime
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.settings import RedisSettings, Settings
-from verifier.store import keyspace
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")
@@ -73,28 +72,6 @@ def app(settings: Settings, container: Container) -> Flask:
 
 
 @pytest.fixture
-def clock(container: Container, topology: LocalTopology) -> Clock:
+def clock(container: Container, topology: LocalTopology) -> RedisTime:
     """Redis's clock, and a way to let time pass."""
-    return Clock(container, topology)
-
-
-class Clock:
-    """Time passes for all verifications at once, since Redis's own clock can't be moved."""
-
-    def __init__(self, container: Container, topology: LocalTopology) -> None:
-        self._container = container
-        self._topology = topology
-
-    @property
-    def now(self) -> float:
-        """The time by Redis's clock."""
-        return self._container.service.clock()
-
-    def move(self, seconds: float) -> None:
-        """Let time have passed since whatever happened so far."""
-        with self._topology.admin(self._topology.current_master()) as client:
-            for key in client.scan_iter(f"{keyspace.RECORD_PREFIX}*"):
-                for name in ("created_at", "expires_at", "queued_at", "last_sent_at"):
-                    before: Any = client.hget(key, name)
-                    if before is not None:
-                        client.hset(key, name, f"{float(before) - seconds:.3f}")
+    return RedisTime(container, topology)

@@ -16,8 +16,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sentinel import LocalTopology
-from tests.conftest import Clock
 from tests.support.apps import container_of
+from tests.support.clock import RedisTime
 from tests.support.stores import waiting_jobs
 from verifier import create_app
 from verifier.domain.codes import code_of
@@ -30,7 +30,7 @@ START = "/v1/verifications"
 
 
 @pytest.fixture
-def api(app: Flask, master: Redis, clock: Clock) -> FlaskClient:
+def api(app: Flask, master: Redis, clock: RedisTime) -> FlaskClient:
     """A client of the app on an empty Redis."""
     return app.test_client()
 
@@ -80,7 +80,7 @@ def _is_problem(answer: TestResponse, status: int, code: str) -> None:
 # What works
 
 
-def test_a_verification_starts_pending(api: FlaskClient, app: Flask, clock: Clock, master: Redis) -> None:
+def test_a_verification_starts_pending(api: FlaskClient, app: Flask, clock: RedisTime, master: Redis) -> None:
     """With all that a client needs to know, and where to find it again; one mail is owed."""
     answer = api.post(START, json={"to": "Ann@EXAMPLE.org"})
     assert answer.status_code == 201
@@ -165,7 +165,7 @@ def test_after_the_last_attempt_not_even_the_right_code_helps(api: FlaskClient, 
     assert answer.json["resend_available_at"] is None
 
 
-def test_an_expired_code_is_not_valid(api: FlaskClient, app: Flask, clock: Clock) -> None:
+def test_an_expired_code_is_not_valid(api: FlaskClient, app: Flask, clock: RedisTime) -> None:
     """Exactly when its life is over; no attempt is counted for it."""
     body = _start(api)
     clock.move(600)
@@ -176,7 +176,7 @@ def test_an_expired_code_is_not_valid(api: FlaskClient, app: Flask, clock: Clock
     assert answer.json["check_attempts_remaining"] == 3
 
 
-def test_a_code_is_valid_to_the_end_of_its_life(api: FlaskClient, app: Flask, clock: Clock) -> None:
+def test_a_code_is_valid_to_the_end_of_its_life(api: FlaskClient, app: Flask, clock: RedisTime) -> None:
     """A moment before it is over."""
     body = _start(api)
     clock.move(599.9)
@@ -184,7 +184,7 @@ def test_a_code_is_valid_to_the_end_of_its_life(api: FlaskClient, app: Flask, cl
 
 
 def test_a_resend_owes_the_next_mail_with_the_same_code(
-    api: FlaskClient, app: Flask, clock: Clock, master: Redis
+    api: FlaskClient, app: Flask, clock: RedisTime, master: Redis
 ) -> None:
     """After the wait; the next one takes twice as long."""
     body = _start(api)
@@ -198,7 +198,7 @@ def test_a_resend_owes_the_next_mail_with_the_same_code(
     assert _check(api, body, _code(app, body)).json["valid"] is True  # type: ignore[index]
 
 
-def test_a_resend_gives_no_new_attempts(api: FlaskClient, app: Flask, clock: Clock) -> None:
+def test_a_resend_gives_no_new_attempts(api: FlaskClient, app: Flask, clock: RedisTime) -> None:
     """They are counted for the life of the verification."""
     body = _start(api)
     _check(api, body, _wrong(app, body))
@@ -241,7 +241,7 @@ def test_the_delivery_is_told(api: FlaskClient, app: Flask, deliveries: Deliveri
 ENDINGS = ["approved", "canceled", "expired", "max_attempts_reached"]
 
 
-def _end(api: FlaskClient, app: Flask, clock: Clock, ending: str) -> dict[str, Any]:
+def _end(api: FlaskClient, app: Flask, clock: RedisTime, ending: str) -> dict[str, Any]:
     body = _start(api)
     if ending == "approved":
         _check(api, body, _code(app, body))
@@ -259,7 +259,7 @@ def _end(api: FlaskClient, app: Flask, clock: Clock, ending: str) -> dict[str, A
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_what_has_ended_is_not_resent(
-    api: FlaskClient, app: Flask, clock: Clock, master: Redis, ending: str
+    api: FlaskClient, app: Flask, clock: RedisTime, master: Redis, ending: str
 ) -> None:
     """409 with the sentence for its end."""
     body = _end(api, app, clock, ending)
@@ -271,7 +271,7 @@ def test_what_has_ended_is_not_resent(
 
 @pytest.mark.parametrize("ending", [each for each in ENDINGS if each != "canceled"])
 def test_what_has_ended_otherwise_is_not_canceled(
-    api: FlaskClient, app: Flask, clock: Clock, ending: str
+    api: FlaskClient, app: Flask, clock: RedisTime, ending: str
 ) -> None:
     """409, and it stays as it was."""
     body = _end(api, app, clock, ending)
@@ -279,7 +279,9 @@ def test_what_has_ended_otherwise_is_not_canceled(
     assert api.get(_url(body)).json == body
 
 
-def test_a_resend_too_soon_is_told_how_long_to_wait(api: FlaskClient, clock: Clock, master: Redis) -> None:
+def test_a_resend_too_soon_is_told_how_long_to_wait(
+    api: FlaskClient, clock: RedisTime, master: Redis
+) -> None:
     """429 with Retry-After, after which it works."""
     body = _start(api)
     clock.move(10.5)
@@ -291,7 +293,9 @@ def test_a_resend_too_soon_is_told_how_long_to_wait(api: FlaskClient, clock: Clo
     assert api.post(_url(body, "/resend")).status_code == 200
 
 
-def test_a_mail_is_not_sent_more_often_than_allowed(api: FlaskClient, clock: Clock, master: Redis) -> None:
+def test_a_mail_is_not_sent_more_often_than_allowed(
+    api: FlaskClient, clock: RedisTime, master: Redis
+) -> None:
     """429 without Retry-After: waiting does not help."""
     body = _start(api)
     for wait_s in (30, 60):

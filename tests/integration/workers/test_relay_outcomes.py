@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.policy import default as modern_policy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -34,6 +34,7 @@ from tests.integration.workers.relay_server import (
     Say,
     Slowly,
 )
+from tests.support.apps import container_of
 from tests.support.workers import RunningWorker
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -48,13 +49,6 @@ REFUSED = "The mail server refused this address."
 TOO_LATE = "Your mail could not be sent in time."
 DEADLINE_S = 30.0
 WITH_LOGIN = (*EVERYTHING, "AUTH PLAIN")
-
-
-class MovableClock(Protocol):
-    """The `clock` fixture."""
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
 
 
 @dataclass

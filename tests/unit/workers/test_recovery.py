@@ -6,17 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from tests.support.clock import Clock
 from verifier.store.deliveries import LEASE_S
 from workers.recovery import BATCH, Recovery, Writing
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Owed:

@@ -1,0 +1,45 @@
+"""Clocks for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sentinel import LocalTopology
+from verifier.container import Container
+from verifier.store import keyspace
+
+
+class Clock:
+    """A clock that stands still until it is moved; seconds."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class RedisTime:
+    """Time passes for all verifications at once, since Redis's own clock can't be moved."""
+
+    def __init__(self, container: Container, topology: LocalTopology) -> None:
+        self._container = container
+        self._topology = topology
+
+    @property
+    def now(self) -> float:
+        """The time by Redis's clock."""
+        return self._container.service.clock()
+
+    def move(self, seconds: float) -> None:
+        """Let time have passed since whatever happened so far."""
+        with self._topology.admin(self._topology.current_master()) as client:
+            for key in client.scan_iter(f"{keyspace.RECORD_PREFIX}*"):
+                for name in ("created_at", "expires_at", "queued_at", "last_sent_at"):
+                    before: Any = client.hget(key, name)
+                    if before is not None:
+                        client.hset(key, name, f"{float(before) - seconds:.3f}")
