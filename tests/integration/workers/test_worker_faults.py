@@ -92,8 +92,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     """Errors for every step of workers that are made from now on."""
     made = Faults()
 
-    def faulty_run_steps(client: Redis, steps: list[Step], *arguments: Any) -> Any:
-        return made.around(steps[0].script.name, lambda: run_steps(client, steps, *arguments))
+    def faulty_run_steps(client: Redis, steps: list[Step], *arguments: Any, **options: Any) -> Any:
+        return made.around(steps[0].script.name, lambda: run_steps(client, steps, *arguments, **options))
 
     monkeypatch.setattr(deliveries, "run_steps", faulty_run_steps)
     real_announce = worker.MailWorker.announce
