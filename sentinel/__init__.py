@@ -26,6 +26,7 @@ from sentinel.errors import (
     AccessRefused,
     Backpressure,
     CircuitOpen,
+    DeadlinePassed,
     MasterMoved,
     MasterNotReady,
     MasterUnknown,
@@ -35,6 +36,7 @@ from sentinel.errors import (
     TransientError,
     UnknownMasterName,
 )
+from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ __all__ = [
     "Backoff",
     "Backpressure",
     "CircuitOpen",
+    "DeadlinePassed",
     "Endpoint",
     "Finding",
     "LocalNode",
@@ -122,6 +125,7 @@ __all__ = [
     "findings_of",
     "parse_endpoint",
     "refusals_of",
+    "request_deadline",
     "survey",
     "switch_over",
     "tied_to_this_process",
