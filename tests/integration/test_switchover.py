@@ -31,8 +31,10 @@ from sentinel import (
 from sentinel.switchover.report import Step, SwitchoverRefused
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import NodeCommands
+from tests.support.links import subscribed_to
 from tests.support.switchover import Submitters, operators_of, service_on
 from verifier.cli.sentinel import sentinel_group
+from verifier.drill.rig.sentinel_events import SentinelEvents
 
 pytestmark = pytest.mark.chaos
 
@@ -85,6 +87,48 @@ def _switch_over_checked(topology: LocalTopology) -> None:
     assert str(result.new) in next(each.message for each in result.steps if each.step is Step.IN_SYNC)
     assert [each.step for each in result.steps] == list(Step)
     assert result.notes == ()
+
+
+def test_slow_promotion_loses_nothing(own: LocalTopology) -> None:
+    """A bare SENTINEL FAILOVER whose replica stalls for two seconds as soon as it was chosen: nothing accepted is lost."""
+    old = own.current_master()
+    with service_on(own) as container, SentinelEvents(own) as events:
+        with Submitters(container) as submitters:
+            assert wait_for(lambda: len(subscribed_to(container.link)) == 3, 10)
+            assert wait_for(lambda: len(submitters.accepted) > 100, 10)
+            begun_at = time.monotonic()
+            own.failover()
+            _stall(_chosen_replica(own, events, begun_at), 2.0)
+            assert wait_for(lambda: events.first_switch(begun_at) is not None, 10)
+            switched_after_s = (events.first_switch(begun_at) or 0.0) - begun_at
+            assert switched_after_s > 2
+            assert wait_for(lambda: container.link.directory.last_master != old.endpoint, 5)
+        # The old master is demoted ten seconds later, at most: until then both would have what was accepted.
+        assert wait_for(lambda: _follows(own, old), 20)
+        assert submitters.lost() == []
+        assert submitters.refused == []
+    assert submitters.longest_gap_s() < 6
+
+
+def _chosen_replica(topology: LocalTopology, events: SentinelEvents, since: float) -> LocalNode:
+    def chosen() -> list[str]:
+        return [each.text for each in events.heard if each.channel == "+selected-slave" and each.at >= since]
+
+    assert wait_for(lambda: bool(chosen()), 10, interval=0.001)
+    _, _, host, port, *_ = chosen()[0].split(" ")
+    return next(node for node in topology.nodes if node.endpoint == Endpoint(host, int(port)))
+
+
+def _stall(node: LocalNode, duration_s: float) -> None:
+    """Stop a process for a while."""
+    node.pause()
+    time.sleep(duration_s)
+    node.resume()
+
+
+def _follows(topology: LocalTopology, node: LocalNode) -> bool:
+    with topology.admin(node) as client:
+        return bool(client.role()[0] == "slave")
 
 
 def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:
