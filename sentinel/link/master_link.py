@@ -111,7 +111,7 @@ class MasterLink:
         ends_at = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
-            self._breaker.admit()
+            began_at = self._breaker.admit()
             seen = self.failover_signal.count()
             try:
                 result = operation(self.redis)
@@ -121,7 +121,7 @@ class MasterLink:
                 self._breaker.worked()  # it answers, if only that it has no room
                 raise
             except TRANSIENT as error:
-                self._breaker.failed()
+                self._breaker.failed(began_at)
                 remaining_s = ends_at - time.monotonic()
                 if remaining_s <= 0:
                     raise (
