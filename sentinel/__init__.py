@@ -40,14 +40,14 @@ from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:
-    from sentinel.local.binary import RedisServerMissing, bundled_redis_server
+    from sentinel.local.binary import RedisServerMissing
     from sentinel.local.child import end_with_parent, tied_to_this_process
     from sentinel.local.options import LocalOptions
     from sentinel.local.ports import PortReservation
     from sentinel.local.process import LocalNode, LocalStartError
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
-    from sentinel.local.waiting import wait_for
+    from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
@@ -57,86 +57,27 @@ if TYPE_CHECKING:
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
-    "HOLD_AT_MOST_S": "switchover.switchover",
-    "Finding": "topology.findings",
-    "LocalNode": "local.process",
-    "LocalOptions": "local.options",
-    "LocalStartError": "local.process",
-    "LocalTopology": "local.topology",
-    "NodeState": "topology.snapshot",
-    "PortReservation": "local.ports",
-    "Progress": "switchover.report",
-    "RedisServerMissing": "local.binary",
-    "Role": "protocol",
-    "SentinelState": "topology.snapshot",
-    "Severity": "topology.findings",
-    "SwitchoverError": "switchover.report",
-    "SwitchoverResult": "switchover.report",
-    "Topology": "topology.snapshot",
-    "TopologyError": "local.running_topology",
-    "bundled_redis_server": "local.binary",
-    "end_with_parent": "local.child",
-    "findings_of": "topology.checks",
-    "refusals_of": "topology.checks",
-    "survey": "topology.survey",
-    "switch_over": "switchover.switchover",
-    "tied_to_this_process": "local.child",
-    "wait_for": "local.waiting",
+    "local.binary": ("RedisServerMissing",),
+    "local.child": ("end_with_parent", "tied_to_this_process"),
+    "local.options": ("LocalOptions",),
+    "local.ports": ("PortReservation",),
+    "local.process": ("LocalNode", "LocalStartError"),
+    "local.running_topology": ("TopologyError",),
+    "local.topology": ("LocalTopology",),
+    "local.waiting": ("is_listening", "wait_for"),
+    "protocol": ("Role",),
+    "switchover.report": ("Progress", "SwitchoverError", "SwitchoverResult"),
+    "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),
+    "topology.checks": ("findings_of", "refusals_of"),
+    "topology.findings": ("Finding", "Severity"),
+    "topology.snapshot": ("NodeState", "SentinelState", "Topology"),
+    "topology.survey": ("survey",),
 }
-
-__all__ = [
-    "HOLD_AT_MOST_S",
-    "TRANSIENT",
-    "Access",
-    "AccessRefused",
-    "Backoff",
-    "Backpressure",
-    "CircuitOpen",
-    "DeadlinePassed",
-    "Endpoint",
-    "Finding",
-    "LocalNode",
-    "LocalOptions",
-    "LocalStartError",
-    "LocalTopology",
-    "Login",
-    "MasterLink",
-    "MasterMoved",
-    "MasterNotReady",
-    "MasterUnknown",
-    "NodeState",
-    "NotAcknowledged",
-    "PermanentError",
-    "PortReservation",
-    "Progress",
-    "RedisServerMissing",
-    "RogueMaster",
-    "Role",
-    "SentinelState",
-    "Severity",
-    "SwitchoverError",
-    "SwitchoverResult",
-    "Topology",
-    "TopologyError",
-    "TransientError",
-    "UnknownMasterName",
-    "bundled_redis_server",
-    "end_with_parent",
-    "findings_of",
-    "parse_endpoint",
-    "refusals_of",
-    "request_deadline",
-    "survey",
-    "switch_over",
-    "tied_to_this_process",
-    "wait_for",
-]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for the first time. Raises AttributeError."""
-    if name not in _IMPORTED_WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_IMPORTED_WHEN_ASKED_FOR[name]}"), name)
-    globals()[name] = value
-    return value
+    for module, names in _IMPORTED_WHEN_ASKED_FOR.items():
+        if name in names:
+            return globals().setdefault(name, getattr(import_module(f"{__name__}.{module}"), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError
 from verifier.domain.addresses import normalise_address
 from verifier.domain.codes import (
-    derive_code,
+    code_of,
     is_verification_id,
     new_verification_id,
     normalise_typed_code,
@@ -31,7 +32,6 @@ from verifier.store.verifications import Resend, VerificationStore
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log)
 
-CODE_PURPOSE = "code"
 RETRY_AFTER_S = 5
 _MOST_READS_BEFORE_RESEND = 5
 
@@ -44,27 +44,26 @@ class CheckResult:
     verification: Verification
 
 
-class redis_errors_as_unavailable:  # noqa: N801 - reads as the sentence it is, in a with statement
-    """Turn what the way to Redis may raise into the sentence for people; the operator finds the rest in the log."""
+@contextmanager
+def redis_errors_as_unavailable() -> Iterator[None]:
+    """Raise the sentence for people in place of an error of the link; operators find that in the log.
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ServiceUnavailable in place of an error of the link."""
-        if isinstance(error, Backpressure):
-            throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
-            raise QueueFull from error
+    Raises:
+        QueueFull: Redis has no room.
+        ServiceUnavailable: it can't be reached, or refuses us.
+    """
+    try:
+        yield
+    except Backpressure as error:
+        throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
+        raise QueueFull from error
+    except (*TRANSIENT, PermanentError) as error:
         if isinstance(error, PermanentError):
             throttled_log.log(logging.ERROR, "Redis can't be used: %s", error)
-        elif isinstance(error, CircuitOpen):
-            log.debug("Answered at once: %s", error)
-        elif isinstance(error, TRANSIENT):
-            throttled_log.log(logging.WARNING, "Gave up on a request: %s", error)
-        else:
-            return
+        elif not isinstance(error, CircuitOpen):
+            throttled_log.log(logging.WARNING, "A request was given up: %s", error)
         raise ServiceUnavailable(
-            "The service can't reach its memory at the moment, so nothing was done. Please try again in a few seconds.",
+            "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds.",
             RETRY_AFTER_S,
         ) from error
 
@@ -160,22 +159,16 @@ class VerificationService:
         return verification
 
     def status(self, verification: Verification) -> Status:
-        """Give the status at this moment."""
+        """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
 
     def _now(self) -> float:
-        """Give the time down to the millisecond: more digits would only take memory, thrice in each record."""
+        """Return the time down to the millisecond: more digits would only take memory, thrice in each record."""
         return math.floor(self.clock() * 1000) / 1000
 
     def _is_code_of(self, verification: Verification, code: str) -> bool:
         expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
         return expected is not None and same_code(expected, code)
-
-
-def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
-    """Derive the code of a verification; None where its key was retired."""
-    key = keys.derive(key_id, CODE_PURPOSE)
-    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
 
 
 def _require_id(verification_id: str) -> None:

@@ -83,7 +83,6 @@ class MasterConnection(ResolvingConnection):
             LEAST_WAIT_S, bounded_s(self._directory.access.node_connect_timeout_s)
         )
         super().connect_check_health(check_health=check_health, retry_socket_connect=False)
-        self._verify_role()
 
     def _failure_to_connect(self, error: Exception) -> Exception:
         """Return the error as it is to be raised, and note it against the node where the node is to blame."""
@@ -168,6 +167,11 @@ class MasterConnection(ResolvingConnection):
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Log in, then verify the role: before redis-py's callbacks, with which a PubSub subscribes anew."""
+        super().on_connect_check_health(check_health=check_health)
+        self._verify_role()
 
 
 def _require_time() -> None:

@@ -12,9 +12,9 @@ from redis import Redis
 from sentinel import LocalTopology, MasterLink
 from tests.support.sink import MailSink
 from tests.support.stores import Store
-from verifier.container import access_of, acknowledgement_of
 from verifier.settings import Settings
 from verifier.store.deliveries import Deliveries
+from verifier.wiring import access_of, acknowledgement_of
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Bodies come and go as JSON; times are ISO 8601 in UTC. A wrong code is no error:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
@@ -14,6 +13,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from verifier.api import problems
 from verifier.container import current_service
 from verifier.domain.errors import InvalidRequest, VerifierError
+from verifier.domain.times import iso_time
 from verifier.domain.verifications import Verification
 
 blueprint = Blueprint("api", __name__, url_prefix="/v1")
@@ -29,7 +29,7 @@ def start() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/verifications/<verification_id>")
 def read(verification_id: str) -> Response:
-    """Tell where a verification and its mail stand."""
+    """Return where a verification and its mail stand."""
     return jsonify(_representation(current_service().get(verification_id)))
 
 
@@ -54,7 +54,7 @@ def cancel(verification_id: str) -> Response:
 
 @blueprint.after_request
 def keep_out_of_caches(response: Response) -> Response:
-    """An address and its state are nobody's to keep on the way."""
+    """Forbid caches: nobody on the way may keep an address and its state."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -78,26 +78,20 @@ def _representation(verification: Verification) -> dict[str, Any]:
         "id": verification.id,
         "to": verification.address,
         "status": service.status(verification).value,
-        "created_at": _iso(verification.created_at),
-        "expires_at": _iso(verification.expires_at),
+        "created_at": iso_time(verification.created_at),
+        "expires_at": iso_time(verification.expires_at),
         "check_attempts_remaining": verification.check_attempts_remaining(service.rules),
-        "resend_available_at": _iso(verification.resend_available_at(service.rules)),
+        "resend_available_at": iso_time(verification.resend_available_at(service.rules)),
         "delivery": {
             "number": delivery.number,
             "status": delivery.status.value,
-            "next_try_at": _iso(delivery.next_try_at),
+            "next_try_at": iso_time(delivery.next_try_at),
         },
     }
 
 
-def _iso(time_s: float | None) -> str | None:
-    if time_s is None:
-        return None
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _text_in_body(name: str) -> str:
-    """Give one text of the JSON object in the body.
+    """Return one text of the JSON object in the body.
 
     Raises:
         UnsupportedMediaType, BadRequest, InvalidRequest: there is none; RequestEntityTooLarge.

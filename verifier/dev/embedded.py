@@ -14,22 +14,23 @@ import signal
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentinel import LocalOptions, LocalTopology
-from verifier.dev.banner import announce_when_it_answers
-from verifier.dev.mail_server import MailServer
+from sentinel import LocalOptions, LocalTopology, wait_for
+from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.settings import load_settings
 
 # Where the mailbox is, for the inner process; set by the outer one, never by people.
 MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
+ANSWERS_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
-class Serving:
+class RunOptions:
     """How `flask run` was called."""
 
     host: str
@@ -38,15 +39,15 @@ class Serving:
 
 
 def is_wanted(environ: MutableMapping[str, str]) -> bool:
-    """Tell whether no sentinels are configured, or whether the outer process has brought them."""
+    """Return whether no sentinels are configured, or whether the outer process has brought them."""
     configured = any(
         environ.get(name, "").strip() for name in ("VERIFIER_SENTINELS", "VERIFIER_SENTINELS_FILE")
     )
     return not configured or MAILBOX_VARIABLE in environ
 
 
-def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
-    """Start what is missing, point the settings in `environ` to it, and give the mailbox's directory.
+def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
+    """Start what is missing, point the settings in `environ` to it, and return the mailbox's directory.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -56,19 +57,19 @@ def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
     _end_on_signals()
     if outer:
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
-        load_settings()  # a wrong one is told before anything is started
+        load_settings()  # raises for a wrong one before anything is started
         _start_surroundings(environ)
     mailbox = Path(environ[MAILBOX_VARIABLE])
-    if not (outer and serving.reloads):
+    if not (outer and options.reloads):
         WorkerProcess().start()
-        announce_when_it_answers(serving.host, serving.port, _mail_note(environ))
+        _announce_when_it_answers(options.host, options.port, _mail_note(environ))
     return mailbox
 
 
 def _start_surroundings(environ: MutableMapping[str, str]) -> None:
     directory = Path(tempfile.mkdtemp(prefix="verifier-mailbox-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    mail_server = MailServer(directory / "mails")
+    mail_server = MailServer(MaildirHandler(directory / "mails"))
     mail_server.start()
     atexit.register(mail_server.stop)
     topology = LocalTopology(LocalOptions())
@@ -84,16 +85,47 @@ def _start_surroundings(environ: MutableMapping[str, str]) -> None:
 
 
 def _mail_note(environ: MutableMapping[str, str]) -> str | None:
-    """Say where mails go when somebody has named a mail server of their own."""
+    """Return where mails go when somebody has named a mail server of their own."""
     if environ["VERIFIER_MAIL_SERVER"] == "127.0.0.1":
         return None
     return f"Mails go to {environ['VERIFIER_MAIL_SERVER']} (VERIFIER_MAIL_SERVER), not to the mailbox."
 
 
 def _end_on_signals() -> None:
-    """End as Ctrl-C does when the terminal closes or somebody says `kill`: what was started must be stopped."""
+    """End on SIGHUP and SIGTERM as Ctrl-C does, so that what was started is stopped."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))
         # A shell starts background jobs with SIGINT ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _announce_when_it_answers(host: str, port: int, note: str | None) -> None:
+    """Print the addresses, from a thread, as soon as the app answers on them."""
+    if port == 0:  # chosen by the system; the server prints it itself
+        return
+    threading.Thread(target=_announce, args=(host, port, note), name="banner", daemon=True).start()
+
+
+def _announce(host: str, port: int, note: str | None) -> None:
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    if not wait_for(lambda: _answers(f"{base}/healthz"), ANSWERS_WITHIN_S):
+        return
+    lines = [
+        "",
+        f"  Verifier runs at     {base}",
+        f"  Mails arrive at      {base}/dev/mailbox",
+        *([f"  {note}"] if note else []),
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    print("\n".join(lines), file=sys.stdout, flush=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False

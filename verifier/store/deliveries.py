@@ -111,7 +111,7 @@ class Deliveries:
         return [_read_claim(reply, lease) for reply in replies]
 
     def recall(self, client: Redis, lease: str) -> list[Claim | Skipped]:
-        """Give what was claimed under this lease by a `claim` whose answer got lost."""
+        """Return what was claimed under this lease by a `claim` whose answer got lost."""
         step = Step(RECALL, [keyspace.DUE], [keyspace.RECORD_PREFIX, LEASE_S, lease])
         replies = run_steps(client, [step], self._acknowledgement, _claimed_any)[0]
         return [_read_claim(reply, lease) for reply in replies]
@@ -123,12 +123,12 @@ class Deliveries:
         run_steps(client, [step], None)
 
     def settle(self, client: Redis, settlements: Sequence[Settlement]) -> list[str]:
-        """Write down what became of claims, in one round trip; give for each what the script said."""
+        """Write down what became of claims, in one round trip; return for each what the script said."""
         steps = [self._settle_step(settlement) for settlement in settlements]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
 
     def put_off(self, client: Redis, how_many: int) -> int:
-        """Look at up to `how_many` of what is due, and put off what still waits in the queue; give how many.
+        """Look at up to `how_many` of what is due, and put off what still waits in the queue; return how many.
 
         No replica is waited for: should it be lost, they are looked at once more.
         """
@@ -145,7 +145,7 @@ class Deliveries:
     def requeue(
         self, client: Redis, overdue: Sequence[tuple[str, int]], *, reclaim_leases: bool
     ) -> list[str]:
-        """Give overdue deliveries fresh jobs, each once, however many workers do this at the same time."""
+        """Return overdue deliveries fresh jobs, each once, however many workers do this at the same time."""
         steps = [self._requeue_step(*delivery, reclaim_leases) for delivery in overdue]
         return [reply.decode() for reply in run_steps(client, steps, self._acknowledgement)]
 

@@ -56,7 +56,7 @@ class Acknowledgement:
 
 
 def always(results: list[Any]) -> bool:  # noqa: ARG001 - a predicate on results
-    """Tell that replicas must have what was written, whatever the scripts returned."""
+    """Return that replicas must have what was written, whatever the scripts returned."""
     return True
 
 
@@ -66,7 +66,7 @@ def run_steps(
     acknowledgement: Acknowledgement | None,
     wrote: Callable[[list[Any]], bool] = always,
 ) -> list[Any]:
-    """Run scripts in one round trip, in order, and wait for the replicas; give what each returned.
+    """Run scripts in one round trip, in order, and wait for the replicas; return what each returned.
 
     `wrote` tells by the results whether there was anything for replicas to acknowledge.
 

@@ -80,14 +80,14 @@ class VerificationStore:
         return read_record(verification_id, fields)
 
     def count_attempt(self, verification_id: str, now: float, max_attempts: int) -> tuple[bool, Verification]:
-        """Count an attempt before it is judged; tell whether it may be judged. Raises VerificationNotFound."""
+        """Count an attempt before it is judged; return whether it may be judged. Raises VerificationNotFound."""
         step = Step(
             ATTEMPT, [keyspace.record_key(verification_id)], [now, max_attempts, secrets.token_hex(8)]
         )
         return _flag_and_record(verification_id, self._commit(step))
 
     def end(self, verification_id: str, status: Status) -> tuple[bool, Verification]:
-        """Approve or cancel a pending verification; tell whether this call did it.
+        """Approve or cancel a pending verification; return whether this call did it.
 
         Raises:
             VerificationNotFound: there is none.
@@ -138,7 +138,7 @@ class VerificationStore:
 
 
 def queueing_keys(verification_id: str, delivery_number: int) -> list[str]:
-    """Give the keys of every script that puts a job into the queue."""
+    """Return the keys of every script that puts a job into the queue."""
     return [
         keyspace.record_key(verification_id),
         keyspace.DUE,
@@ -150,7 +150,7 @@ def queueing_keys(verification_id: str, delivery_number: int) -> list[str]:
 
 
 def record_fields(verification: Verification) -> list[Argument]:
-    """Give the fields and values of a new record.
+    """Return the fields and values of a new record.
 
     What the key says, and the time of the first mail, which is that of the record, are not written: there may be
     very many records.

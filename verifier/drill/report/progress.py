@@ -1,9 +1,6 @@
-"""Showing how it goes: one line a round, with a bar and the counts so far."""
+"""The progress display: one line a round, with a bar and the counts so far."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -11,11 +8,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from verifier.drill.round import Round
 
 
-class ProgressDisplay:
+class ProgressDisplay(Progress):
     """A progress bar over all rounds; quiet where nobody looks at a terminal."""
 
     def __init__(self, console: Console, rounds: int) -> None:
-        self._progress = Progress(
+        super().__init__(
             SpinnerColumn(),
             BarColumn(bar_width=20),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -24,24 +21,18 @@ class ProgressDisplay:
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=rounds)
+        self._task = self.add_task("", total=rounds)
 
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show it meanwhile."""
-        with self._progress:
-            yield
-
-    def say(self, text: str) -> None:
-        """Say what is going on now."""
-        self._progress.update(self._task, description=text)
+    def describe(self, text: str) -> None:
+        """Show what is going on now."""
+        self.update(self._task, description=text)
 
     def follow(self, title: str, current: Round) -> None:
         """Show the counts of a round so far."""
         load = current.load
         accepted = sum(each.accepted for each in load.submissions)
-        self.say(f"{title}: {accepted} accepted, {len(current.mails)} mailed, {load.in_flight} waiting")
+        self.describe(f"{title}: {accepted} accepted, {len(current.mails)} mailed, {load.in_flight} waiting")
 
     def done(self) -> None:
-        """One round is over."""
-        self._progress.advance(self._task)
+        """Note that one round is over."""
+        self.advance(self._task)
