@@ -26,6 +26,7 @@ from sentinel.errors import (
     AccessRefused,
     Backpressure,
     CircuitOpen,
+    DeadlinePassed,
     MasterMoved,
     MasterNotReady,
     MasterUnknown,
@@ -35,6 +36,7 @@ from sentinel.errors import (
     TransientError,
     UnknownMasterName,
 )
+from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:

@@ -23,9 +23,14 @@ def connection_arguments(login: Login) -> dict[str, Any]:
     }
 
 
-def direct_connection(endpoint: Endpoint, login: Login, timeout_s: float) -> Any:
+def direct_connection(
+    endpoint: Endpoint,
+    login: Login,
+    timeout_s: float,
+    connection_class: type[redis.Connection] = redis.Connection,
+) -> Any:
     """Return an unconnected redis-py connection; connecting and each reply may take `timeout_s` seconds."""
-    return redis.Connection(
+    return connection_class(
         host=endpoint.host,
         port=endpoint.port,
         socket_timeout=timeout_s,

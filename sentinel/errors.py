@@ -38,6 +38,10 @@ class CircuitOpen(TransientError):
     """Redis has been away for so long that nobody is kept waiting for it."""
 
 
+class DeadlinePassed(TransientError):
+    """The time of the request is up; it says nothing of Redis, and trying again is safe."""
+
+
 class Backpressure(redis.ResponseError):
     """Redis takes no more writes because its memory or its disk is full."""
 

@@ -52,7 +52,7 @@ class RetryPolicy:
         self._gives_up_at = time.monotonic() + grace_s
         self._asked_to_stop = True
         self._stop.set()
-        self.link.failover_signal.announce()
+        self.link.failover_signal.announce(ends_hold=False)
 
     @property
     def stopping(self) -> bool:

@@ -1,7 +1,8 @@
 """The circuit breaker: when an outage lasts, nobody is kept waiting, and one caller at a time looks again.
 
-Pure but for a lock: the clock is given. Closed: everybody tries. After `opens_after_s` seconds without one
-success it opens: callers are refused at once, except for one probe every `probe_every_s` seconds.
+Pure but for a lock: the clock is given. Closed: everybody tries. After an outage of `opens_after_s` seconds it opens:
+callers are refused at once, except for one probe every `probe_every_s` seconds. An outage lasts from its first failure
+until something works, or until nothing has failed for a few seconds: what failed long ago tells nothing of today.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import time
 from collections.abc import Callable
 
 from sentinel.errors import CircuitOpen
+
+# For how many seconds a failure speaks for the present. A probe that is under way counts, too: a hung Redis takes long to fail.
+OVER_AFTER_S = 3.0
 
 
 class Breaker:
@@ -24,17 +28,18 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._down_since: float | None = None
+        self._last_sign_at = 0.0
         self._next_probe_at = 0.0
 
-    def admit(self) -> None:
-        """Let the caller try, or raise CircuitOpen."""
+    def admit(self) -> float:
+        """Let the caller try, or raise CircuitOpen; return when it began, for `failed`."""
         with self._lock:
             now = self._clock()
-            if self._down_since is None or now - self._down_since < self._opens_after_s:
-                return
+            if self._down_since is None or self._is_over(now) or now - self._down_since < self._opens_after_s:
+                return now
             if now >= self._next_probe_at:
-                self._next_probe_at = now + self._probe_every_s
-                return
+                self._next_probe_at, self._last_sign_at = now + self._probe_every_s, now
+                return now
             down_for_s = now - self._down_since
         raise CircuitOpen(f"Redis has not answered for {down_for_s:.0f} s.")
 
@@ -44,11 +49,15 @@ class Breaker:
             with self._lock:
                 self._down_since = None
 
-    def failed(self) -> None:
-        """Note a failure."""
+    def failed(self, began_at: float) -> None:
+        """Note the failure of what `admit` let through at `began_at`."""
         with self._lock:
-            if self._down_since is None:
-                self._down_since = self._clock()
+            if self._down_since is None or self._is_over(began_at):
+                self._down_since, self._next_probe_at = self._clock(), 0.0
+            self._last_sign_at = self._clock()
+
+    def _is_over(self, now: float) -> bool:
+        return now - self._last_sign_at > OVER_AFTER_S
 
     def reconsider(self) -> None:
         """Let the next caller through: there is a reason to try again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from typing import Any
 
 import redis
@@ -16,21 +17,31 @@ import redis
 from sentinel.direct_connection import connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, drops_socket, kind_of, translate
-from sentinel.errors import AccessRefused, TransientError
+from sentinel.errors import AccessRefused, DeadlinePassed, MasterMoved, TransientError
+from sentinel.link.deadline import bounded_s, remaining_s
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
+from sentinel.link.resolver import ResolvingConnection
 from sentinel.link.rogue_detector import RogueDetector
 from sentinel.protocol import role_in
 
 NOWHERE = Endpoint("unconnected", 0)
+# A node that was given less time than this by a request's deadline is not to blame for its silence.
+FAIR_TIME_S = 0.5
+# What is asked of the system for a reply that may be there already, when the request has no time left.
+LEAST_WAIT_S = 0.001
 
 
-class MasterConnection(redis.Connection):
-    """One socket to the master, wherever it is when the socket is opened."""
+class MasterConnection(ResolvingConnection):
+    """One socket to the master, wherever it is when the socket is opened.
+
+    Within a request's deadline nothing on the socket is waited for any longer than the request has left.
+    """
 
     def __init__(self, *, directory: Directory, rogue_detector: RogueDetector, **arguments: Any) -> None:
         self._directory = directory
         self._rogue_detector = rogue_detector
+        self._began_at = 0.0
         self.endpoint = NOWHERE
         super().__init__(**arguments)
 
@@ -46,20 +57,61 @@ class MasterConnection(redis.Connection):
         """Connect if there is no socket; redis-py calls this whenever it finds the socket gone."""
         if self.is_connected:
             return
+        _require_time()
+        moves = self._directory.moves
         self.endpoint = self._directory.master()
         # Without invalidating: the sentinels were asked when it failed, not by each who comes meanwhile.
         self._directory.cooldowns.admit(self.endpoint)
         self.host, self.port = self.endpoint
         try:
-            super().connect_check_health(check_health=check_health, retry_socket_connect=False)
+            self._open(check_health)
         except Exception as error:
             self.disconnect()
-            translated = translate(error, self.endpoint)
-            self._directory.cooldowns.failed(self.endpoint, str(translated))
-            self._directory.invalidate(self.endpoint)
-            raise translated from error
+            raise self._failure_to_connect(error) from error
+        if self._directory.moved_since(moves, away_from=self.endpoint):
+            # Whoever hung up on the old master's connections could not see this one yet.
+            self.disconnect()
+            raise MasterMoved(
+                f"The master moved away from {self.endpoint} while a connection was being opened."
+            )
         self._directory.cooldowns.worked(self.endpoint)
         self._rogue_detector.found_master()
+
+    def _open(self, check_health: bool) -> None:
+        self._began_at = time.monotonic()
+        self.socket_connect_timeout = max(
+            LEAST_WAIT_S, bounded_s(self._directory.access.node_connect_timeout_s)
+        )
+        super().connect_check_health(check_health=check_health, retry_socket_connect=False)
+
+    def _failure_to_connect(self, error: Exception) -> Exception:
+        """Return the error as it is to be raised, and note it against the node where the node is to blame."""
+        if isinstance(error, DeadlinePassed) or self._ran_out_of_time(error):
+            return _deadline_passed(self.endpoint)
+        translated = translate(error, self.endpoint)
+        self._directory.cooldowns.failed(self.endpoint, str(translated))
+        self._directory.invalidate(self.endpoint)
+        return translated
+
+    def _ran_out_of_time(self, error: Exception) -> bool:
+        """Return whether the request's deadline ended this, before the node had a fair time to answer."""
+        return (
+            isinstance(error, redis.TimeoutError)
+            and remaining_s() is not None
+            and time.monotonic() - self._began_at
+            < min(FAIR_TIME_S, self._directory.access.node_connect_timeout_s)
+        )
+
+    def _bound_timeout(self) -> None:
+        """Let the socket wait as long as it may: as ever, or as long as the request has left."""
+        sock = self._get_socket()
+        if sock is None:
+            return
+        left_s, timeout_s = remaining_s(), self.socket_timeout
+        if left_s is not None and (timeout_s is None or left_s < timeout_s):
+            timeout_s = max(LEAST_WAIT_S, left_s)
+        if sock.gettimeout() != timeout_s:
+            sock.settimeout(timeout_s)
 
     def _verify_role(self) -> None:
         """Ask the node itself (`ROLE`, Redis 2.8.12): Sentinel may not have noticed yet, or be a stale minority."""
@@ -78,12 +130,16 @@ class MasterConnection(redis.Connection):
 
     def read_response(self, *args: Any, **arguments: Any) -> Any:
         """Read a reply; an error that means "not your master" drops the socket and comes back typed."""
+        self._bound_timeout()
         try:
             return super().read_response(*args, **arguments)
         except Exception as error:
             kind = kind_of(error)
             if kind is ErrorKind.ANSWER or self.endpoint is NOWHERE:
                 raise
+            if self._ran_out_of_time(error):
+                self.disconnect()
+                raise _deadline_passed(self.endpoint) from error
             if drops_socket(kind):
                 self.disconnect()
                 self._directory.invalidate(self.endpoint)
@@ -91,9 +147,14 @@ class MasterConnection(redis.Connection):
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send; connects first where there is no socket, and always to the master of this moment."""
+        _require_time()
+        self._bound_timeout()
+        self._began_at = time.monotonic()
         try:
             super().send_packed_command(command, check_health=check_health)
         except (redis.ConnectionError, redis.TimeoutError) as error:
+            if isinstance(error, DeadlinePassed) or self._ran_out_of_time(error):
+                raise _deadline_passed(self.endpoint) from error
             self._directory.invalidate(self.endpoint)
             raise translate(error, self.endpoint) from error
 
@@ -111,6 +172,15 @@ class MasterConnection(redis.Connection):
         """Log in, then verify the role: before redis-py's callbacks, with which a PubSub subscribes anew."""
         super().on_connect_check_health(check_health=check_health)
         self._verify_role()
+
+
+def _require_time() -> None:
+    if remaining_s() == 0.0:
+        raise DeadlinePassed("The time of the request is up.")
+
+
+def _deadline_passed(node: Endpoint) -> DeadlinePassed:
+    return DeadlinePassed(f"The time of the request was up before {node} answered.")
 
 
 class MasterPool(redis.ConnectionPool):
@@ -138,7 +208,11 @@ class MasterPool(redis.ConnectionPool):
         )
 
     def get_connection(self, *args: Any, **arguments: Any) -> Any:
-        """Return a connected connection; waits while writes are held (see FailoverSignal)."""
+        """Return a connected connection; waits while writes are held (see FailoverSignal).
+
+        Raises:
+            DeadlinePassed: the request has no more time.
+        """
         self._failover_signal.wait_while_held()
         return super().get_connection(*args, **arguments)
 

@@ -6,10 +6,10 @@ with nothing of the parent's sockets, threads and locks.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,9 +19,10 @@ from redis import Redis
 from sentinel.access import Access
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TRANSIENT, Backpressure, PermanentError, TransientError
+from sentinel.errors import TRANSIENT, Backpressure, DeadlinePassed, PermanentError, TransientError
 from sentinel.link.breaker import Breaker
 from sentinel.link.connections import MasterPool
+from sentinel.link.deadline import remaining_s, request_deadline
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
 from sentinel.link.rogue_detector import RogueDetector
@@ -97,7 +98,8 @@ class MasterLink:
     def run(self, operation: Callable[[Redis], Result], deadline_s: float | None = None) -> Result:
         """Do an idempotent operation on the master, again and again until it works or the time is up.
 
-        Waits are jittered and exponential, and end at once when the master moves.
+        Waits are jittered and exponential, and end at once when the master moves. All of it, each connection and each
+        wait included, ends when the time is up, or that of the request where it has less (see `request_deadline`).
 
         Args:
             operation: what to do; it must be safe to repeat, also when it worked unnoticed.
@@ -108,10 +110,16 @@ class MasterLink:
             TransientError: the time is up; the message is of the last attempt.
             PermanentError, Backpressure: at once.
         """
-        ends_at = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
+        with request_deadline(self._deadline_s if deadline_s is None else deadline_s):
+            return self._try_again_and_again(operation)
+
+    def _try_again_and_again(self, operation: Callable[[Redis], Result]) -> Result:
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
+        failure: Exception | None = None
         while True:
-            self._breaker.admit()
+            if remaining_s() == 0.0:
+                raise _transient(failure or DeadlinePassed("The time of the request is up."))
+            began_at = self._breaker.admit()
             seen = self.failover_signal.count()
             try:
                 result = operation(self.redis)
@@ -120,43 +128,40 @@ class MasterLink:
             except Backpressure:
                 self._breaker.worked()  # it answers, if only that it has no room
                 raise
+            except DeadlinePassed as error:
+                raise _transient(failure or error) from error
             except TRANSIENT as error:
-                self._breaker.failed()
-                remaining_s = ends_at - time.monotonic()
-                if remaining_s <= 0:
-                    raise (
-                        error if isinstance(error, TransientError) else TransientError(str(error))
-                    ) from error
-                if self.failover_signal.wait(seen, min(backoff.next_s(), remaining_s)):
+                self._breaker.failed(began_at)
+                failure = error
+                left_s = remaining_s()
+                if not left_s:
+                    raise _transient(error) from error
+                if self.failover_signal.wait(seen, min(backoff.next_s(), left_s)):
                     backoff.reset()
             else:
                 self._breaker.worked()
                 return result
 
-    def master_moved(self, master: Endpoint, replaced: Endpoint | None = None) -> None:
+    def master_moved(self, master: Endpoint) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
-        self._follow(master, replaced)
-        self.failover_signal.announce()
-
-    def _follow(self, master: Endpoint, replaced: Endpoint | None = None) -> int:
-        """Use this master from now on; return how many connections led elsewhere and were shut down."""
-        with self._lock:
-            pools = [pool for each in self._pools if (pool := each()) is not None]
-        self.directory.announced(master, replaced)
-        hung_up = sum(pool.hang_up_except(master) for pool in pools)
-        self._breaker.reconsider()
-        if hung_up:
-            log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
-        return hung_up
+        self.directory.announced(master)
+        self._follow(master)
 
     def look_again(self) -> None:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
-        try:
-            master = self.directory.ask()
-        except (TransientError, PermanentError):
-            return
-        # Where it has not moved, a replica may just be on its way to take over: a hold must outlast this.
-        self.failover_signal.announce(ends_hold=self._follow(master) > 0)
+        with contextlib.suppress(TransientError, PermanentError):
+            self._follow(self.directory.ask())
+
+    def _follow(self, master: Endpoint) -> None:
+        """Shut down the connections that lead elsewhere, and wake whoever waits."""
+        with self._lock:
+            pools = [pool for each in self._pools if (pool := each()) is not None]
+        hung_up = sum(pool.hang_up_except(master) for pool in pools)
+        self._breaker.reconsider()
+        # Where it has not moved, a replica may just be on its way to take over: a hold outlasts this.
+        self.failover_signal.moved_to(master)
+        if hung_up:
+            log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
 
     def close(self) -> None:
         """Stop the watcher and close all connections."""
@@ -166,6 +171,10 @@ class MasterLink:
             if (pool := each()) is not None:
                 pool.disconnect()
         self.directory.close()
+
+
+def _transient(error: Exception) -> TransientError:
+    return error if isinstance(error, TransientError) else TransientError(str(error))
 
 
 def _begin_again(link: weakref.ref[MasterLink]) -> None:

@@ -1,7 +1,7 @@
 """Talking to one sentinel: who is the master, who are your peers.
 
-One connection to each sentinel is kept and used by one thread at a time; a sentinel that is still busy
-with an earlier question (because it hangs) is not asked again meanwhile.
+One connection to each sentinel is kept and used by one thread at a time; a sentinel that stays busy with an earlier
+question (because it hangs) is not asked again meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from sentinel.endpoints import Endpoint
 from sentinel.error_classes import sentence, translate
 from sentinel.errors import AccessRefused, PermanentError, TransientError, UnknownMasterName
 from sentinel.link.cooldowns import Cooldowns
+from sentinel.link.resolver import ResolvingConnection
 from sentinel.protocol import address_in, address_of, all_fields_in, fields_in, number_in
+
+# How long an earlier question of somebody else is waited for: an answer takes a millisecond.
+WAIT_FOR_TURN_S = 0.05
+
+
+class SentinelBusy(TransientError):
+    """It has not answered an earlier question yet, so this one was not asked: nobody knows what it would say."""
 
 
 class SentinelClient:
@@ -28,7 +36,9 @@ class SentinelClient:
         self._access = access
         self._cooldowns = cooldowns
         self._lock = threading.Lock()
-        self._connection = direct_connection(endpoint, access.sentinel_login, access.sentinel_timeout_s)
+        self._connection = direct_connection(
+            endpoint, access.sentinel_login, access.sentinel_timeout_s, ResolvingConnection
+        )
 
     def master(self) -> Endpoint:
         """Return the address of the master as this sentinel sees it.
@@ -49,10 +59,10 @@ class SentinelClient:
             )
         return self._usable(address_in(reply), reply)
 
-    def peers(self) -> list[Endpoint]:
-        """Return the other sentinels that this one knows and can reach; raises as `master` does."""
+    def peers(self) -> dict[Endpoint, bool]:
+        """Return the other sentinels that this one knows, and whether it can reach them; raises as `master` does."""
         found = all_fields_in(self._ask("SENTINEL", "SENTINELS", self._access.master_name)) or []
-        return [self._usable(address_of(peer), peer) for peer in found if "down" not in peer.get("flags", "")]
+        return {self._usable(address_of(peer), peer): "down" not in peer.get("flags", "") for peer in found}
 
     def replicas(self) -> list[Endpoint]:
         """Return the replicas that it knows, reachable or not; raises as `master` does."""
@@ -75,8 +85,8 @@ class SentinelClient:
             self._lock.release()
 
     def _ask(self, *question: str) -> Any:
-        if not self._lock.acquire(blocking=False):
-            raise TransientError(f"Sentinel {self.endpoint} is still busy with an earlier question.")
+        if not self._lock.acquire(timeout=WAIT_FOR_TURN_S):
+            raise SentinelBusy(f"Sentinel {self.endpoint} is still busy with an earlier question.")
         try:
             return self._ask_alone(*question)
         finally:

@@ -17,12 +17,26 @@ from sentinel.direct_connection import direct_connection
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, kind_of, translate
 from sentinel.errors import TransientError
+from sentinel.link.resolver import ResolvingConnection
 from sentinel.protocol import fields_in, flags_of
 
 SWITCH_MASTER = "+switch-master"
 # What the leader of a failover says first: from here on the old master accepts what will be lost.
 SELECTED_REPLICA = "+selected-slave"
+# What it says last, when the replica took over and when it gave up.
+FAILOVER_ENDED = frozenset({"+failover-end", "+failover-end-for-timeout"})
+FAILOVER_ABORTED = frozenset(
+    {
+        "-failover-abort-no-good-slave",
+        "-failover-abort-not-elected",
+        "-failover-abort-slave-timeout",
+        "-failover-abort-x-sdown",
+    }
+)
+CHANNELS = (SWITCH_MASTER, SELECTED_REPLICA, *sorted(FAILOVER_ENDED | FAILOVER_ABORTED))
 PING_EVERY_S = 5.0
+
+Message = tuple[str, str]
 
 
 class Subscription:
@@ -36,21 +50,21 @@ class Subscription:
         self._access = access
         self._backoff = Backoff(first_s=1.0, cap_s=5.0)
         self._connection: Any = None
+        self._early: list[Message] = []
         self._pinged_at: float | None = None
         self._last_reply_at = 0.0
 
     def subscribe(self) -> Any:
         """Connect and subscribe; return the socket. Raises TransientError or PermanentError."""
         connection = direct_connection(
-            self.endpoint, self._access.sentinel_login, self._access.sentinel_timeout_s
+            self.endpoint, self._access.sentinel_login, self._access.sentinel_timeout_s, ResolvingConnection
         )
         try:
             connection.connect()
             # Before subscribing, which allows no other questions; a failover that begins right now selects
             # its replica later than that.
             self.leads_failover = self._leads_failover(connection)
-            for channel in (SWITCH_MASTER, SELECTED_REPLICA):
-                self._subscribe_to(connection, channel)
+            self._early = self._subscribe_to_all(connection)
         except Exception as error:
             connection.disconnect()
             self.next_attempt_at = time.monotonic() + self._backoff.next_s()
@@ -68,25 +82,41 @@ class Subscription:
         return "failover_in_progress" in flags_of(fields_in(reply) or {})
 
     @staticmethod
-    def _subscribe_to(connection: Any, channel: str) -> None:
-        connection.send_command("SUBSCRIBE", channel)
-        try:
-            connection.read_response()
-        except Exception as error:
-            # A user with fewer rights still gets the other channel; without the first one the connection is of no use.
-            if channel == SWITCH_MASTER or kind_of(error) is not ErrorKind.REFUSED:
-                raise
+    def _subscribe_to_all(connection: Any) -> list[Message]:
+        """Subscribe to each channel by itself; return the messages that arrived meanwhile."""
+        for channel in CHANNELS:
+            connection.send_command("SUBSCRIBE", channel)
+        messages, unanswered = [], list(CHANNELS)
+        while unanswered:
+            try:
+                reply = connection.read_response()
+            except Exception as error:
+                # A user with fewer rights still gets the other channels; without the first one the connection
+                # is of no use.
+                if unanswered[0] == SWITCH_MASTER or kind_of(error) is not ErrorKind.REFUSED:
+                    raise
+            else:
+                if message := _message_in(reply):
+                    messages.append(message)
+                    continue
+            unanswered.pop(0)
+        return messages
 
-    def messages(self) -> list[tuple[str, str]]:
+    def messages(self) -> list[Message]:
         """Read what has arrived: channel and text of each message. Raises OSError or a redis error."""
-        found = []
+        found = self.early_messages()
         while True:
             reply = self._connection.read_response()
             self._last_reply_at, self._pinged_at = time.monotonic(), None
-            if isinstance(reply, list) and len(reply) == 3 and reply[0] == "message":
-                found.append((str(reply[1]), str(reply[2])))
+            if message := _message_in(reply):
+                found.append(message)
             if not self._connection.can_read(timeout=0):
                 return found
+
+    def early_messages(self) -> list[Message]:
+        """Return the messages that arrived while the channels were being subscribed to."""
+        found, self._early = self._early, []
+        return found
 
     def check_alive(self, now: float) -> None:
         """Ping a quiet sentinel; raise TransientError where it leaves the last ping unanswered."""
@@ -107,3 +137,10 @@ class Subscription:
     def subscribed(self) -> bool:
         """Return whether there is a connection."""
         return self._connection is not None
+
+
+def _message_in(reply: object) -> Message | None:
+    """Read a message: its channel and its text."""
+    if isinstance(reply, list) and len(reply) == 3 and reply[0] == "message":
+        return str(reply[1]), str(reply[2])
+    return None

@@ -1,7 +1,8 @@
 """The thread that listens to every sentinel for what happens to the master.
 
-It is an accelerator. When a master moves, `follow` hangs up on the old master and wakes whoever waits. Apart from
-the hold of writes during a promotion, everything is right without it, only slower.
+It is an accelerator. What a sentinel says is a hint only: when a majority confirms that the master has moved, `follow`
+hangs up on the old one and wakes whoever waits. Apart from the hold of writes during a promotion, everything is right
+without it, only slower.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
-from sentinel.link.subscription import SELECTED_REPLICA, SWITCH_MASTER, Subscription
+from sentinel.link.hints import Hints
+from sentinel.link.subscription import (
+    FAILOVER_ABORTED,
+    FAILOVER_ENDED,
+    SELECTED_REPLICA,
+    SWITCH_MASTER,
+    Subscription,
+)
 from sentinel.protocol import address_in
 
 log = logging.getLogger(__name__)
@@ -34,7 +42,7 @@ class Watcher:
         directory: Directory,
         failover_signal: FailoverSignal,
         *,
-        follow: Callable[[Endpoint, Endpoint], None],
+        follow: Callable[[Endpoint], None],
         look_again: Callable[[], None],
     ) -> None:
         """Do nothing yet.
@@ -42,12 +50,12 @@ class Watcher:
         Args:
             directory: which sentinels there are.
             failover_signal: holds writes while a replica is being promoted.
-            follow: is called with the new master and the replaced one when the master has moved.
+            follow: is called with the new master when a majority confirms that the master has moved.
             look_again: is called when the master may have moved while nobody was listening.
         """
         self._directory = directory
         self._failover_signal = failover_signal
-        self._follow = follow
+        self._hints = Hints(directory, follow)
         self._look_again = look_again
         self._stopping = threading.Event()
         self._selector = selectors.DefaultSelector()
@@ -64,6 +72,7 @@ class Watcher:
 
     def stop(self) -> None:
         """End the thread; safe to call twice."""
+        self._hints.stop()
         self._stopping.set()
         with contextlib.suppress(OSError):  # it has ended already
             self._wake_writer.send(b".")
@@ -96,7 +105,12 @@ class Watcher:
                 self._attempt(subscription, lambda each: each.check_alive(now))
 
     def _subscribe_where_due(self) -> None:
-        for endpoint in self._directory.sentinels():
+        self._directory.learn_sentinels()
+        known = self._directory.sentinels()
+        for endpoint in self._subscriptions.keys() - set(known):
+            self._unregister(self._subscriptions[endpoint])
+            self._subscriptions.pop(endpoint).drop()
+        for endpoint in known:
             subscription = self._subscriptions.setdefault(
                 endpoint, Subscription(endpoint, self._directory.access)
             )
@@ -107,8 +121,7 @@ class Watcher:
         """Let this process write for the first time, unless a failover that began before it is still on."""
         if not self._has_asked_all:
             self._has_asked_all = True
-            if not any(each.leads_failover for each in self._subscriptions.values()):
-                self._failover_signal.release()
+            self._failover_signal.release()
 
     def _subscribe(self, subscription: Subscription) -> None:
         self._selector.register(subscription.subscribe(), selectors.EVENT_READ, subscription)
@@ -116,20 +129,30 @@ class Watcher:
         # The master may have moved while nobody was listening.
         self._look_again()
         if subscription.leads_failover:
-            self._failover_signal.hold()
+            self._hold(subscription)
+        for channel, text in subscription.early_messages():
+            self._act_on(subscription, channel, text.split(" "))
+
+    def _hold(self, leader: Subscription) -> None:
+        self._failover_signal.hold(leader.endpoint, self._directory.last_master)
 
     def _read_messages(self, subscription: Subscription) -> None:
         for channel, text in subscription.messages():
-            self._act_on(channel, text.split(" "))
+            self._act_on(subscription, channel, text.split(" "))
 
-    def _act_on(self, channel: str, words: list[str]) -> None:
+    def _act_on(self, sentinel: Subscription, channel: str, words: list[str]) -> None:
         name = self._directory.access.master_name
         if channel == SWITCH_MASTER and len(words) == 5 and words[0] == name:
-            replaced, master = address_in(words[1:3]), address_in(words[3:5])
-            if master is not None and replaced is not None:
-                self._follow(master, replaced)
+            master = address_in(words[3:5])
+            if master is not None:
+                self._hints.add(sentinel.endpoint, master)
         elif channel == SELECTED_REPLICA and len(words) == 8 and words[5] == name:
-            self._failover_signal.hold()
+            self._hold(sentinel)
+        elif channel in FAILOVER_ENDED | FAILOVER_ABORTED and words[:2] == ["master", name]:
+            if channel in FAILOVER_ENDED:
+                self._look_again()
+            # Only the one that leads it ends it: nobody else can have others' writes go to the old master.
+            self._failover_signal.release(sentinel.endpoint)
 
     def _attempt(self, subscription: Subscription, step: Callable[[Subscription], None]) -> None:
         """Do a step; on failure drop this sentinel's connection, and log why once."""

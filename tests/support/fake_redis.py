@@ -191,6 +191,7 @@ class FakeSentinel(FakeServer):
         self.name = name
         self.epoch = epoch
         self.peers: Sequence[Endpoint] = ()
+        self.replicas: Sequence[Endpoint] = ()
         self.instead: Any = ...
 
     def _answer(self, words: list[str]) -> Any:
@@ -204,8 +205,9 @@ class FakeSentinel(FakeServer):
             return [self.master.host, str(self.master.port)] if known and self.master else None
         if not known:
             return Refusal("ERR No such master with that name")
-        if question == "SENTINELS":
-            return [["ip", each.host, "port", str(each.port), "flags", "sentinel"] for each in self.peers]
+        if question in {"SENTINELS", "SLAVES"}:
+            listed = self.peers if question == "SENTINELS" else self.replicas
+            return [["ip", each.host, "port", str(each.port), "flags", "up"] for each in listed]
         return ["name", self.name, "config-epoch", str(self.epoch)] if question == "MASTER" else []
 
 

@@ -11,6 +11,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from sentinel import LocalTopology, Login
+from sentinel.link.subscription import CHANNELS
 from sentinel.local.credentials import Credentials
 from sentinel.local.running_topology import connect
 
@@ -155,9 +156,9 @@ def test_app_learns_of_the_master_from_sentinels(topology: LocalTopology, app_at
     for question in ("GET-MASTER-ADDR-BY-NAME", "MASTER", "REPLICAS", "SLAVES", "SENTINELS"):
         assert app_at_sentinel.execute_command("SENTINEL", question, name)
     with app_at_sentinel.pubsub() as events:
-        events.subscribe("+switch-master", "+selected-slave", "+failover-end")
-        told = [events.get_message(timeout=2) for _ in range(3)]
-    assert [message and message["type"] for message in told] == ["subscribe"] * 3
+        events.subscribe(*CHANNELS)
+        told = [events.get_message(timeout=2) for _ in CHANNELS]
+    assert [message and message["type"] for message in told] == ["subscribe"] * len(CHANNELS)
 
 
 @pytest.mark.parametrize(

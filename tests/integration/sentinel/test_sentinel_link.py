@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Self
 
 import pytest
 from redis import Redis
 
-from sentinel import AccessRefused, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
+from sentinel import AccessRefused, Endpoint, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
+from tests.support.fake_redis import FakeNode, FakeSentinel
 from tests.support.links import subscribed_to
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -171,6 +173,41 @@ def test_an_old_master_that_comes_back_gets_no_writes(disturbed: LocalTopology, 
     with disturbed.admin(disturbed.current_master()) as client:
         assert client.exists("verifier:new")
     assert link.directory.master() == disturbed.current_master().endpoint != old.endpoint
+
+
+def test_one_rogue_sentinel_of_three_leads_nobody_to_a_stranger(
+    topology: LocalTopology, settings: Settings, master: Redis
+) -> None:
+    """It names a stranger, announces it and lists helpers: the stranger gets no connection, the helpers no password."""
+    access = access_of(settings.redis)
+    real = topology.current_master().endpoint
+    with (
+        FakeNode() as stranger,
+        FakeSentinel(stranger.endpoint, name=topology.master_name, epoch=999) as rogue,
+    ):
+        with FakeSentinel(stranger.endpoint, name=topology.master_name) as helper:
+            rogue.peers = [helper.endpoint, *topology.sentinels]
+            sentinels = (rogue.endpoint, *topology.sentinels[:2])
+            link = MasterLink(replace(access, sentinels=sentinels), deadline_s=3)
+            try:
+                _write_while_lied_to(link, rogue, real, stranger.endpoint)
+                assert set(link.directory.sentinels()) == {rogue.endpoint, *topology.sentinels}
+            finally:
+                link.close()
+        assert (stranger.connections, helper.connections) == (0, 0)
+
+
+def _write_while_lied_to(link: MasterLink, rogue: FakeSentinel, real: Endpoint, stranger: Endpoint) -> None:
+    assert link.redis.ping()
+    assert wait_for(lambda: len(subscribed_to(link)) == 4, 20)
+    for _ in range(30):
+        rogue.publish(
+            "+switch-master", f"{rogue.name} {real.host} {real.port} {stranger.host} {stranger.port}"
+        )
+        link.redis.connection_pool.disconnect()
+        link.directory.invalidate(real)
+        assert link.run(lambda client: client.set("verifier:x", "y", ex=60))
+        time.sleep(0.05)
 
 
 def _moved(link: MasterLink, old: LocalNode) -> bool:

@@ -31,6 +31,7 @@ from sentinel import (
 from sentinel.switchover.report import Step, SwitchoverRefused
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import NodeCommands
+from tests.support.links import subscribed_to
 from tests.support.switchover import Submitters, service_on
 from verifier.cli.sentinel import sentinel_group
 
@@ -85,6 +86,50 @@ def _switch_over_checked(topology: LocalTopology) -> None:
     assert str(result.new) in next(each.message for each in result.steps if each.step is Step.IN_SYNC)
     assert [each.step for each in result.steps] == list(Step)
     assert result.notes == ()
+
+
+def test_slow_promotion_loses_nothing(own: LocalTopology) -> None:
+    """A bare SENTINEL FAILOVER whose replica stalls for two seconds as soon as it was chosen: nothing accepted is lost."""
+    old = own.current_master()
+    with service_on(own) as container:
+        with Submitters(container) as submitters:
+            assert wait_for(lambda: len(subscribed_to(container.link)) == 3, 10)
+            assert wait_for(lambda: len(submitters.accepted) > 100, 10)
+            chosen = _fail_over(own)
+            begun_at = time.monotonic()
+            _stall(chosen, 2.0)
+            assert wait_for(lambda: container.link.directory.last_master == chosen.endpoint, 10)
+            assert time.monotonic() - begun_at > 2
+        # The old master is demoted ten seconds later, at most: until then it still has what it accepted.
+        assert wait_for(lambda: _follows(own, old), 20)
+        assert submitters.lost() == []
+        assert submitters.refused == []
+    assert submitters.longest_gap_s() < 6
+
+
+def _fail_over(topology: LocalTopology) -> LocalNode:
+    """Give the order; return the replica as soon as it is chosen, before it is told."""
+    # The sentinel that is given the order leads, and says whom it chose.
+    with topology.admin(topology.sentinel_nodes[0]) as client, client.pubsub() as subscriber:
+        subscriber.subscribe("+selected-slave")
+        assert subscriber.get_message(timeout=5)
+        topology.failover()
+        message = subscriber.get_message(timeout=10)
+    assert message is not None
+    _, _, host, port, *_ = message["data"].split(" ")
+    return next(node for node in topology.nodes if node.endpoint == Endpoint(host, int(port)))
+
+
+def _stall(node: LocalNode, duration_s: float) -> None:
+    """Stop a process for a while."""
+    node.pause()
+    time.sleep(duration_s)
+    node.resume()
+
+
+def _follows(topology: LocalTopology, node: LocalNode) -> bool:
+    with topology.admin(node) as client:
+        return bool(client.role()[0] == "slave")
 
 
 def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:

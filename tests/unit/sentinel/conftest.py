@@ -26,7 +26,7 @@ class World:
     def access(self, **more: Any) -> Access:
         """Return the way to the sentinels, with short limits."""
         return Access(
-            tuple(each.endpoint for each in self.sentinels),
+            more.pop("sentinels", tuple(each.endpoint for each in self.sentinels)),
             "mymaster",
             sentinel_timeout_s=TIMEOUT_S,
             node_connect_timeout_s=TIMEOUT_S,

@@ -14,11 +14,14 @@ from sentinel.access import Login
 from sentinel.errors import (
     AccessRefused,
     Backpressure,
+    DeadlinePassed,
     MasterMoved,
     MasterNotReady,
     TransientError,
     UnknownMasterName,
 )
+from sentinel.link.connections import MasterConnection
+from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import Hang, HangUp, Raw, Refusal
@@ -251,3 +254,112 @@ def test_connections_to_the_master_itself_are_left_alone(link: MasterLink, world
     link.master_moved(world.master.endpoint)
     link.redis.ping()
     assert world.master.connections == 1
+
+
+def test_a_connection_that_was_being_opened_while_the_master_moved_is_not_used(
+    link: MasterLink, world: World
+) -> None:
+    """The hang-up could not see it yet; the old master still says that it is one, and takes writes."""
+    old, slow = world.master, threading.Event()
+    link.directory.master()
+    opened = MasterConnection._connect  # type: ignore[attr-defined]
+
+    def connect(self: MasterConnection) -> Any:
+        sock = opened(self)
+        if self.port == old.endpoint.port:
+            slow.set()
+            time.sleep(0.3)
+        return sock
+
+    errors: list[Exception] = []
+
+    def write() -> None:
+        try:
+            link.redis.set("a", "b")
+        except TransientError as error:
+            errors.append(error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MasterConnection, "_connect", connect)
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert slow.wait(5)
+        link.master_moved(world.other.endpoint)
+        writer.join(5)
+    assert old.asked("SET") == 0
+    assert "moved away" in str(errors[0])
+
+
+def test_a_command_ends_with_the_requests_time(link: MasterLink, world: World) -> None:
+    """However long the socket may wait otherwise."""
+    link.redis.ping()
+    world.master.said["GET"] = Hang()
+    started_at = time.monotonic()
+    with pytest.raises(DeadlinePassed, match=str(world.master.endpoint)), request_deadline(0.1):
+        link.redis.get("a")
+    assert time.monotonic() - started_at < 0.2
+
+
+def test_a_pipeline_spends_the_time_once(make_link: Callable[..., MasterLink], world: World) -> None:
+    """Not once for each reply."""
+    link = make_link()
+    link.redis.ping()
+    world.master.said["GET"] = _after_s(0.15)
+    started_at = time.monotonic()
+    with link.redis.pipeline(transaction=False) as pipeline:
+        for _ in range(5):
+            pipeline.get("a")
+        with pytest.raises(TransientError), request_deadline(0.3):
+            pipeline.execute()
+    assert 0.3 <= time.monotonic() - started_at < 0.4
+
+
+def _after_s(seconds: float) -> Callable[[list[str]], str]:
+    def answer(_: list[str]) -> str:
+        time.sleep(seconds)
+        return "late"
+
+    return answer
+
+
+def test_connecting_ends_with_the_requests_time(link: MasterLink, world: World) -> None:
+    """The handshake included; the node is not to blame, so the next one may try at once."""
+    world.master.said["ROLE"] = Hang()
+    started_at = time.monotonic()
+    with pytest.raises(DeadlinePassed), request_deadline(0.15):
+        link.redis.get("a")
+    assert time.monotonic() - started_at < 0.3
+    del world.master.said["ROLE"]
+    assert link.redis.ping()
+
+
+def test_past_its_deadline_a_request_sends_nothing(link: MasterLink, world: World) -> None:
+    """And connects to nobody."""
+    with pytest.raises(DeadlinePassed), request_deadline(0):
+        link.redis.get("a")
+    assert world.master.connections == 0
+    link.redis.ping()
+    with pytest.raises(DeadlinePassed), request_deadline(0):
+        link.redis.get("a")
+    assert world.master.asked("GET") == 0
+
+
+def test_after_a_request_the_usual_time_limit_counts_again(link: MasterLink, world: World) -> None:
+    """On the same socket, which others use without a deadline."""
+    with request_deadline(0.1):
+        link.redis.ping()
+    world.master.said["GET"] = _after_s(0.25)
+    assert link.redis.get("a") == b"late"
+    assert world.master.connections == 1
+
+
+def test_a_node_that_had_its_time_is_given_up(link: MasterLink, world: World) -> None:
+    """Also where the request's deadline ended it: a hung master must be left by those with short deadlines, too."""
+    link.redis.ping()
+    old = world.master
+    old.said["GET"] = Hang()
+    with pytest.raises(TransientError), request_deadline(0.41):
+        link.redis.get("a")
+    world.fail_over()
+    assert link.redis.set("a", "b")
+    assert old.asked("SET") == 0

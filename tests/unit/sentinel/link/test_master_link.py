@@ -6,14 +6,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
+from sentinel.access import Login
 from sentinel.errors import Backpressure, CircuitOpen, MasterMoved, PermanentError, TransientError
+from sentinel.link import breaker as breaker_module
+from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
+from tests.support.fake_redis import Hang
 from tests.support.links import subscribed_to
 
 if TYPE_CHECKING:
@@ -206,3 +211,68 @@ def test_a_link_that_was_closed_leaves_no_thread(make_link: Callable[..., Master
     link.close()
     assert not watcher._thread.is_alive()
     assert wait_for(lambda: world.master.open_connections == 0, 5)
+
+
+@pytest.mark.parametrize("hung", ["AUTH", "ROLE", "SET"])
+def test_the_time_is_never_overrun_by_much(
+    make_link: Callable[..., MasterLink], world: World, hung: str
+) -> None:
+    """Whatever hangs: the last attempt has no more time than is left of the whole."""
+    link = make_link(node_login=Login("app", "secret"))
+    world.master.said[hung] = Hang()
+    started_at = time.monotonic()
+    with pytest.raises(TransientError):
+        link.run(lambda client: client.set("a", "b"), deadline_s=0.5)
+    assert 0.45 <= time.monotonic() - started_at < 0.65
+
+
+def test_hung_sentinels_do_not_overrun_it_either(make_link: Callable[..., MasterLink], world: World) -> None:
+    """They have limits of their own, which may be longer than what is left."""
+    for each in world.sentinels:
+        each.instead = Hang()
+    started_at = time.monotonic()
+    with pytest.raises(TransientError):
+        make_link().run(lambda client: client.ping(), deadline_s=0.2)
+    assert time.monotonic() - started_at < 0.35
+
+
+def test_a_request_spends_its_time_once(link: MasterLink, world: World) -> None:
+    """However many operations it has: the second gets what the first has left."""
+    failing = Failing(*(TransientError(f"try {number}") for number in range(1000)))
+    started_at = time.monotonic()
+    with request_deadline(0.4):
+        for _ in range(3):
+            with pytest.raises(TransientError):
+                link.run(failing)
+    assert 0.4 <= time.monotonic() - started_at < 0.6
+
+
+def test_a_hold_counts_in_the_time(make_link: Callable[..., MasterLink], world: World) -> None:
+    """A replica that takes long to take over makes nobody wait past the deadline."""
+    link = make_link()
+    link.redis.ping()
+    link.failover_signal.hold()
+    started_at = time.monotonic()
+    with pytest.raises(TransientError, match="replica is taking over"):
+        link.run(lambda client: client.set("a", "b"), deadline_s=0.3)
+    assert 0.3 <= time.monotonic() - started_at < 0.5
+    assert world.master.asked("SET") == 0
+
+
+def test_one_failed_look_long_ago_refuses_nobody(
+    make_link: Callable[..., MasterLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed, nobody came for a while, and now Redis is healthy."""
+    monkeypatch.setattr(breaker_module, "OVER_AFTER_S", 0.1)
+    link = make_link(deadline_s=0.2)
+    with pytest.raises(TransientError):
+        link.run(Failing(*(TransientError("x") for _ in range(9))), deadline_s=0.05)
+    time.sleep(0.3)
+    with ThreadPoolExecutor(12) as pool:
+        done = [pool.submit(link.run, _slowly) for _ in range(12)]
+        assert [each.result() for each in done] == ["done"] * 12
+
+
+def _slowly(_: object) -> str:
+    time.sleep(0.05)
+    return "done"

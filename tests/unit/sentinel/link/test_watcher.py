@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sentinel.access import Login
+from sentinel.endpoints import Endpoint
+from sentinel.link import failover_signal as signal_module
 from sentinel.link import subscription as subscription_module
 from sentinel.link import watcher as watcher_module
 from sentinel.link.directory import FRESH_FOR_S
 from sentinel.link.failover_signal import HOLD_LIMIT_S
 from sentinel.link.master_link import MasterLink
+from sentinel.link.resolver import resolver
+from sentinel.link.subscription import CHANNELS
 from sentinel.local.waiting import wait_for
-from tests.support.fake_redis import Hang, Refusal
+from tests.support.fake_redis import FakeNode, FakeSentinel, Hang, Refusal
 from tests.support.links import subscribed_to
 
 if TYPE_CHECKING:
@@ -113,10 +119,20 @@ def test_other_announcements_move_nobody(link: MasterLink, world: World, text: s
     assert link.failover_signal.wait(seen, 5)
 
 
-def _select(world: World, name: str = "mymaster") -> None:
+def _select(world: World, name: str = "mymaster", sentinels: slice = slice(None)) -> None:
     new, old = world.other.endpoint, world.master.endpoint
-    for each in world.sentinels:
+    for each in world.sentinels[sentinels]:
         each.publish(SELECTED, f"slave {new} {new.host} {new.port} @ {name} {old.host} {old.port}")
+
+
+def _say(world: World, channel: str, place: int, name: str = "mymaster") -> None:
+    """Have one sentinel say something of the failover of the present master."""
+    old = world.master.endpoint
+    world.sentinels[place].publish(channel, f"master {name} {old.host} {old.port}")
+
+
+def _is_held(link: MasterLink) -> bool:
+    return link.failover_signal._held_until > time.monotonic()
 
 
 def test_writes_are_held_from_the_choice_of_a_replica_to_the_switch(link: MasterLink, world: World) -> None:
@@ -141,6 +157,81 @@ def test_a_hold_without_a_switch_is_bounded(link: MasterLink, world: World) -> N
     started_at = time.monotonic()
     assert link.redis.set("a", "b")
     assert 0.5 * HOLD_LIMIT_S < time.monotonic() - started_at < HOLD_LIMIT_S + 1
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "-failover-abort-slave-timeout",
+        "-failover-abort-no-good-slave",
+        "-failover-abort-not-elected",
+        "-failover-abort-x-sdown",
+        "+failover-end",
+        "+failover-end-for-timeout",
+    ],
+)
+def test_the_leaders_word_that_it_is_over_ends_the_hold(link: MasterLink, world: World, channel: str) -> None:
+    """Nobody is being promoted any more."""
+    _select(world, sentinels=slice(1, 2))
+    assert wait_for(lambda: _is_held(link), 5)
+    _say(world, channel, 1)
+    assert wait_for(lambda: not _is_held(link), 1)
+    assert link.redis.set("a", "b")
+
+
+def test_others_do_not_end_the_leaders_failover(link: MasterLink, world: World) -> None:
+    """Whoever could would have writes go to the old master, where they are lost."""
+    _select(world, sentinels=slice(1, 2))
+    assert wait_for(lambda: _is_held(link), 5)
+    _say(world, "-failover-abort-not-elected", 0)
+    _say(world, "+failover-end", 2)
+    _say(world, "-failover-abort-slave-timeout", 1, "othermaster")
+    _announce_present_master(world, 0)
+    time.sleep(0.3)
+    assert _is_held(link)
+
+
+def _announce_present_master(world: World, place: int) -> None:
+    master = world.master.endpoint
+    world.sentinels[place].publish(SWITCH, f"mymaster 127.0.0.1 1 {master.host} {master.port}")
+
+
+@pytest.mark.parametrize("with_ends", [False, True])
+def test_forged_choices_of_a_replica_block_nobody_without_end(
+    make_link: Callable[..., MasterLink],
+    world: World,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    with_ends: bool,
+) -> None:
+    """One each 0.05 s, also with forged switches and ends in between: a command with a deadline of 3 s gets through."""
+    monkeypatch.setattr(signal_module, "HOLD_LIMIT_S", 0.5)
+    link = make_link(watch=True)
+    link.redis.ping()
+    _await_all(link)
+    stop = threading.Event()
+
+    def forge() -> None:
+        while not stop.wait(0.05):
+            _select(world, sentinels=slice(0, 1))
+            if with_ends:
+                _announce_present_master(world, 0)
+                _say(world, "-failover-abort-slave-timeout", 0)
+
+    forger = threading.Thread(target=forge)
+    forger.start()
+    try:
+        ends_at, longest_s, held_s = time.monotonic() + 2, 0.0, 0.0
+        while time.monotonic() < ends_at:
+            started_at = time.monotonic()
+            assert link.run(lambda client: client.set("a", "b"), deadline_s=3)
+            took_s = time.monotonic() - started_at
+            longest_s, held_s = max(longest_s, took_s), held_s + (took_s if took_s > 0.03 else 0)
+    finally:
+        stop.set()
+        forger.join(5)
+    assert longest_s < 1
+    assert held_s < 1
 
 
 def test_the_choice_of_another_masters_replica_holds_nobody(link: MasterLink, world: World) -> None:
@@ -194,6 +285,22 @@ def test_sentinels_that_are_learnt_are_listened_to(
     link.close()
 
 
+def test_a_sentinel_that_was_forgotten_is_left(
+    make_link: Callable[..., MasterLink], world: World, quick: None
+) -> None:
+    """Nobody lists it any more."""
+    first, second, third = world.sentinels
+    first.peers = [second.endpoint, third.endpoint]
+    world.sentinels = [first]
+    link = make_link(watch=True)
+    link.run(lambda client: client.ping())
+    _await_all(link, 3)
+    first.peers = [second.endpoint]
+    link.directory._sentinels.learn()
+    assert wait_for(lambda: third.open_connections == 0, 5)
+    assert set(subscribed_to(link)) == {first.endpoint, second.endpoint}
+
+
 def test_a_user_without_the_second_channel_still_hears_the_first(
     make_link: Callable[..., MasterLink], world: World, quick: None
 ) -> None:
@@ -209,6 +316,47 @@ def test_a_user_without_the_second_channel_still_hears_the_first(
     world.fail_over()
     _announce(world)
     assert link.failover_signal.wait(seen, 5)
+
+
+def test_a_user_with_the_first_channel_alone_is_enough(
+    make_link: Callable[..., MasterLink], world: World, quick: None
+) -> None:
+    """Each other channel is refused by itself."""
+    refusal = Refusal("NOPERM this user has no permissions to access one of the channels used as arguments")
+    for each in world.sentinels:
+        for channel in CHANNELS[1:]:
+            each.answers = _refusing(each.answers, channel, refusal)
+    link = make_link(watch=True)
+    link.run(lambda client: client.ping())
+    _await_all(link)
+    seen = link.failover_signal.count()
+    world.fail_over()
+    _announce(world)
+    assert link.failover_signal.wait(seen, 5)
+
+
+def test_a_message_amid_the_subscriptions_is_not_lost(
+    make_link: Callable[..., MasterLink], world: World, quick: None
+) -> None:
+    """The switch may come between the first channel's confirmation and the last one's."""
+    old, new = world.master.endpoint, world.other.endpoint
+    for each in world.sentinels:
+        each.answers = _announcing_early(each, f"mymaster {old.host} {old.port} {new.host} {new.port}")
+    link = make_link(watch=True)
+    assert wait_for(lambda: link.redis is not None and len(subscribed_to(link)) == 3, 10)
+    world.fail_over()
+    assert wait_for(lambda: link.directory.last_master == world.master.endpoint, 2)
+
+
+def _announcing_early(sentinel: FakeSentinel, text: str) -> Callable[[list[str]], object]:
+    answers = sentinel.answers
+
+    def answer(words: list[str]) -> object:
+        if words == ["SUBSCRIBE", CHANNELS[3]]:
+            sentinel.publish(SWITCH, text)
+        return answers(words)
+
+    return answer
 
 
 def _refusing(
@@ -246,3 +394,61 @@ def test_an_outage_of_the_sentinels_is_waited_for_quietly(
     for each in world.sentinels:
         each.instead = ...
     _await_all(link)
+
+
+def test_a_forged_switch_leads_nobody_to_a_stranger(
+    make_link: Callable[..., MasterLink], world: World, quick: None
+) -> None:
+    """One sentinel of three announces and names it: not even a connection is opened there, so no password goes out."""
+    link = make_link(watch=True, node_login=Login("app", "secret"))
+    link.redis.ping()
+    _await_all(link)
+    rogue, real = world.sentinels[0], world.master.endpoint
+    with FakeNode() as stranger:
+        rogue.master = stranger.endpoint
+        for _ in range(20):
+            rogue.publish(
+                SWITCH, f"mymaster {real.host} {real.port} {stranger.endpoint.host} {stranger.endpoint.port}"
+            )
+            link.redis.connection_pool.disconnect()
+            link.directory.invalidate(real)
+            link.run(lambda client: client.set("a", "b"))
+            time.sleep(0.02)
+        assert stranger.connections == 0
+    assert world.master.asked("SET") == 20
+
+
+def test_a_slow_name_server_does_not_delay_a_switch(
+    make_link: Callable[..., MasterLink], world: World, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five seconds a name: for the replicas' names, the sentinels' names, and the name of a sentinel to be learned."""
+    names = [Endpoint("localhost", each.endpoint.port) for each in world.sentinels]
+    for each in world.sentinels:
+        each.peers = [Endpoint(f"sentinel-{number}.example", 26379) for number in range(3)]
+        each.replicas = [Endpoint("replica.example", 6379)]
+    link = make_link(watch=True, sentinels=tuple(names))
+    link.redis.ping()
+    _await_all(link)
+    real = socket.getaddrinfo
+
+    def slow(host: str, *arguments: Any, **more: Any) -> Any:
+        if not host.startswith("127."):
+            time.sleep(5)
+        return real(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    resolver.reset()
+    link.directory._sentinels._learn_at = 0.0
+    link.directory.invalidate(world.master.endpoint)
+    link.directory.master()
+    judging = threading.Thread(target=link.directory.knows_node, args=(Endpoint("stranger.example", 6379),))
+    judging.start()
+    time.sleep(0.1)
+    seen = link.failover_signal.count()
+    world.fail_over()
+    told_at = time.monotonic()
+    _announce(world)
+    assert link.failover_signal.wait(seen, 5)
+    assert link.directory.master() == world.master.endpoint
+    assert time.monotonic() - told_at < 0.3
+    judging.join(10)
