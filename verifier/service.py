@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError
+from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
 from verifier.domain.codes import (
     code_of,
@@ -46,15 +46,18 @@ class CheckResult:
 
 
 @contextmanager
-def redis_errors_as_unavailable() -> Iterator[None]:
-    """Raise the sentence for people in place of an error of the link; operators find that in the log.
+def redis_within(deadline_s: float) -> Iterator[None]:
+    """Let all that is asked of Redis here take so long in all; raise the sentence for people in place of an error.
+
+    Operators find the error of the link in the log.
 
     Raises:
         QueueFull: Redis has no room.
         ServiceUnavailable: it can't be reached, or refuses us.
     """
     try:
-        yield
+        with request_deadline(deadline_s):
+            yield
     except Backpressure as error:
         throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
         raise QueueFull from error
@@ -78,8 +81,12 @@ def redis_errors_as_unavailable() -> Iterator[None]:
 class VerificationService:
     """The use cases. Raises only errors of the domain."""
 
-    def __init__(self, store: VerificationStore, keys: KeyRing, rules: Rules) -> None:
+    def __init__(
+        self, store: VerificationStore, keys: KeyRing, rules: Rules, *, deadline_s: float = 10.0
+    ) -> None:
+        """Take what one request may wait for Redis in all, in seconds."""
         self._store = store
+        self._deadline_s = deadline_s
         self._keys = keys
         self.rules = rules
 
@@ -103,7 +110,7 @@ class VerificationService:
         """
         normal = normalise_address(address)
         first_id, *other_ids = self._ids_of(normal, form_token, request_key)
-        with redis_errors_as_unavailable():
+        with redis_within(self._deadline_s):
             verification = self._store.accept(
                 first_id, normal, self._keys.current, self.rules.lifetime_s, other_ids
             )
@@ -114,7 +121,7 @@ class VerificationService:
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
         _require_id(verification_id)
-        with redis_errors_as_unavailable():
+        with redis_within(self._deadline_s):
             return self._store.get(verification_id)
 
     def check(self, verification_id: str, typed: str, *, request_key: str = "") -> CheckResult:
@@ -131,7 +138,7 @@ class VerificationService:
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
         request_id = request_id_of(request_key)
-        with redis_errors_as_unavailable():
+        with redis_within(self._deadline_s):
             attempt, verification, fingerprint = self._store.count_attempt(
                 verification_id,
                 self.rules.max_check_attempts,
@@ -159,7 +166,7 @@ class VerificationService:
         """
         _require_id(verification_id)
         request_id = request_id_of(request_key)
-        with redis_errors_as_unavailable():
+        with redis_within(self._deadline_s):
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
                 if verification.resent_by == request_id:
@@ -177,7 +184,7 @@ class VerificationService:
             VerificationNotFound, ServiceUnavailable.
         """
         _require_id(verification_id)
-        with redis_errors_as_unavailable():
+        with redis_within(self._deadline_s):
             verification = self._store.get(verification_id)
             if verification.decided is Status.CANCELED:
                 return verification

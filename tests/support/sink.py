@@ -18,11 +18,11 @@ from verifier.dev.mail_server import MailServer
 class MailSink:
     """A context manager; the next mails get `replies` in place of a 250, `delay_s` before each answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.mails: list[EmailMessage] = []
         self.replies: list[str] = []
         self.delay_s = 0.0
-        self._server = MailServer(self)
+        self._server = MailServer(self, port)
         self.port = self._server.port
 
     def __enter__(self) -> Self:

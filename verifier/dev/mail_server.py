@@ -50,9 +50,9 @@ class MailServer(Controller):
 
     port: int
 
-    def __init__(self, handler: object) -> None:
-        """Bind the port; mails go to the handler's `handle_DATA` after `start`."""
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, handler: object, port: int = 0) -> None:
+        """Bind the port, or any free one; mails go to the handler's `handle_DATA` after `start`."""
+        self._socket = socket.create_server(("127.0.0.1", port))
         # Its lines would hold addresses and commands of every mail.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         port = self._socket.getsockname()[1]
