@@ -8,8 +8,9 @@ This module is the public face: whoever is outside imports from here and from no
     local/       an embedded topology on loopback, for development, tests and drills
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
-beside them `access`, `endpoints`, `errors` and `error_classes`, which all rooms share. What only operators and
-developers need is imported when it is first asked for: a web process carries none of it.
+beside them what all rooms share: `access`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
+`backoff`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
+for: a web process carries none of it.
 """
 
 from __future__ import annotations
@@ -37,19 +38,20 @@ from sentinel.errors import (
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:
-    from sentinel.local.binary import RedisServerMissing, bundled_redis_server
+    from sentinel.local.binary import RedisServerMissing
     from sentinel.local.child import end_with_parent, tied_to_this_process
     from sentinel.local.options import LocalOptions
     from sentinel.local.ports import PortReservation
     from sentinel.local.process import LocalNode, LocalStartError
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
-    from sentinel.local.waiting import wait_for
+    from sentinel.local.waiting import is_listening, wait_for
+    from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.findings import Finding, Severity
-    from sentinel.topology.snapshot import NodeState, Role, SentinelState, Topology
+    from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
@@ -63,16 +65,16 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "PortReservation": "local.ports",
     "Progress": "switchover.report",
     "RedisServerMissing": "local.binary",
-    "Role": "topology.snapshot",
+    "Role": "protocol",
     "SentinelState": "topology.snapshot",
     "Severity": "topology.findings",
     "SwitchoverError": "switchover.report",
     "SwitchoverResult": "switchover.report",
     "Topology": "topology.snapshot",
     "TopologyError": "local.running_topology",
-    "bundled_redis_server": "local.binary",
     "end_with_parent": "local.child",
     "findings_of": "topology.checks",
+    "is_listening": "local.waiting",
     "refusals_of": "topology.checks",
     "survey": "topology.survey",
     "switch_over": "switchover.switchover",
@@ -115,9 +117,9 @@ __all__ = [
     "TopologyError",
     "TransientError",
     "UnknownMasterName",
-    "bundled_redis_server",
     "end_with_parent",
     "findings_of",
+    "is_listening",
     "parse_endpoint",
     "refusals_of",
     "survey",

@@ -15,7 +15,7 @@ class Login:
     password: str = field(default="", repr=False)
 
     def arguments(self) -> dict[str, str | None]:
-        """Give the redis-py arguments."""
+        """Return the redis-py arguments."""
         return {"username": self.username or None, "password": self.password or None}
 
 

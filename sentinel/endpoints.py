@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import NamedTuple
 
 _FOREIGN = re.compile(r"[/@\s]")
@@ -15,7 +16,7 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        """Give `host:port`, with an IPv6 host in brackets."""
+        """Return `host:port`, with an IPv6 host in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -42,3 +43,12 @@ def parse_endpoint(text: str, default_port: int) -> Endpoint:
     if not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text) < 65536):
         raise ValueError(f"{text!r} is not host:port with a port from 1 to 65535")
     return Endpoint(host, int(port_text))
+
+
+def addresses_of(endpoint: Endpoint) -> set[Endpoint]:
+    """Return the addresses an endpoint stands for; itself where its name can't be resolved."""
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return {endpoint}
+    return {Endpoint(str(address[0]), endpoint.port) for *_, address in found}

@@ -1,8 +1,8 @@
-"""Which error means what: drop the socket and ask Sentinel again, hold back, or tell the operator.
+"""Which error means what: drop the socket and ask Sentinel again, hold back, or alert the operator.
 
 Redis starts an error with a word in capitals (https://redis.io/docs/latest/develop/reference/protocol-spec/,
 "Simple errors"). Some of these words redis-py turns into exceptions of its own without the word, some it
-hands on as they are, and Redis 6.2 wraps the errors of a script's commands into a sentence. Everything
+passes on as they are, and Redis 6.2 wraps the errors of a script's commands into a sentence. Everything
 here is pure: an exception and an endpoint come in, an exception with the decision in its type goes out.
 """
 
@@ -36,7 +36,7 @@ from sentinel.errors import (
 
 
 class ErrorKind(Enum):
-    """What an error means to us."""
+    """What an error means for the connection and for the caller."""
 
     MOVED = "not the master, or no longer"
     NOT_READY = "the master, but not ready"
@@ -59,7 +59,7 @@ _WORDS: dict[str, ErrorKind] = {
     "NOREPLICAS": ErrorKind.NOT_READY,
     # A script runs for longer than lua-time-limit.
     "BUSY": ErrorKind.NOT_READY,
-    # Redis could not save to disk and is told to stop writing then: the disk is full or broken.
+    # Redis could not save to disk and is set to stop writing then: the disk is full or broken.
     "MISCONF": ErrorKind.FULL,
     "OOM": ErrorKind.FULL,
     "NOAUTH": ErrorKind.REFUSED,
@@ -98,10 +98,10 @@ _WITHIN = re.compile(r"(?:@user_script.*?|discarded because of: )-?\b(" + "|".jo
 
 
 def kind_of(error: Exception) -> ErrorKind:
-    """Tell what an error from redis-py or from the socket means."""
-    for error_class, meaning in _CLASSES:
+    """Return the kind of an error from redis-py or from the socket."""
+    for error_class, kind in _CLASSES:
         if isinstance(error, error_class):
-            return meaning
+            return kind
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
         return _kind_of_text(str(error)) or ErrorKind.UNREACHABLE
     return _kind_of_text(str(error)) or ErrorKind.ANSWER
@@ -113,46 +113,46 @@ def _kind_of_text(text: str) -> ErrorKind | None:
         return _WORDS[word]
     if within := _WITHIN.search(text):
         return _WORDS[within[1]]
-    return next((meaning for part, meaning in _SENTENCES if part in text), None)
+    return next((kind for part, kind in _SENTENCES if part in text), None)
 
 
-def drops_socket(meaning: ErrorKind) -> bool:
-    """Tell whether the connection must not be used again.
+def drops_socket(kind: ErrorKind) -> bool:
+    """Return whether the connection must not be used again.
 
     A refusal ends a pipeline in redis-py before its other answers are read: the next user of the socket would
     take them for their own.
     """
-    return meaning not in {ErrorKind.FULL, ErrorKind.ANSWER}
+    return kind not in {ErrorKind.FULL, ErrorKind.ANSWER}
 
 
 def translate(error: Exception, endpoint: Endpoint) -> Exception:
-    """Give the exception whose type carries the decision; `error` itself where there is none to take."""
+    """Return the exception whose type carries the decision; `error` itself where there is none to take."""
     if isinstance(error, TransientError | Backpressure | PermanentError):
         return error
-    said = sentence(error)
+    reason = sentence(error)
     match kind_of(error):
         case ErrorKind.MOVED:
-            translated: Exception = MasterMoved(f"{endpoint} is not the master any more: {said}")
+            translated: Exception = MasterMoved(f"{endpoint} is not the master any more: {reason}")
         case ErrorKind.NOT_READY:
-            translated = MasterNotReady(f"{endpoint} is not ready: {said}")
+            translated = MasterNotReady(f"{endpoint} is not ready: {reason}")
         case ErrorKind.UNREACHABLE:
-            translated = TransientError(f"{endpoint} does not answer: {said}")
+            translated = TransientError(f"{endpoint} does not answer: {reason}")
         case ErrorKind.FULL:
-            translated = Backpressure(f"{endpoint} takes no writes: {said}")
+            translated = Backpressure(f"{endpoint} accepts no writes: {reason}")
         case ErrorKind.REFUSED:
-            translated = AccessRefused(f"{endpoint} refuses us: {said} {remedy(str(error))}")
+            translated = AccessRefused(f"{endpoint} refuses us: {reason} {remedy(str(error))}")
         case ErrorKind.ANSWER:
             translated = error
     return translated
 
 
 def sentence(error: Exception) -> str:
-    """Give the text of an error with one full stop at its end."""
+    """Return the text of an error with one full stop at its end."""
     return f"{str(error).rstrip('. ') or type(error).__name__}."
 
 
 def remedy(text: str) -> str:
-    """Say what an operator should do about a refusal."""
+    """Return what an operator should do about a refusal."""
     lowered = text.lower()
     if any(sign in lowered for sign in ("noperm", "no permission", "executing the script", "acl failure")):
         return "Give the user this right in the ACL file, then ACL LOAD or restart the node."

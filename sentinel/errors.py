@@ -31,15 +31,11 @@ class MasterUnknown(TransientError):
 
 
 class NotAcknowledged(TransientError):
-    """The master wrote, but too few replicas said in time that they have it too."""
+    """The master wrote, but too few replicas confirmed in time that they have it too."""
 
 
 class CircuitOpen(TransientError):
-    """Redis has been away for so long that nobody is kept waiting for it; `retry_after_s` in seconds."""
-
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    """Redis has been away for so long that nobody is kept waiting for it."""
 
 
 class Backpressure(redis.ResponseError):

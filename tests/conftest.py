@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 
-from sentinel import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology, Login
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
-from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
+from verifier.settings import RedisSettings, Settings
+from verifier.store import keyspace
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")
@@ -44,30 +45,13 @@ def settings(topology: LocalTopology) -> Settings:
         rules=Rules(max_check_attempts=3, max_sends=3),
         retention_s=60,
         max_owed_mails=1000,
-        trusted_proxies=0,
         redis=RedisSettings(
             sentinels=topology.sentinels,
             master_name=topology.master_name,
-            username=environment["VERIFIER_REDIS_USERNAME"],
-            password=environment["VERIFIER_REDIS_PASSWORD"],
-            sentinel_username=environment["VERIFIER_SENTINEL_USERNAME"],
-            sentinel_password=environment["VERIFIER_SENTINEL_PASSWORD"],
-            ops_username="",
-            ops_password="",
-            sentinel_ops_username="",
-            sentinel_ops_password="",
-            replicas_to_acknowledge=1,
-            acknowledge_timeout_ms=500,
-            request_deadline_s=10,
-        ),
-        mail=MailSettings(
-            relays=(MailRelay("127.0.0.1", 25, "", "", "none"),),
-            default_sender="verifier@localhost",
-            verify_certificates=True,
-            ca_file=None,
-            connect_timeout_s=5,
-            command_timeout_s=15,
-            connections=8,
+            login=Login(environment["VERIFIER_REDIS_USERNAME"], environment["VERIFIER_REDIS_PASSWORD"]),
+            sentinel_login=Login(
+                environment["VERIFIER_SENTINEL_USERNAME"], environment["VERIFIER_SENTINEL_PASSWORD"]
+            ),
         ),
     )
 
@@ -89,23 +73,28 @@ def app(settings: Settings, container: Container) -> Flask:
 
 
 @pytest.fixture
-def clock(container: Container) -> Iterator[Clock]:
-    """The clock of the apps' service, in the hands of the test."""
-    clock = Clock(time.time())
-    container.service.clock, before = clock, container.service.clock
-    yield clock
-    container.service.clock = before
+def clock(container: Container, topology: LocalTopology) -> Clock:
+    """Redis's clock, and a way to let time pass."""
+    return Clock(container, topology)
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """Time passes for all verifications at once, since Redis's own clock can't be moved."""
 
-    def __init__(self, now: float) -> None:
-        self.now = now
+    def __init__(self, container: Container, topology: LocalTopology) -> None:
+        self._container = container
+        self._topology = topology
 
-    def __call__(self) -> float:
-        return self.now
+    @property
+    def now(self) -> float:
+        """The time by Redis's clock."""
+        return self._container.service.clock()
 
     def move(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
+        """Let time have passed since whatever happened so far."""
+        with self._topology.admin(self._topology.current_master()) as client:
+            for key in client.scan_iter(f"{keyspace.RECORD_PREFIX}*"):
+                for name in ("created_at", "expires_at", "queued_at", "last_sent_at"):
+                    before: Any = client.hget(key, name)
+                    if before is not None:
+                        client.hset(key, name, f"{float(before) - seconds:.3f}")

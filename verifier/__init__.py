@@ -1,7 +1,7 @@
 """Verifier proves that a person can read an email address.
 
-`create_app` is the only place of wiring. The way of a mail: web/ or api/ -> service -> store -> the RQ
-queue -> workers/.
+`create_app` puts the app together, from what `wiring` makes. The way of a mail: web/ or api/ -> service ->
+store -> the RQ queue -> workers/.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from verifier import api, ops, web
 from verifier.container import install, make_container
-from verifier.settings import Settings, SettingsError, load_settings
+from verifier.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -26,11 +26,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     if settings is None:
         settings = load_settings()
-    if not settings.redis.sentinels:
-        raise SettingsError(
-            "VERIFIER_SENTINELS: name the sentinels as host:port,host:port,... "
-            "(`flask run` and `make run` bring their own where it is not set)."
-        )
+    container = make_container(settings)
     app = Flask(__name__)
     session_keys = [key.hex() for key in settings.keys.derive_all("session")]
     app.config.update(
@@ -44,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    install(app, make_container(settings))
-    for rooms in (api, ops, web):
-        rooms.init_app(app)
+    install(app, container)
+    for each in (api, ops, web):
+        each.init_app(app)
     return app

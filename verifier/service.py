@@ -1,37 +1,38 @@
 """What can be done with verifications: start, read, check, resend, cancel.
 
-The rules of the domain are applied here, the store writes atomically, and nobody else calls the store. A
-clock that gives Unix time in seconds comes from outside, so that tests need no waiting.
+The rules of the domain are applied here, the store writes atomically, and nobody else calls the store. All of it is
+judged by Redis's clock (store/redis_clock.py). Whoever asks may name a key for a request: a repeat with the same key
+leads to the same answer, whether or not the first one arrived.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError
 from verifier.domain.addresses import normalise_address
 from verifier.domain.codes import (
-    derive_code,
+    code_of,
     is_verification_id,
     new_verification_id,
     normalise_typed_code,
     same_code,
 )
-from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
+from verifier.domain.errors import QueueFull, RequestReused, ServiceUnavailable, VerificationNotFound
 from verifier.domain.keys import KeyRing
+from verifier.domain.requests import fingerprint_of, is_same_body, request_id_of, verification_ids_of
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
+from verifier.domain.verifications import Status, Verification
 from verifier.logs import ThrottledLog
-from verifier.store.verifications import Resend, VerificationStore
+from verifier.store.records import MalformedRecord
+from verifier.store.verifications import Attempt, Resend, VerificationStore
 
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log)
 
-CODE_PURPOSE = "code"
 RETRY_AFTER_S = 5
 _MOST_READS_BEFORE_RESEND = 5
 
@@ -44,27 +45,32 @@ class CheckResult:
     verification: Verification
 
 
-class redis_errors_as_unavailable:  # noqa: N801 - reads as the sentence it is, in a with statement
-    """Turn what the way to Redis may raise into the sentence for people; the operator finds the rest in the log."""
+@contextmanager
+def redis_errors_as_unavailable() -> Iterator[None]:
+    """Raise the sentence for people in place of an error of the link; operators find that in the log.
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ServiceUnavailable in place of an error of the link."""
-        if isinstance(error, Backpressure):
-            throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
-            raise QueueFull from error
+    Raises:
+        QueueFull: Redis has no room.
+        ServiceUnavailable: it can't be reached, or refuses us.
+    """
+    try:
+        yield
+    except Backpressure as error:
+        throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
+        raise QueueFull from error
+    except CircuitOpen as error:
+        raise ServiceUnavailable(
+            "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds.",
+            RETRY_AFTER_S,
+        ) from error
+    except (*TRANSIENT, PermanentError, MalformedRecord) as error:
         if isinstance(error, PermanentError):
             throttled_log.log(logging.ERROR, "Redis can't be used: %s", error)
-        elif isinstance(error, CircuitOpen):
-            log.debug("Answered at once: %s", error)
-        elif isinstance(error, TRANSIENT):
-            throttled_log.log(logging.WARNING, "Gave up on a request: %s", error)
         else:
-            return
+            throttled_log.log(logging.WARNING, "A request was given up: %s", error)
         raise ServiceUnavailable(
-            "The service can't reach its memory at the moment, so nothing was done. Please try again in a few seconds.",
+            "The service can't reach its database at the moment, so we don't know yet whether this was done. "
+            "Trying again in a few seconds is safe.",
             RETRY_AFTER_S,
         ) from error
 
@@ -72,32 +78,37 @@ class redis_errors_as_unavailable:  # noqa: N801 - reads as the sentence it is, 
 class VerificationService:
     """The use cases. Raises only errors of the domain."""
 
-    def __init__(
-        self, store: VerificationStore, keys: KeyRing, rules: Rules, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, store: VerificationStore, keys: KeyRing, rules: Rules) -> None:
         self._store = store
         self._keys = keys
         self.rules = rules
-        self.clock = clock
 
-    def start(self, address: str) -> Verification:
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock by which codes live: it returns Redis's Unix time, in seconds."""
+        return self._store.clock
+
+    def start(self, address: str, *, form_token: str = "", request_key: str = "") -> Verification:
         """Accept an address: once this returns, the mail goes out.
 
+        Args:
+            address: as it was typed.
+            form_token: of the form that was sent; the same form with the same address leads to the same verification.
+            request_key: named by a caller of the API; the same one leads to the same verification.
+
         Raises:
-            InvalidAddress, QueueFull, ServiceUnavailable: nothing was accepted.
+            InvalidAddress, QueueFull: nothing was accepted.
+            RequestReused: the request key was used for another address.
+            ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
-        now = self._now()
-        verification = Verification(
-            id=new_verification_id(),
-            address=normalise_address(address),
-            key_id=self._keys.current,
-            created_at=now,
-            expires_at=now + self.rules.lifetime_s,
-            last_sent_at=now,
-            delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=now),
-        )
+        normal = normalise_address(address)
+        first_id, *other_ids = self._ids_of(normal, form_token, request_key)
         with redis_errors_as_unavailable():
-            self._store.accept(verification)
+            verification = self._store.accept(
+                first_id, normal, self._keys.current, self.rules.lifetime_s, other_ids
+            )
+        if verification.address != normal:
+            raise RequestReused
         return verification
 
     def get(self, verification_id: str) -> Verification:
@@ -106,38 +117,55 @@ class VerificationService:
         with redis_errors_as_unavailable():
             return self._store.get(verification_id)
 
-    def check(self, verification_id: str, typed: str) -> CheckResult:
+    def check(self, verification_id: str, typed: str, *, request_key: str = "") -> CheckResult:
         """Judge a typed code. The attempt is counted before it is judged, and a code works once.
+
+        A repeat with the same request key is not counted again, and gets the same answer.
 
         Raises:
             MalformedCode: what was typed can't be a code; no attempt is counted.
-            VerificationNotFound, ServiceUnavailable.
+            RequestReused: the request key was used for another code.
+            ServiceUnavailable: also where this process lacks the key of the code; then no attempt is counted.
+            VerificationNotFound.
         """
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
+        request_id = request_id_of(request_key)
         with redis_errors_as_unavailable():
-            counted, verification = self._store.count_attempt(
-                verification_id, self.clock(), self.rules.max_check_attempts
+            attempt, verification, fingerprint = self._store.count_attempt(
+                verification_id,
+                self.rules.max_check_attempts,
+                request_id,
+                fingerprint_of(self._keys, verification_id + code),
+                list(self._keys.secrets),
             )
-            if not counted or not self._is_code_of(verification, code):
+            if attempt is Attempt.UNKNOWN_KEY:
+                raise self._key_missing(verification)
+            if attempt is Attempt.REPEATED and not is_same_body(
+                self._keys, verification_id + code, fingerprint
+            ):
+                raise RequestReused
+            if not attempt.may_be_judged or not self._is_code_of(verification, code):
                 return CheckResult(False, verification)
-            approved, verification = self._store.end(verification_id, Status.APPROVED)
+            approved, verification = self._store.end(verification_id, Status.APPROVED, request_id)
             return CheckResult(approved, verification)
 
-    def resend(self, verification_id: str) -> Verification:
-        """Have the mail sent again, with the same code.
+    def resend(self, verification_id: str, *, request_key: str = "") -> Verification:
+        """Have the mail sent again, with the same code; a repeat with the same request key sends no other.
 
         Raises:
             VerificationEnded, ResendTooSoon, TooManySends: the rules do not allow it.
             VerificationNotFound, QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
+        request_id = request_id_of(request_key)
         with redis_errors_as_unavailable():
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
-                now = self._now()
-                verification.require_resendable(now, self.rules)
-                if self._store.resend(verification, now) is Resend.ACCEPTED:
+                if verification.resent_by == request_id:
+                    return verification
+                verification.require_resendable(self.clock(), self.rules)
+                if self._store.resend(verification, request_id) is Resend.ACCEPTED:
                     return self._store.get(verification_id)
         raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
 
@@ -160,22 +188,34 @@ class VerificationService:
         return verification
 
     def status(self, verification: Verification) -> Status:
-        """Give the status at this moment."""
+        """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
 
-    def _now(self) -> float:
-        """Give the time down to the millisecond: more digits would only take memory, thrice in each record."""
-        return math.floor(self.clock() * 1000) / 1000
+    def _ids_of(self, address: str, form_token: str, request_key: str) -> list[str]:
+        if request_key:
+            return verification_ids_of(self._keys, "api", request_key)
+        if form_token:
+            # Somebody may go back, correct the address and send the same form once more.
+            return verification_ids_of(self._keys, "form", f"{form_token}\0{address}")
+        return [new_verification_id()]
+
+    def _key_missing(self, verification: Verification) -> ServiceUnavailable:
+        throttled_log.log(
+            logging.ERROR,
+            "The code of verification %s was made with the secret key %r, which this process does not have: "
+            "add it to VERIFIER_SECRET_KEYS and restart. No attempt was counted.",
+            verification.id,
+            verification.key_id,
+        )
+        return ServiceUnavailable(
+            "The code can't be checked at the moment, because this service is being updated. Your attempt was not "
+            "counted. Please try again in a few seconds.",
+            RETRY_AFTER_S,
+        )
 
     def _is_code_of(self, verification: Verification, code: str) -> bool:
         expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
         return expected is not None and same_code(expected, code)
-
-
-def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
-    """Derive the code of a verification; None where its key was retired."""
-    key = keys.derive(key_id, CODE_PURPOSE)
-    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
 
 
 def _require_id(verification_id: str) -> None:

@@ -6,15 +6,14 @@ import functools
 from dataclasses import dataclass
 
 from sentinel import MasterLink
-from verifier.container import access_of, acknowledgement_of
 from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
+from verifier.wiring import deliveries_of, link_of
 from workers.claiming import Claiming
-from workers.jobs import Deliverer
+from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
-from workers.outage import Outage
-from workers.retry_policy import RetryPolicy
-from workers.smtp.connection import RelaySettings
+from workers.retry_policy import Outage, RetryPolicy
+from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
 
@@ -31,7 +30,7 @@ class WorkerContainer:
     relays: Relays
 
     def settle(self, settlements: list[Settlement]) -> list[str]:
-        """Write down what became of claims, however long Redis stays away. Raises Stopping."""
+        """Write settlements, however long Redis stays away; return what became of each. Raises Stopping."""
         return self.retry_policy.until_it_works(
             lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
         )
@@ -43,11 +42,9 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
     Raises:
         SettingsError: no sentinels are named, or the mail settings do not work together.
     """
-    if not settings.redis.sentinels:
-        raise SettingsError("VERIFIER_SENTINELS: name the sentinels as host:port,host:port,...")
-    link = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    link = link_of(settings)
     retry_policy = RetryPolicy(link, Outage())
-    deliveries = Deliveries(acknowledgement_of(settings.redis), settings.rules)
+    deliveries = deliveries_of(settings)
     relays, mailer = _mailer(settings)
     return WorkerContainer(
         settings=settings,
@@ -62,7 +59,7 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
 
 @functools.cache
 def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key of the cache: a forked process makes its own
-    """Give the runtime of this process, made from its environment at the first call."""
+    """Return the container of this process, made from its environment at the first call."""
     return make_worker_container(load_settings())
 
 

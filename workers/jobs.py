@@ -1,134 +1,25 @@
-"""What is done with one claimed delivery: render the mail, hand it to a relay, say what became of it.
+"""The RQ job `deliver`, by whose dotted path any RQ worker finds it.
 
-`deliver` is the RQ job by its name. The project's own worker claims many deliveries at a time and calls
-`Delivering` itself; any other RQ worker that finds the job runs `deliver`, with the same guarantees.
+The project's own worker claims many deliveries at a time and calls the `Deliverer` itself; a stock RQ worker
+that takes the job runs `deliver`, one delivery at a time, with the same guarantees.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import random
-import time
-from collections.abc import Callable
 
-from verifier.domain.keys import KeyRing
-from verifier.domain.rules import Rules
-from verifier.domain.verifications import DeliveryStatus
-from verifier.service import code_of
-from verifier.store.deliveries import Claim, Settlement
+from verifier.store.deliveries import Claim
 from verifier.store.keyspace import job_id
-from workers.delivery_backoff import has_life, next_try
-from workers.mail.mailer import Mailer
-from workers.smtp.answers import Kind, Outcome
-
-log = logging.getLogger(__name__)
-
-SAY_REFUSAL_EVERY_S = 60.0
-# A relay whose rest is over but whose probe is still out is asked again after this, or up to twice as long.
-SHORTEST_REST_S = 1.0
-
-
-class Deliverer:
-    """From a claim to its settlement; safe for threads."""
-
-    def __init__(
-        self,
-        mailer: Mailer,
-        keys: KeyRing,
-        rules: Rules,
-        least_life_s: float,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._mailer = mailer
-        self._keys = keys
-        self._rules = rules
-        self._least_life_s = least_life_s
-        self._clock = clock
-        self._refusal_said_at = -SAY_REFUSAL_EVERY_S
-
-    def deliver(self, claim: Claim) -> Settlement:
-        """Send the mail of a claim. Never raises for anything that a relay, an address or a key does."""
-        verification = claim.verification
-        code = code_of(verification.id, verification.address, verification.key_id, self._keys, self._rules)
-        if code is None:
-            log.error(
-                "The secret key %r is not in VERIFIER_SECRET_KEYS any more, so a mail can't be made: "
-                "keep a retired key there until its codes have expired.",
-                verification.key_id,
-            )
-            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply="secret key retired")
-        now = self._clock()
-        try:
-            mail = self._mailer.render(
-                verification.id,
-                claim.number,
-                verification.address,
-                code,
-                expires_in_s=verification.expires_at - now,
-                now=now,
-            )
-        except ValueError as error:
-            log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough
-            return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=str(error))
-        return self._settlement(claim, self._mailer.deliver(mail))
-
-    def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
-        reply = f"{outcome.relay}: {outcome.reply}" if outcome.reply else outcome.relay
-        if outcome.kind is Kind.SENT:
-            return Settlement(claim, DeliveryStatus.SENT, relay_reply=reply)
-        if outcome.kind is Kind.REJECTED:
-            return Settlement(claim, DeliveryStatus.REJECTED, relay_reply=reply)
-        if outcome.kind is Kind.RELAY_REFUSES_US:
-            self._say_refusal(outcome)
-        now = self._clock()
-        if outcome.untried_for_s is not None:
-            return self._after_the_rest(claim, outcome.untried_for_s, reply, now)
-        verification = claim.verification
-        at = next_try(
-            max(1, verification.delivery.tries),
-            now,
-            verification.delivery.queued_at,
-            verification.expires_at,
-            min_life_s=self._least_life_s,
-        )
-        if at is None:
-            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply)
-        return Settlement(claim, DeliveryStatus.DEFERRED, max(0.0, at - now), reply)
-
-    def _after_the_rest(self, claim: Claim, rests_for_s: float, reply: str, now: float) -> Settlement:
-        """Have it tried when a relay may be asked again; nobody was asked, so it is no try.
-
-        Spread over as long again, since at first a single probe is let through.
-        """
-        wait_s = max(rests_for_s, SHORTEST_REST_S) * (1 + random.random())
-        if not has_life(now + wait_s, claim.verification.expires_at, self._least_life_s):
-            return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=reply, tried=False)
-        return Settlement(claim, DeliveryStatus.DEFERRED, wait_s, reply, tried=False)
-
-    def _say_refusal(self, outcome: Outcome) -> None:
-        """Tell the operator, once a minute at the most; the relay's words stand in `flask deliveries show`."""
-        now = self._clock()
-        if now - self._refusal_said_at >= SAY_REFUSAL_EVERY_S:
-            self._refusal_said_at = now
-            log.error(
-                "Relay %s refuses this service (%s at %s), so mails wait: check its login and the sender.",
-                outcome.relay,
-                outcome.code or "no code",
-                outcome.stage.value,
-            )
+from workers.container import worker_container_of
 
 
 def deliver(verification_id: str, delivery_number: int) -> str:
-    """Send one mail, as an RQ job; give what became of it.
+    """Send one mail; return the delivery's new status.
 
     Does nothing where the delivery is settled, superseded or in flight elsewhere.
     """
-    from workers.container import worker_container_of  # noqa: PLC0415 - only other RQ workers come by here
-
     container = worker_container_of(os.getpid())
-    name = job_id(verification_id, delivery_number)
-    for claim in container.claiming.claim(1, [name]):
+    for claim in container.claiming.claim(1, [job_id(verification_id, delivery_number)]):
         if isinstance(claim, Claim):
             settlement = container.deliverer.deliver(claim)
             container.settle([settlement])

@@ -26,7 +26,7 @@ class Recovery:
         self._container = container
 
     def run(self) -> int:
-        """Re-queue what is overdue, a bounded number of batches; give how many deliveries it was."""
+        """Re-queue what is overdue, a bounded number of batches; return how many deliveries it was."""
         client, deliveries = self._container.link.redis, self._container.deliveries
         requeued = 0
         for _ in range(MOST_BATCHES):
@@ -40,16 +40,17 @@ class Recovery:
             if len(overdue) < BATCH:
                 break
         if requeued:
-            log.info("%d deliveries were due and got a fresh job.", requeued)
+            log.info("Recovery put %d deliveries that were due into the queue again.", requeued)
         return requeued
 
     def _may_reclaim(self) -> bool:
-        """Tell whether an expired lease means a dead worker.
+        """Return whether an expired lease means a dead worker.
 
         While Redis was away nobody could renew a lease or settle a mail, so after an outage everybody alive
         gets the time of a lease to do so first: otherwise their mails would go out twice.
         """
-        over_for_s = self._container.retry_policy.outage.over_for_s()
-        if self._container.retry_policy.outage.is_on():
+        outage = self._container.retry_policy.outage
+        over_for_s = outage.over_for_s()
+        if outage.is_on():
             return False
         return over_for_s is None or over_for_s > LEASE_S

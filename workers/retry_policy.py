@@ -1,4 +1,5 @@
-"""Trying until it works: what every loop of a worker does around every command to Redis.
+"""When a command to Redis is tried again, and when no more: every loop of a worker goes by this policy; and what it
+logs meanwhile.
 
 Waits are jittered, exponential and capped, and end at once when the watcher sees the master move or when
 the worker is asked to stop.
@@ -6,19 +7,24 @@ the worker is asked to stop.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from sentinel import TRANSIENT, Backoff, Backpressure, MasterLink, PermanentError
-from workers.outage import Outage
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 NOTICE_STOP_WITHIN_S = 0.5
+LOG_AGAIN_AFTER_S = 60.0
+# Shorter than this is a reconnect, not an outage, and is not logged.
+SHORTEST_OUTAGE_S = 0.5
 # What a state of Redis may raise; anything else is a mistake of ours.
 STATES_OF_REDIS = (*TRANSIENT, Backpressure, PermanentError)
 
@@ -38,7 +44,7 @@ class RetryPolicy:
         self._gives_up_at: float | None = None
 
     def ask_to_stop(self) -> None:
-        """Have whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
+        """Let whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
         self._asked_to_stop = True
 
     def stop(self, grace_s: float) -> None:
@@ -50,11 +56,11 @@ class RetryPolicy:
 
     @property
     def stopping(self) -> bool:
-        """Tell whether somebody asked the worker to stop."""
+        """Return whether somebody asked the worker to stop."""
         return self._asked_to_stop
 
     def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
-        """Do something that is safe to repeat, again and again, until Redis lets it work.
+        """Run an operation that is safe to repeat, again and again, until Redis lets it work; return its result.
 
         Raises:
             Stopping: the worker stops, and the rest of the time was not enough.
@@ -74,7 +80,7 @@ class RetryPolicy:
                 return result
 
     def pause(self, duration_s: float) -> bool:
-        """Wait; tell whether the worker should stop."""
+        """Wait; return whether the worker should stop."""
         return self._stop.wait(duration_s)
 
     def _give_up_if_stopping(self, error: Exception, *, also_while_stopping: bool) -> None:
@@ -85,7 +91,7 @@ class RetryPolicy:
             raise Stopping from error
 
     def _wait_for_change(self, seen: int, wait_s: float) -> bool:
-        """Wait, in short pieces since a flag wakes nobody; tell whether the master moved meanwhile."""
+        """Wait, in short pieces since a flag wakes nobody; return whether the master moved meanwhile."""
         ends_at = time.monotonic() + (min(wait_s, NOTICE_STOP_WITHIN_S) if self.stopping else wait_s)
         while (remaining_s := ends_at - time.monotonic()) > 0:
             if self.link.failover_signal.wait(seen, min(remaining_s, NOTICE_STOP_WITHIN_S)):
@@ -93,3 +99,79 @@ class RetryPolicy:
             if self.stopping:
                 return False
         return False
+
+
+class Outage:
+    """Whether Redis is away, since when, and when it was last back; safe for threads.
+
+    All threads of a worker report here, so that five of them do not log the same thing five times. It is more than a
+    `verifier.logs.ThrottledLog`: it is silent on a short reconnect, logs an error that an operator must mend at once,
+    logs the end, and knows for how long Redis has been back, which recovery asks.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._logged_at: float | None = None
+        self._back_at: float | None = None
+        self._kind: type[Exception] | None = None
+
+    def failed(self, error: Exception) -> None:
+        """Note that a command failed because of a state of Redis."""
+        with self._lock:
+            now = self._clock()
+            if self._since is None:
+                self._since, self._logged_at, self._kind = now, None, None
+            if self._is_to_be_logged(error, now):
+                self._logged_at, self._kind = now, type(error)
+                log.log(
+                    _level(error),
+                    "%s (waiting for %.0f s so far): %s",
+                    _headline(error),
+                    now - self._since,
+                    error,
+                )
+
+    def worked(self) -> None:
+        """Note that a command worked."""
+        if not self.is_on():
+            return
+        with self._lock:
+            if self._since is None:
+                return
+            now = self._clock()
+            if self._logged_at is not None:
+                log.warning("Redis is back after %.1f s.", now - self._since)
+            self._since, self._back_at = None, now
+
+    def is_on(self) -> bool:
+        """Return whether nothing has worked since the last failure."""
+        return self._since is not None
+
+    def over_for_s(self) -> float | None:
+        """Return for how many seconds Redis has been back; None while it is away, or where it never was."""
+        with self._lock:
+            if self._since is not None or self._back_at is None:
+                return None
+            return self._clock() - self._back_at
+
+    def _is_to_be_logged(self, error: Exception, now: float) -> bool:
+        permanent = isinstance(error, PermanentError)
+        if self._logged_at is None:
+            return permanent or now - (self._since or now) >= SHORTEST_OUTAGE_S
+        if permanent and self._kind is not type(error):
+            return True
+        return now - self._logged_at >= LOG_AGAIN_AFTER_S
+
+
+def _headline(error: Exception) -> str:
+    if isinstance(error, PermanentError):
+        return "Redis can't be used until an operator acts"
+    if isinstance(error, Backpressure):
+        return "Redis has no room"
+    return "Redis can't be reached"
+
+
+def _level(error: Exception) -> int:
+    return logging.ERROR if isinstance(error, PermanentError | Backpressure) else logging.WARNING

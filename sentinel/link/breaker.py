@@ -1,7 +1,7 @@
 """The circuit breaker: when an outage lasts, nobody is kept waiting, and one caller at a time looks again.
 
-Pure but for a lock: the clock is given. Closed: everybody tries. After `patience_s` seconds without one
-success it opens: callers are told at once, except for one probe every `probe_every_s` seconds.
+Pure but for a lock: the clock is given. Closed: everybody tries. After `opens_after_s` seconds without one
+success it opens: callers are refused at once, except for one probe every `probe_every_s` seconds.
 """
 
 from __future__ import annotations
@@ -17,37 +17,26 @@ class Breaker:
     """Whether it is worth trying; times in seconds; safe for threads."""
 
     def __init__(
-        self, patience_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self, opens_after_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._patience_s = patience_s
+        self._opens_after_s = opens_after_s
         self._probe_every_s = probe_every_s
         self._clock = clock
         self._lock = threading.Lock()
         self._down_since: float | None = None
         self._next_probe_at = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the outage has lasted for longer than anybody is kept waiting."""
-        with self._lock:
-            return self._open(self._clock())
-
-    def down_for_s(self) -> float:
-        """Give for how many seconds nothing has worked; 0 when the last attempt did."""
-        with self._lock:
-            return 0.0 if self._down_since is None else self._clock() - self._down_since
-
     def admit(self) -> None:
         """Let the caller try, or raise CircuitOpen."""
         with self._lock:
             now = self._clock()
-            if not self._open(now):
+            if self._down_since is None or now - self._down_since < self._opens_after_s:
                 return
             if now >= self._next_probe_at:
                 self._next_probe_at = now + self._probe_every_s
                 return
-            down_for_s = 0.0 if self._down_since is None else now - self._down_since
-        raise CircuitOpen(f"Redis has been away for {down_for_s:.0f} s.", self._probe_every_s)
+            down_for_s = now - self._down_since
+        raise CircuitOpen(f"Redis has not answered for {down_for_s:.0f} s.")
 
     def worked(self) -> None:
         """Note a success: the circuit is closed."""
@@ -62,9 +51,6 @@ class Breaker:
                 self._down_since = self._clock()
 
     def reconsider(self) -> None:
-        """There is a reason to try again: the next caller is let through."""
+        """Let the next caller through: there is a reason to try again."""
         with self._lock:
             self._next_probe_at = 0.0
-
-    def _open(self, now: float) -> bool:
-        return self._down_since is not None and now - self._down_since >= self._patience_s

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from sentinel.access import Access
+from sentinel.direct_connection import connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, drops_socket, kind_of, translate
 from sentinel.errors import AccessRefused, TransientError
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
-
-if TYPE_CHECKING:
-    from sentinel.link.master_link import MasterLink
+from sentinel.link.rogue_detector import RogueDetector
+from sentinel.protocol import role_in
 
 NOWHERE = Endpoint("unconnected", 0)
 
@@ -31,8 +28,9 @@ NOWHERE = Endpoint("unconnected", 0)
 class MasterConnection(redis.Connection):
     """One socket to the master, wherever it is when the socket is opened."""
 
-    def __init__(self, *, link: MasterLink, **arguments: Any) -> None:
-        self._link = link
+    def __init__(self, *, directory: Directory, rogue_detector: RogueDetector, **arguments: Any) -> None:
+        self._directory = directory
+        self._rogue_detector = rogue_detector
         self.endpoint = NOWHERE
         super().__init__(**arguments)
 
@@ -48,54 +46,47 @@ class MasterConnection(redis.Connection):
         """Connect if there is no socket; redis-py calls this whenever it finds the socket gone."""
         if self.is_connected:
             return
-        directory = self._link.directory
-        self.endpoint = directory.master()
-        self._refuse_while_it_rests(directory)
+        self.endpoint = self._directory.master()
+        # Without invalidating: the sentinels were asked when it failed, not by each who comes meanwhile.
+        self._directory.cooldowns.admit(self.endpoint)
         self.host, self.port = self.endpoint
         try:
             super().connect_check_health(check_health=check_health, retry_socket_connect=False)
-            self._verify_role()
         except Exception as error:
             self.disconnect()
             translated = translate(error, self.endpoint)
-            directory.cooldowns.failed(self.endpoint, str(translated))
-            directory.invalidate(self.endpoint)
+            self._directory.cooldowns.failed(self.endpoint, str(translated))
+            self._directory.invalidate(self.endpoint)
             raise translated from error
-        directory.cooldowns.worked(self.endpoint)
-        self._link.connected()
-
-    def _refuse_while_it_rests(self, directory: Directory) -> None:
-        """Raise without doubting: the sentinels were asked when it failed, not by each who comes meanwhile."""
-        rest_s = directory.cooldowns.remaining_s(self.endpoint)
-        if rest_s > 0:
-            reason = directory.cooldowns.reason(self.endpoint)
-            raise TransientError(f"{reason} The next attempt is in {rest_s:.1f} s.")
+        self._directory.cooldowns.worked(self.endpoint)
+        self._rogue_detector.found_master()
 
     def _verify_role(self) -> None:
         """Ask the node itself (`ROLE`, Redis 2.8.12): Sentinel may not have noticed yet, or be a stale minority."""
         self.send_command("ROLE", check_health=False)
         try:
-            role = super().read_response()
+            reply = super().read_response()
         except redis.exceptions.NoPermissionError as error:
             raise AccessRefused(
                 f"{self.endpoint} does not let us ask its ROLE: {error}. Add +role to the user's rights."
             ) from error
-        if not isinstance(role, list) or not role or role[0] not in {b"master", b"slave"}:
+        role = role_in(reply)
+        if role is None:
             raise TransientError(f"{self.endpoint} answers ROLE with something that is no role.")
-        if role[0] == b"slave":
-            raise self._link.demoted(self.endpoint, Endpoint(role[1].decode(), int(role[2])))
+        if role.follows is not None:
+            raise self._rogue_detector.demoted(self.endpoint, role.follows)
 
     def read_response(self, *args: Any, **arguments: Any) -> Any:
         """Read a reply; an error that means "not your master" drops the socket and comes back typed."""
         try:
             return super().read_response(*args, **arguments)
         except Exception as error:
-            meaning = kind_of(error)
-            if meaning is ErrorKind.ANSWER or self.endpoint is NOWHERE:
+            kind = kind_of(error)
+            if kind is ErrorKind.ANSWER or self.endpoint is NOWHERE:
                 raise
-            if drops_socket(meaning):
+            if drops_socket(kind):
                 self.disconnect()
-                self._link.directory.invalidate(self.endpoint)
+                self._directory.invalidate(self.endpoint)
             raise translate(error, self.endpoint) from error
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
@@ -103,7 +94,7 @@ class MasterConnection(redis.Connection):
         try:
             super().send_packed_command(command, check_health=check_health)
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            self._link.directory.invalidate(self.endpoint)
+            self._directory.invalidate(self.endpoint)
             raise translate(error, self.endpoint) from error
 
     def hang_up(self) -> None:
@@ -116,37 +107,46 @@ class MasterConnection(redis.Connection):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Log in, then verify the role: before redis-py's callbacks, with which a PubSub subscribes anew."""
+        super().on_connect_check_health(check_health=check_health)
+        self._verify_role()
+
 
 class MasterPool(redis.ConnectionPool):
     """A pool of such connections, which lets nobody write while a replica is being promoted."""
 
-    def __init__(self, link: MasterLink, access: Access, *, timeout_s: float, max_connections: int) -> None:
-        self._failover_signal: FailoverSignal = link.failover_signal
+    def __init__(
+        self,
+        directory: Directory,
+        failover_signal: FailoverSignal,
+        rogue_detector: RogueDetector,
+        *,
+        timeout_s: float,
+        max_connections: int,
+    ) -> None:
+        self._failover_signal = failover_signal
         super().__init__(
             connection_class=MasterConnection,
             max_connections=max_connections,
-            link=link,
+            directory=directory,
+            rogue_detector=rogue_detector,
             socket_timeout=timeout_s,
-            socket_connect_timeout=access.node_connect_timeout_s,
+            socket_connect_timeout=directory.access.node_connect_timeout_s,
             socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            # CLIENT SETINFO exists from Redis 7.2 and is no right of ours.
-            driver_info=None,
-            username=access.node_login.username or None,
-            password=access.node_login.password or None,
+            **connection_arguments(directory.access.node_login),
         )
 
     def get_connection(self, *args: Any, **arguments: Any) -> Any:
-        """Give a connected connection; waits while writes are held (see FailoverSignal)."""
+        """Return a connected connection; waits while writes are held (see FailoverSignal)."""
         self._failover_signal.wait_while_held()
         return super().get_connection(*args, **arguments)
 
     def hang_up_except(self, master: Endpoint) -> int:
-        """Shut down every socket that does not lead to `master`; give how many there were."""
+        """Shut down every socket that does not lead to `master`; return how many there were."""
         with self._lock:
             connections = [*self._available_connections, *self._in_use_connections]
-        astray = [each for each in connections if each.is_connected and each.endpoint != master]
-        for connection in astray:
+        elsewhere = [each for each in connections if each.is_connected and each.endpoint != master]
+        for connection in elsewhere:
             connection.hang_up()
-        return len(astray)
+        return len(elsewhere)

@@ -9,7 +9,6 @@ configuration. A sentinel that hangs delays nobody but itself, apart from the fi
 from __future__ import annotations
 
 import functools
-import socket
 import threading
 import time
 from collections import Counter
@@ -18,9 +17,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from sentinel.access import Access
-from sentinel.backoff import Cooldowns
-from sentinel.endpoints import Endpoint
+from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import MasterUnknown, PermanentError, TransientError
+from sentinel.link.cooldowns import Cooldowns
 from sentinel.link.sentinel_client import SentinelClient
 
 MAX_LEARNED_SENTINELS = 16
@@ -32,11 +31,11 @@ REPLACED_FOR_S = 10.0
 
 @dataclass(frozen=True)
 class Announcement:
-    """A move of the master as a sentinel announced it; `heard_at` by the monotonic clock, in seconds."""
+    """A move of the master as a sentinel announced it; `announced_at` by the monotonic clock, in seconds."""
 
     master: Endpoint
     replaced: Endpoint
-    heard_at: float
+    announced_at: float
 
 
 class Directory:
@@ -44,25 +43,33 @@ class Directory:
 
     def __init__(self, access: Access) -> None:
         self.access = access
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew in a forked child: locks may have been held at that moment, and sockets are the parent's."""
         self.cooldowns = Cooldowns()
         self._lock = threading.Lock()
-        self._asking = threading.Lock()
+        self._ask_lock = threading.Lock()
         self._believed: Endpoint | None = None
         self._asked_at = 0.0
         self._announcement: Announcement | None = None
-        self._clients = {endpoint: self._client(endpoint) for endpoint in access.sentinels}
+        self._clients = {endpoint: self._client(endpoint) for endpoint in self.access.sentinels}
         self._silent: set[Endpoint] = set()
 
     def _client(self, endpoint: Endpoint) -> SentinelClient:
         return SentinelClient(endpoint, self.access, self.cooldowns)
 
+    def _all_clients(self) -> list[SentinelClient]:
+        with self._lock:
+            return list(self._clients.values())
+
     def sentinels(self) -> tuple[Endpoint, ...]:
-        """Give all sentinels known by now: those of the settings first, then those learned from them."""
+        """Return all sentinels known by now: those of the settings first, then those learned from them."""
         with self._lock:
             return tuple(self._clients)
 
     def master(self) -> Endpoint:
-        """Give the believed master, asking the sentinels where there is no belief.
+        """Return the believed master, asking the sentinels where there is no belief.
 
         Raises:
             MasterUnknown: no sentinel names a master.
@@ -87,23 +94,28 @@ class Directory:
                 self._believed = None
 
     def knows_node(self, node: Endpoint) -> bool:
-        """Tell whether some sentinel knows this data node; also where none of them can say."""
-        places = _places(node)
+        """Return whether some sentinel knows this data node; True also where none of them answers."""
+        addresses = addresses_of(node)
         answered = False
-        for interview in list(self._clients.values()):
+        for client in self._all_clients():
             try:
-                known = [interview.master(), *interview.replicas()]
+                known = [client.master(), *client.replicas()]
             except (TransientError, PermanentError):
                 continue
             answered = True
-            if any(places & _places(each) for each in known):
+            if any(addresses & addresses_of(each) for each in known):
                 return True
         return not answered
+
+    def close(self) -> None:
+        """Close the connections to the sentinels."""
+        for client in self._all_clients():
+            client.close()
 
     def ask(self) -> Endpoint:
         """Ask the sentinels, once for everybody who wants to know at this moment; raises as `master` does."""
         wanted_at = time.monotonic()
-        with self._asking:
+        with self._ask_lock:
             with self._lock:
                 if self._believed is not None and self._asked_at >= wanted_at - FRESH_FOR_S:
                     return self._believed
@@ -113,13 +125,12 @@ class Directory:
             return master
 
     def _ask_all(self) -> Endpoint:
-        with self._lock:
-            interviews = list(self._clients.values())
-        executor = ThreadPoolExecutor(max_workers=max(1, len(interviews)), thread_name_prefix="ask-sentinel")
+        clients = self._all_clients()
+        executor = ThreadPoolExecutor(max_workers=max(1, len(clients)), thread_name_prefix="ask-sentinel")
         try:
-            futures = {executor.submit(interview.master): interview for interview in interviews}
-            for future, interview in futures.items():
-                future.add_done_callback(functools.partial(self._note_silence, interview.endpoint))
+            futures = {executor.submit(client.master): client for client in clients}
+            for future, client in futures.items():
+                future.add_done_callback(functools.partial(self._note_silence, client.endpoint))
             answers, errors = self._collect(futures)
         finally:
             executor.shutdown(wait=False)
@@ -157,14 +168,14 @@ class Directory:
         votes = Counter(answers.values()).most_common(1)
         if votes and votes[0][1] > asked // 2:
             return True
-        return bool(answers) and all(interview.endpoint in self._silent for interview in pending)
+        return bool(answers) and all(client.endpoint in self._silent for client in pending)
 
     def _choose(self, answers: dict[SentinelClient, Endpoint]) -> Endpoint:
-        """Give the majority's answer, else the newest configuration's; never the master that was just replaced."""
+        """Return the majority's answer, else the newest configuration's; never the master that was just replaced."""
         chosen = self._majority_of(answers)
-        news = self._announcement
-        if news is not None and chosen == news.replaced and time.monotonic() - news.heard_at < REPLACED_FOR_S:
-            return news.master
+        newest = self._announcement
+        if newest and chosen == newest.replaced and time.monotonic() - newest.announced_at < REPLACED_FOR_S:
+            return newest.master
         return chosen
 
     @staticmethod
@@ -173,9 +184,9 @@ class Directory:
         if len(votes) == 1 or votes[0][1] > votes[1][1]:
             return votes[0][0]
         epochs: dict[Endpoint, int] = {}
-        for interview, master in answers.items():
+        for client, master in answers.items():
             try:
-                epochs[master] = max(epochs.get(master, 0), interview.config_epoch())
+                epochs[master] = max(epochs.get(master, 0), client.config_epoch())
             except (TransientError, PermanentError):
                 epochs.setdefault(master, 0)
         return max(epochs, key=lambda master: epochs[master])
@@ -187,27 +198,18 @@ class Directory:
         reasons = "; ".join(sorted({str(error) for error in errors})) or "none is configured"
         return MasterUnknown(f"No sentinel names a master of {self.access.master_name!r}: {reasons}")
 
-    def _learn_from(self, interview: SentinelClient) -> None:
+    def _learn_from(self, client: SentinelClient) -> None:
         try:
-            peers = interview.peers()
+            peers = client.peers()
         except (TransientError, PermanentError):
             return
         with self._lock:
-            strangers = [peer for peer in peers if peer not in self._clients]
-            if not strangers:
+            unknown = [peer for peer in peers if peer not in self._clients]
+            if not unknown:
                 return
             # The settings may name a sentinel by host name and its peers by address: it must not vote twice.
-            known = {place for endpoint in self._clients for place in _places(endpoint)}
-            for peer in strangers:
+            known = {address for endpoint in self._clients for address in addresses_of(endpoint)}
+            for peer in unknown:
                 learned = len(self._clients) - len(self.access.sentinels)
-                if learned < MAX_LEARNED_SENTINELS and not known & _places(peer):
+                if learned < MAX_LEARNED_SENTINELS and not known & addresses_of(peer):
                     self._clients[peer] = self._client(peer)
-
-
-def _places(endpoint: Endpoint) -> set[Endpoint]:
-    """Give the addresses an endpoint stands for; itself where its name can't be resolved."""
-    try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return {endpoint}
-    return {Endpoint(str(address[0]), endpoint.port) for *_, address in found}

@@ -20,13 +20,17 @@ class FailoverSignal:
     """Counts moves of the master, and holds writes while a replica is being promoted; safe for threads."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew in a forked child: the parent's lock may have been held at that moment."""
         self._condition = threading.Condition()
         self._count = 0
         self._held_until = 0.0
         self._announced_at = -FRESH_FOR_S
 
     def count(self) -> int:
-        """Give how many changes were announced so far, to be handed to `wait`."""
+        """Return how many moves were announced so far, to be passed to `wait`."""
         with self._condition:
             return self._count
 
@@ -40,9 +44,9 @@ class FailoverSignal:
             self._condition.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> bool:
-        """Wait until a change after `seen` is announced; tell whether one was within `timeout_s` seconds.
+        """Wait until a move after `seen` is announced; return whether one was within `timeout_s` seconds.
 
-        Just after a change the wait is short, whatever was asked for: the new master has no replica yet and
+        Just after a move the wait is short, whatever was asked for: the new master has no replica yet and
         refuses writes for a moment.
         """
         with self._condition:

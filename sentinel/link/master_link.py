@@ -19,11 +19,12 @@ from redis import Redis
 from sentinel.access import Access
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TRANSIENT, Backpressure, MasterMoved, PermanentError, RogueMaster, TransientError
+from sentinel.errors import TRANSIENT, Backpressure, PermanentError, TransientError
 from sentinel.link.breaker import Breaker
 from sentinel.link.connections import MasterPool
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
+from sentinel.link.rogue_detector import RogueDetector
 from sentinel.link.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -36,24 +37,30 @@ LONGEST_WAIT_S = 1.0
 class MasterLink:
     """A process's way to the master, wherever it goes. Safe for threads and forks."""
 
-    def __init__(self, access: Access, *, patience_s: float = 10.0, watch: bool = True) -> None:
+    def __init__(self, access: Access, *, deadline_s: float = 10.0, watch: bool = True) -> None:
+        """Connect to nobody yet.
+
+        Args:
+            access: how to reach the sentinels and the nodes.
+            deadline_s: for how many seconds `run` tries by default; an outage that lasts longer opens the circuit.
+            watch: whether a thread listens to the sentinels, which makes failovers faster to follow.
+        """
         self.access = access
-        self._patience_s = patience_s
+        self._deadline_s = deadline_s
         self._watch = watch
+        self.directory = Directory(access)
+        self.failover_signal = FailoverSignal()
+        self._rogue_detector = RogueDetector(self.directory)
         self._begin()
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _begin_again(itself))
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._pid = os.getpid()
-        self.directory = Directory(self.access)
-        self.failover_signal = FailoverSignal()
-        self.breaker = Breaker(self._patience_s)
+        self._breaker = Breaker(self._deadline_s)
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
-        self._told_of_rogue: tuple[Endpoint, Endpoint] | None = None
 
     @property
     def redis(self) -> Redis:
@@ -69,13 +76,21 @@ class MasterLink:
             return self._make_client(timeout_s, max_connections)
 
     def _make_client(self, timeout_s: float, max_connections: int) -> Redis:
-        pool = MasterPool(self, self.access, timeout_s=timeout_s, max_connections=max_connections)
+        pool = MasterPool(
+            self.directory,
+            self.failover_signal,
+            self._rogue_detector,
+            timeout_s=timeout_s,
+            max_connections=max_connections,
+        )
         self._pools = [each for each in self._pools if each() is not None]
         self._pools.append(weakref.ref(pool))
         if self._watch and self._watcher is None:
             # Until the watcher has asked, nobody knows whether a replica is being promoted at this moment.
             self.failover_signal.hold()
-            self._watcher = Watcher(self)
+            self._watcher = Watcher(
+                self.directory, self.failover_signal, follow=self.master_moved, look_again=self.look_again
+            )
             self._watcher.start()
         return Redis(connection_pool=pool)
 
@@ -86,27 +101,27 @@ class MasterLink:
 
         Args:
             operation: what to do; it must be safe to repeat, also when it worked unnoticed.
-            deadline_s: for how many seconds it is tried, by default as long as the link is patient.
+            deadline_s: for how many seconds it is tried, by default as long as the link was made for.
 
         Raises:
             CircuitOpen: Redis has been away for longer than anybody is kept waiting.
             TransientError: the time is up; the message is of the last attempt.
             PermanentError, Backpressure: at once.
         """
-        ends_at = time.monotonic() + (self._patience_s if deadline_s is None else deadline_s)
+        ends_at = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
-            self.breaker.admit()
+            self._breaker.admit()
             seen = self.failover_signal.count()
             try:
                 result = operation(self.redis)
             except PermanentError:
                 raise
             except Backpressure:
-                self.breaker.worked()  # it answers, if only that it has no room
+                self._breaker.worked()  # it answers, if only that it has no room
                 raise
             except TRANSIENT as error:
-                self.breaker.failed()
+                self._breaker.failed()
                 remaining_s = ends_at - time.monotonic()
                 if remaining_s <= 0:
                     raise (
@@ -115,7 +130,7 @@ class MasterLink:
                 if self.failover_signal.wait(seen, min(backoff.next_s(), remaining_s)):
                     backoff.reset()
             else:
-                self.breaker.worked()
+                self._breaker.worked()
                 return result
 
     def master_moved(self, master: Endpoint, replaced: Endpoint | None = None) -> None:
@@ -124,37 +139,15 @@ class MasterLink:
         self.failover_signal.announce()
 
     def _follow(self, master: Endpoint, replaced: Endpoint | None = None) -> int:
-        """Give how many connections led elsewhere."""
+        """Use this master from now on; return how many connections led elsewhere and were shut down."""
         with self._lock:
             pools = [pool for each in self._pools if (pool := each()) is not None]
         self.directory.announced(master, replaced)
         hung_up = sum(pool.hang_up_except(master) for pool in pools)
-        self.breaker.reconsider()
+        self._breaker.reconsider()
         if hung_up:
             log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
         return hung_up
-
-    def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
-        """Give the error for a node that Sentinel names as the master but that follows another.
-
-        In a failover it follows one that Sentinel knows. A stranger instead means that somebody gave it
-        REPLICAOF; Sentinel takes half a minute to mend that, so operators are told at once.
-        """
-        if self.directory.knows_node(follows):
-            return MasterMoved(f"{node} is a replica of {follows} by now: a failover is under way.")
-        error = RogueMaster(
-            f"{node}, which Sentinel names as the master, was made a replica of {follows}, which Sentinel does "
-            "not know. Find out who gave it REPLICAOF. Sentinel takes half a minute to mend it; REPLICAOF NO ONE on "
-            "it does so at once."
-        )
-        if self._told_of_rogue != (node, follows):
-            self._told_of_rogue = (node, follows)
-            log.error("%s", error)
-        return error
-
-    def connected(self) -> None:
-        """Note that a master was found: should one go astray again, operators are told again."""
-        self._told_of_rogue = None
 
     def look_again(self) -> None:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
@@ -165,10 +158,6 @@ class MasterLink:
         # Where it has not moved, a replica may just be on its way to take over: a hold must outlast this.
         self.failover_signal.announce(ends_hold=self._follow(master) > 0)
 
-    def subscribed_to(self) -> list[Endpoint]:
-        """Give the sentinels that can tell this process of a failover at this moment."""
-        return self._watcher.subscribed_to() if self._watcher else []
-
     def close(self) -> None:
         """Stop the watcher and close all connections."""
         if self._watcher is not None:
@@ -176,9 +165,13 @@ class MasterLink:
         for each in self._pools:
             if (pool := each()) is not None:
                 pool.disconnect()
+        self.directory.close()
 
 
 def _begin_again(link: weakref.ref[MasterLink]) -> None:
     alive = link()
     if alive is not None:
+        # In place: clients that were made before the fork hold both.
+        alive.directory.reset()
+        alive.failover_signal.reset()
         alive._begin()  # noqa: SLF001 - the same module, after a fork

@@ -1,7 +1,7 @@
 """Which processes an embedded topology consists of, and the environment each one's start script gets.
 
 The scripts are those of a deployment, `sentinel/config/start-redis.sh` and `start-sentinel.sh`; only where
-they listen, where they write and whom they know beforehand is different here.
+they listen, where they write and what they know from the beginning is different here.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Planner:
     def sentinels(self, nodes: tuple[LocalNode, ...]) -> tuple[LocalNode, ...]:
         """Plan the sentinels.
 
-        Each is told of the replicas and of the other sentinels, which saves the ten seconds in which they
-        would find out by themselves.
+        The replicas and the other sentinels stand in the configuration of each, which saves the ten seconds in
+        which it would find them by itself.
         """
         peers = {self._reserve(): secrets.token_hex(20) for _ in range(self.options.sentinels)}
         watched = {
@@ -59,7 +59,7 @@ class Planner:
         )
 
     def stranger(self, name: str, *, shares_users: bool) -> LocalNode:
-        """Plan a Redis that belongs to nobody; with our users it would serve our nodes its empty data."""
+        """Plan a Redis that is no part of the topology; with our users it would sync its empty data to our nodes."""
         alone = {"REDIS_MIN_REPLICAS_TO_WRITE": "0"}
         if not shares_users:
             alone["REDIS_ACL"] = "no"
@@ -103,5 +103,5 @@ class Planner:
 
 
 def _words(endpoint: Endpoint) -> str:
-    """Write an endpoint as Redis's configuration wants it."""
+    """Return an endpoint as Redis's configuration wants it."""
     return f"{endpoint.host} {endpoint.port}"

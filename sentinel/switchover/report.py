@@ -1,4 +1,4 @@
-"""What a planned switchover tells: its steps as they happen, its result, and how it can fail."""
+"""What a planned switchover reports: its steps as they happen, its result, and how it can fail."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def silently(progress: Progress) -> None:
-    """Report to nobody."""
+def report_nothing(progress: Progress) -> None:
+    """Ignore the progress."""
 
 
 class Journal:
-    """The steps reached so far, told to somebody as they come, and what to note beside them."""
+    """The steps reached so far, reported as they come, and what to note beside them."""
 
     def __init__(self, report: Report, clock: Callable[[], float]) -> None:
         """Start now."""
@@ -51,12 +51,12 @@ class Journal:
         self.notes: list[str] = []
 
     def reached(self, step: Step, message: str) -> None:
-        """Write a step down, then tell of it."""
+        """Note a step, then report it."""
         self.steps.append(Progress(step, self._clock() - self._started_at, message))
         self._report(self.steps[-1])
 
     def has(self, step: Step) -> bool:
-        """Tell whether a step was reached."""
+        """Return whether a step was reached."""
         return any(each.step is step for each in self.steps)
 
 
@@ -66,10 +66,6 @@ class SwitchoverResult:
 
     old: Endpoint
     new: Endpoint
-    in_sync: tuple[Endpoint, ...]
-    """The replicas that had everything before the failover was ordered; the new master is one of them."""
-    offset: int
-    """How far the old master had written when its writes were held, in bytes."""
     steps: tuple[Progress, ...]
     notes: tuple[str, ...]
     """What an operator should know or look after; empty when everything went as it should."""
@@ -80,7 +76,7 @@ class SwitchoverResult:
         return self.at_s(Step.DEMOTED) - self.at_s(Step.HELD)
 
     def at_s(self, step: Step) -> float:
-        """Give when a step was reached, in seconds from the start; the end, where it was not."""
+        """Return when a step was reached, in seconds from the start; the end, where it was not."""
         return next((each.elapsed_s for each in self.steps if each.step is step), self.steps[-1].elapsed_s)
 
 
@@ -93,7 +89,6 @@ class SwitchoverRefused(SwitchoverError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("No switchover was begun. " + " ".join(map(str, findings)))
-        self.findings = tuple(findings)
 
 
 class SwitchoverFailed(SwitchoverError):

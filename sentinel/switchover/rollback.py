@@ -1,8 +1,8 @@
-"""Giving up a planned switchover: the hold ends, and people are told in which state everything is.
+"""Giving up a planned switchover: the hold ends, and a message says in which state everything is.
 
-A failover that was ordered can't be called back. Where Sentinel has settled on a new master, the old one is
+A failover that was ordered can't be called back. Where Sentinel has decided for a new master, the old one is
 demoted before its writes go on. Where it has not, the old one stays the master and gets its replicas back; a node that
-was promoted nevertheless is left to Sentinel, which either makes it a replica again or settles on it later.
+was promoted nevertheless is left to Sentinel, which either makes it a replica again or decides for it later.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class RollBack:
         sleep: Callable[[float], None],
     ) -> None:
         """Do nothing yet."""
-        self._do = steps
+        self._steps = steps
         self._write_pause = write_pause
         self._old = old
         self._clock = clock
         self._sleep = sleep
 
     def run(self, reason: str, *, ordered: bool, done: bool, grace_s: float) -> str:
-        """End the hold, and say what went wrong and what is the case now.
+        """End the hold, and return what went wrong and in which state everything is now.
 
         Args:
             reason: why it is given up.
@@ -50,9 +50,9 @@ class RollBack:
         try:
             state = self._state(ordered=ordered, done=done, grace_s=grace_s)
         finally:  # whatever happens in there, a second Ctrl-C for one
-            complaint = self._write_pause.release_or_complain()
-        said = [f"The switchover was given up: {reason.rstrip('. ')}.", state, complaint]
-        return " ".join(part for part in said if part)
+            problem = self._write_pause.try_release()
+        sentences = [f"The switchover was given up: {reason.rstrip('. ')}.", state, problem]
+        return " ".join(each for each in sentences if each)
 
     def _state(self, *, ordered: bool, done: bool, grace_s: float) -> str:
         if done:
@@ -61,30 +61,28 @@ class RollBack:
             return f"{self._old} is still the master, and nothing was changed."
         new = self._decided(grace_s)
         if new is None:
-            self._do.redirect(self._old)
+            self._steps.redirect(self._old)
             return (
-                f"{self._old} is still the master, but Sentinel was told to fail over and may yet do so: look at the "
+                f"{self._old} is still the master, but Sentinel was ordered to fail over and may yet do so: look at the "
                 "topology before you try again."
             )
         try:
-            self._do.demote(self._old, new)
+            self._steps.demote(self._old, new)
         except RedisError as error:
             return (
                 f"{new} is the master, but {self._old} could not be made its replica ({error}). Sentinel does so "
                 f"within some ten seconds; what is written to {self._old} until then is lost."
             )
-        doubt = (
+        warning = (
             ""
-            if new in self._do.candidates
-            else " It was not seen to have everything before: compare what it holds."
+            if new in self._steps.candidates
+            else " It was not seen to have all data before: compare the data of both."
         )
-        return (
-            f"The failover had gone through, though: {new} is the master, and {self._old} follows it.{doubt}"
-        )
+        return f"The failover was completed all the same: {new} is the master, and {self._old} follows it.{warning}"
 
     def _decided(self, grace_s: float) -> Endpoint | None:
         until = self._clock() + grace_s
-        while (new := self._do.decided(self._old)) is None and self._clock() < until:
+        while (new := self._steps.decided(self._old)) is None and self._clock() < until:
             with suppress(RedisError):
                 self._write_pause.keep()
             self._sleep(POLL_EVERY_S)

@@ -1,8 +1,4 @@
-"""What a planned switchover asks and orders, step by step; when and how long is decided in `failover`.
-
-Commands and replies are Redis's (https://redis.io/docs/latest/commands/, ROLE and REPLICAOF) and Sentinel's
-(https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Sentinel API").
-"""
+"""What a planned switchover asks and orders, step by step; when and for how long is decided in `switchover`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,10 @@ from typing import Any
 from redis import RedisError
 
 from sentinel.endpoints import Endpoint
+from sentinel.errors import TransientError
+from sentinel.protocol import Role, address_in, address_of, all_fields_in, fields_in, flags_of, role_in
 from sentinel.topology.node_commands import NodeCommands, Words
-from sentinel.topology.snapshot import Role, Topology
+from sentinel.topology.snapshot import Topology
 
 
 class Steps:
@@ -26,32 +24,35 @@ class Steps:
         self._nodes = nodes
         self._name = topology.master_name
         self._majority = topology.sentinel_count // 2 + 1
-        self._heard = [each.endpoint for each in topology.heard]
+        self._sentinel_endpoints = [each.endpoint for each in topology.answering]
         self._replicas = [node.endpoint for node in topology.healthy_replicas]
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
     def missing_rights(self, old: Endpoint) -> list[str]:
-        """Name the rights we lack for what the old master will be told. Raises RedisError."""
+        """Return the rights we lack for what the old master will be ordered. Raises RedisError."""
         pausing: Sequence[Words] = (("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"))
         missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
         return list(dict.fromkeys(missing))
 
     def written(self, old: Endpoint) -> int:
-        """Give how far the old master has written, in bytes of its replication stream. Raises RedisError."""
-        return int(self._nodes.ask(old, "ROLE")[1])
+        """Return how far the old master has written, in bytes of its replication stream. Raises RedisError."""
+        role = role_in(self._nodes.ask(old, "ROLE"))
+        if role is None or role.role is not Role.MASTER:
+            raise TransientError(f"{old} is not the master any more")
+        return role.offset
 
     def are_in_sync(self, offset: int) -> bool:
-        """Tell whether all candidates have everything up to an offset."""
+        """Return whether all candidates have everything up to an offset."""
         return all(
             _received(role) >= offset for role in self._nodes.ask_all(self.candidates, "ROLE").values()
         )
 
     def order(self) -> None:
-        """Tell a sentinel to fail over. Raises RedisError; a ResponseError or a PermanentError mean that it will not."""
-        self._sentinels.ask(self._heard[0], "SENTINEL", "FAILOVER", self._name)
+        """Order a sentinel to fail over. Raises RedisError; with a ResponseError or a PermanentError it will not."""
+        self._sentinels.ask(self._sentinel_endpoints[0], "SENTINEL", "FAILOVER", self._name)
 
     def promoted(self) -> Endpoint | None:
-        """Give the replica that says it is a master now; the sentinels learn of it up to a second later."""
+        """Return the replica that says it is a master now; the sentinels learn of it up to a second later."""
         roles = self._nodes.ask_all(self.candidates, "ROLE")
         return next((node for node, role in roles.items() if _is_master(role)), None)
 
@@ -67,17 +68,19 @@ class Steps:
                 self._quietly(replica, "REPLICAOF", master.host, str(master.port))
 
     def decided(self, old: Endpoint) -> Endpoint | None:
-        """Give the new master, once that is final and it says so itself.
+        """Return the new master, once that is final and it says so itself.
 
-        It is final when the sentinel that was told to fail over names it: by then it has seen the promotion and
+        It is final when the sentinel that was ordered to fail over names it: by then it has seen the promotion and
         written it to its disk with a newer epoch, which all others take over as soon as they hear of it, about
         0.1 s later. Should that sentinel be gone, a majority of the others is as good.
         """
-        replies = self._sentinels.ask_all(self._heard, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
-        named = {each: _address(reply) for each, reply in replies.items()}
+        replies = self._sentinels.ask_all(
+            self._sentinel_endpoints, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name
+        )
+        named = {each: address_in(reply) for each, reply in replies.items()}
         votes = Counter(each for each in named.values() if each is not None)
         for new, count in votes.items():
-            final = named[self._heard[0]] == new or count >= self._majority
+            final = named[self._sentinel_endpoints[0]] == new or count >= self._majority
             if new != old and final and _is_master(self._quietly(new, "ROLE")):
                 return new
         return None
@@ -102,12 +105,12 @@ class Steps:
         return None
 
     def is_settled(self, old: Endpoint, new: Endpoint) -> bool:
-        """Tell whether the old master is in sync with the new, and all sentinels are done with the failover.
+        """Return whether the old master is in sync with the new, and all sentinels are done with the failover.
 
         That is when they have also noticed the old one's role: before, another failover might be undone.
         """
-        views = self._sentinels.ask_all(self._heard, "SENTINEL", "MASTER", self._name)
-        replicas = self._sentinels.ask_all(self._heard, "SENTINEL", "REPLICAS", self._name)
+        views = self._sentinels.ask_all(self._sentinel_endpoints, "SENTINEL", "MASTER", self._name)
+        replicas = self._sentinels.ask_all(self._sentinel_endpoints, "SENTINEL", "REPLICAS", self._name)
         done = all(_is_done(view, new) for view in views.values())
         if not done or not all(_are_all_replicas(known) for known in replicas.values()):
             return False
@@ -131,37 +134,26 @@ def _demotion(new: Endpoint) -> Sequence[Words]:
     )
 
 
-def _address(reply: Any) -> Endpoint | None:
-    if isinstance(reply, list) and len(reply) == 2 and str(reply[1]).isdigit():
-        return Endpoint(str(reply[0]), int(reply[1]))
-    return None
+def _is_master(reply: object) -> bool:
+    role = role_in(reply)
+    return role is not None and role.role is Role.MASTER
 
 
-def _is_master(role: Any) -> bool:
-    return isinstance(role, list) and bool(role[0] == Role.MASTER)
-
-
-def _received(role: Any) -> int:
+def _received(reply: object) -> int:
     """Read from ROLE how much a replica has received; -1 where it is no replica or not in sync."""
-    if isinstance(role, list) and role[0] == Role.REPLICA and role[3] == "connected":
-        return int(role[4])
-    return -1
+    role = role_in(reply)
+    return role.offset if role is not None and role.link == "connected" else -1
 
 
-def _are_all_replicas(known: Any) -> bool:
-    """Tell whether a sentinel has heard of each replica it reaches that it is one."""
-    if not isinstance(known, list):
+def _are_all_replicas(reply: object) -> bool:
+    """Return whether a sentinel has heard of each replica it reaches that it is one."""
+    known = all_fields_in(reply)
+    if known is None:
         return False
-    reached = [each for each in map(_fields, known) if "s_down" not in each.get("flags", "")]
+    reached = [each for each in known if "s_down" not in flags_of(each)]
     return all(each.get("role-reported") == Role.REPLICA for each in reached)
 
 
-def _fields(flat: Any) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=False))
-
-
-def _is_done(view: Any, new: Endpoint) -> bool:
-    if not isinstance(view, list):
-        return False
-    fields = _fields(view)
-    return (fields.get("ip"), fields.get("port"), fields.get("flags")) == (new.host, str(new.port), "master")
+def _is_done(reply: object, new: Endpoint) -> bool:
+    fields = fields_in(reply) or {}
+    return address_of(fields) == new and flags_of(fields) == {"master"}

@@ -22,41 +22,29 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from redis import RedisError, ResponseError
+from redis import ResponseError
 
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint
-from sentinel.errors import Backpressure, PermanentError
+from sentinel.errors import PermanentError
+from sentinel.switchover.refusals import refusals_of_orders
 from sentinel.switchover.report import (
     Journal,
-    Progress,
     Report,
     Step,
-    SwitchoverError,
     SwitchoverFailed,
     SwitchoverInterrupted,
     SwitchoverRefused,
     SwitchoverResult,
-    silently,
+    report_nothing,
 )
 from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
 from sentinel.switchover.write_pause import WritePause
-from sentinel.topology.checks import no_room_for_orders, orders_refused, refusals_of
-from sentinel.topology.node_commands import NodeCommands, NodeConnections
+from sentinel.topology.checks import refusals_of
+from sentinel.topology.node_commands import NodeCommands
 from sentinel.topology.snapshot import Topology
-from sentinel.topology.survey import NODE_TIMEOUT_S, survey_with
-
-__all__ = [
-    "Progress",
-    "Step",
-    "SwitchoverError",
-    "SwitchoverFailed",
-    "SwitchoverInterrupted",
-    "SwitchoverRefused",
-    "SwitchoverResult",
-    "switch_over",
-]
+from sentinel.topology.survey import commands_to, survey_with
 
 # Shorter than the app is patient with a request (10 s): even a switchover that fails refuses nobody.
 HOLD_AT_MOST_S = 8.0
@@ -69,13 +57,13 @@ Found = TypeVar("Found")
 
 
 def switch_over(
-    access: Access, *, report: Report = silently, hold_at_most_s: float = HOLD_AT_MOST_S
+    access: Access, *, report: Report = report_nothing, hold_at_most_s: float = HOLD_AT_MOST_S
 ) -> SwitchoverResult:
     """Make Sentinel promote a replica, without losing an acknowledged write.
 
     Args:
         access: the sentinels and nodes, with the operators' logins.
-        report: is told of each step as it is reached, while writes are held: it must be quick.
+        report: is called with each step as it is reached, while writes are held: it must be quick.
         hold_at_most_s: for how long writes are held in all before it is given up.
 
     Raises:
@@ -83,11 +71,7 @@ def switch_over(
         SwitchoverFailed: it was begun and given up; the message says in which state everything is.
         SwitchoverInterrupted: the same, because of Ctrl-C. A second one leaves the hold to end by itself.
     """
-    sentinel_timeout_s, node_timeout_s = access.sentinel_timeout_s, min(NODE_TIMEOUT_S, access.node_timeout_s)
-    with (
-        NodeConnections(access.sentinel_login, timeout_s=sentinel_timeout_s) as sentinels,
-        NodeConnections(access.node_login, timeout_s=node_timeout_s) as nodes,
-    ):
+    with commands_to(access) as (sentinels, nodes):
         topology = survey_with(sentinels, nodes, access)
         return Switchover(topology, sentinels, nodes, report=report, hold_at_most_s=hold_at_most_s).run()
 
@@ -101,7 +85,7 @@ class Switchover:
         sentinels: NodeCommands,
         nodes: NodeCommands,
         *,
-        report: Report = silently,
+        report: Report = report_nothing,
         hold_at_most_s: float = HOLD_AT_MOST_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -111,8 +95,8 @@ class Switchover:
         if refusals or topology.named_master is None:
             raise SwitchoverRefused(refusals)
         self._old = topology.named_master
-        self._down_after_s = min(each.down_after_ms or 1000 for each in topology.heard) / 1000
-        self._do = Steps(topology, sentinels, nodes)
+        self._down_after_s = min(each.down_after_ms or 1000 for each in topology.answering) / 1000
+        self._steps = Steps(topology, sentinels, nodes)
         self._write_pause = WritePause(nodes, self._old, clock)
         self._journal = Journal(report, clock)
         self._clock, self._sleep, self._hold_at_most_s = clock, sleep, hold_at_most_s
@@ -121,37 +105,27 @@ class Switchover:
 
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
-        self._refuse_without_rights()
+        if refusals := refusals_of_orders(self._steps, self._old):
+            raise SwitchoverRefused(refusals)
         try:
-            offset = self._hold_until_in_sync()
+            self._hold_until_in_sync()
             new = self._promote()
             self._demote(new)
             self._release()
             self._settle(new)
         except KeyboardInterrupt:
-            said = self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)
-            raise SwitchoverInterrupted(said) from None
+            message = self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)
+            raise SwitchoverInterrupted(message) from None
         except Exception as error:
             raise SwitchoverFailed(self._roll_back(str(error))) from error
         except BaseException:
-            self._roll_back("this process was told to end")
+            self._roll_back("this process was ended")
             raise
         steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
-        return SwitchoverResult(self._old, new, self._do.candidates, offset, steps, notes)
+        return SwitchoverResult(self._old, new, steps, notes)
 
-    def _refuse_without_rights(self) -> None:
-        try:
-            missing = self._do.missing_rights(self._old)
-        except Backpressure:
-            raise SwitchoverRefused([no_room_for_orders(self._old)]) from None
-        except RedisError as error:
-            raise SwitchoverRefused([orders_refused(self._old, str(error))]) from error
-        if missing:
-            rights = ", ".join(f"+{right}" for right in missing)
-            raise SwitchoverRefused([orders_refused(self._old, f"it lacks the rights {rights}")])
-
-    def _hold_until_in_sync(self) -> int:
-        """Hold writes until all candidates have everything; give how far that is.
+    def _hold_until_in_sync(self) -> None:
+        """Hold writes until all candidates have everything.
 
         Sentinel's own hello to the old master waits behind the hold, and its pings wait behind the hello: so
         this takes no longer than half the time after which the sentinels would take the old master for down.
@@ -159,74 +133,75 @@ class Switchover:
         self._write_pause.hold()
         self._give_up_at = self._clock() + self._hold_at_most_s
         self._journal.reached(Step.HELD, f"{self._old} holds its writes.")
-        offset = self._do.written(self._old)
+        offset = self._steps.written(self._old)
         self._await(
-            lambda: self._do.are_in_sync(offset),
+            lambda: self._steps.are_in_sync(offset),
             min(self._give_up_at, self._clock() + min(SYNC_WITHIN_S, self._down_after_s / 2)),
             "a replica did not catch up with the master in time; try again when there is less to write",
         )
-        names = " and ".join(map(str, self._do.candidates))
+        names = " and ".join(map(str, self._steps.candidates))
         self._journal.reached(Step.IN_SYNC, f"{names} have everything up to byte {offset}.")
-        return offset
 
     def _promote(self) -> Endpoint:
         self._order()
-        complaint = "no replica was promoted in time; read the sentinels' logs"
-        new = self._await(self._do.promoted, self._give_up_at, complaint)
-        self._do.redirect(new)
+        problem = "no replica was promoted in time; read the sentinels' logs"
+        new = self._await(self._steps.promoted, self._give_up_at, problem)
+        self._steps.redirect(new)
         self._journal.reached(Step.PROMOTED, f"{new} is a master, and the other replicas are sent to it.")
-        complaint = f"Sentinel did not settle on {new}; read the sentinels' logs"
-        decided = self._await(lambda: self._do.decided(self._old), self._give_up_at, complaint)
-        self._journal.reached(Step.DECIDED, f"Sentinel has settled on {decided}.")
+        problem = f"Sentinel did not decide for {new}; read the sentinels' logs"
+        decided = self._await(lambda: self._steps.decided(self._old), self._give_up_at, problem)
+        self._journal.reached(Step.DECIDED, f"Sentinel has decided for {decided}.")
         return decided
 
     def _order(self) -> None:
         self._ordered = True  # with an answer that gets lost, it may be
         try:
-            self._do.order()
+            self._steps.order()
         except (ResponseError, PermanentError):  # an answer, and it is no
             self._ordered = False
             raise
-        self._journal.reached(Step.ORDERED, "Sentinel was told to fail over.")
+        self._journal.reached(Step.ORDERED, "Sentinel was ordered to fail over.")
 
     def _demote(self, new: Endpoint) -> None:
-        if note := self._do.demote(self._old, new):
+        if note := self._steps.demote(self._old, new):
             self._journal.notes.append(note)
-        self._journal.reached(Step.DEMOTED, f"{self._old} follows {new} and has hung up on its clients.")
+        self._journal.reached(
+            Step.DEMOTED, f"{self._old} follows {new} and has closed the connections of its clients."
+        )
 
     def _release(self) -> None:
         if lapsed_s := self._write_pause.lapsed_s():
             self._journal.notes.append(
-                f"The hold may have run out for {lapsed_s:.1f} s, and what {self._old} took then without "
+                f"The hold may have run out for {lapsed_s:.1f} s, and what {self._old} accepted then without "
                 "waiting for a replica may be lost. Run the next switchover from a less busy machine."
             )
-        if complaint := self._write_pause.release_or_complain():
-            self._journal.notes.append(complaint)
+        if problem := self._write_pause.try_release():
+            self._journal.notes.append(problem)
         self._journal.reached(Step.RELEASED, "The hold on writes is over.")
 
     def _settle(self, new: Endpoint) -> None:
         ends_at = self._clock() + SETTLE_WITHIN_S
         try:
-            self._await(lambda: self._do.is_settled(self._old, new), ends_at, "not settled")
+            self._await(lambda: self._steps.is_settled(self._old, new), ends_at, "not settled")
         except TimeoutError:
             self._journal.notes.append(
                 f"After {SETTLE_WITHIN_S:.0f} s {self._old} is not in sync with {new}, or not all sentinels agree: "
                 f"read the log of {self._old} and look at the topology."
             )
         else:
-            said = f"{self._old} is in sync with {new}, and all sentinels agree."
-            self._journal.reached(Step.SETTLED, said)
+            message = f"{self._old} is in sync with {new}, and all sentinels agree."
+            self._journal.reached(Step.SETTLED, message)
 
-    def _await(self, find: Callable[[], Found | None], until: float, complaint: str) -> Found:
+    def _await(self, find: Callable[[], Found | None], until: float, problem: str) -> Found:
         """Ask until there is an answer, keeping the hold where there is one. Raises TimeoutError."""
         while not (found := find()):
             if self._clock() >= until:
-                raise TimeoutError(complaint)
+                raise TimeoutError(problem)
             self._write_pause.keep()
             self._sleep(POLL_EVERY_S)
         return found
 
     def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
-        rollback = RollBack(self._do, self._write_pause, self._old, clock=self._clock, sleep=self._sleep)
+        rollback = RollBack(self._steps, self._write_pause, self._old, clock=self._clock, sleep=self._sleep)
         done = self._journal.has(Step.DEMOTED)
         return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)

@@ -46,7 +46,7 @@ class WritePause:
             self.hold()
 
     def lapsed_s(self) -> float:
-        """Give for how many seconds until now writes may have got through, because a renewal came too late."""
+        """Return for how many seconds until now writes may have got through, because a renewal came too late."""
         if self._asked_at is None:
             return self._lapsed_s
         # A pause lasts at least until its time has passed since it was asked for.
@@ -57,8 +57,8 @@ class WritePause:
         self._lapsed_s, self._asked_at = self.lapsed_s(), None  # not renewed either, should this fail
         self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
 
-    def release_or_complain(self) -> str:
-        """Let writes go on, or say that it did not work."""
+    def try_release(self) -> str:
+        """Let writes go on at once; return what went wrong, empty if nothing did."""
         try:
             self.release()
         except RedisError as error:

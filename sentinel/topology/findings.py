@@ -29,7 +29,7 @@ class Finding:
     """Some findings are harmless in everyday life, but no ground to switch over on."""
 
     def __str__(self) -> str:
-        """Give it as people read it."""
+        """Return what is wrong and the remedy, as people read them."""
         return f"{self.message} {self.remedy}"
 
 
@@ -46,25 +46,25 @@ def warning(code: str, message: str, remedy: str, *, blocks_switchover: bool = F
 def right_missing(
     whom: Iterable[Endpoint], right: str, what: str, *, blocks_switchover: bool = False
 ) -> Finding:
-    """Make the warning that some may not tell us something."""
+    """Make the warning that we may not ask some processes for something."""
     return warning(
         "right-missing",
-        f"{', '.join(map(str, whom))} did not tell us {what}: our user lacks the right +{right}.",
+        f"We may not ask {', '.join(map(str, whom))} {what}: our user lacks the right +{right}.",
         "Set the operators' users in the settings, or give this user the right.",
         blocks_switchover=blocks_switchover,
     )
 
 
 def silence(state: NodeState | SentinelState) -> str:
-    """Say why a process tells us nothing."""
-    return f"{state.endpoint} tells us nothing: {(state.error or 'no reason is known').rstrip('. ')}."
+    """Return the sentence for a process that gives no information, which begins with its address."""
+    return f"{state.endpoint} gives no information: {(state.error or 'no reason is known').rstrip('. ')}."
 
 
 def remedy_for(state: NodeState | SentinelState, remedy: str) -> str:
-    """Give the remedy for a silent process; where it refused us, its error has said what to do already."""
-    return "Until then nothing more can be said of it." if state.refused else remedy
+    """Return the remedy for a silent process; where it refused us, its error says already what to do."""
+    return "Until then nothing more is known of it." if state.refused else remedy
 
 
-def words(endpoint: Endpoint | None) -> str:
-    """Write an endpoint as Redis's commands take it."""
+def arguments_of(endpoint: Endpoint | None) -> str:
+    """Return an endpoint as Redis's commands take it: host and port, or a placeholder."""
     return f"{endpoint.host} {endpoint.port}" if endpoint else "HOST PORT"

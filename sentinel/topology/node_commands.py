@@ -1,7 +1,7 @@
 """Orders and questions to single processes, by name: what operators' commands are made of.
 
 One connection to each process is kept, asked by one thread at a time, and never retried behind the caller's
-back: an order that may have been carried out must not be given twice by accident.
+back: an order that may have been carried out must not be sent twice by accident.
 """
 
 from __future__ import annotations
@@ -9,37 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from redis import RedisError
 
 from sentinel.access import Login
+from sentinel.direct_connection import direct_connection
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import translate
 from sentinel.errors import AccessRefused
-from sentinel.link.sentinel_client import plain_connection
 
 Words = Sequence[str]
 
 
-class NodeCommands(Protocol):
-    """What the survey and the switchover need of their counterparts; tests put fakes in its place."""
-
-    def ask(self, endpoint: Endpoint, *words: str) -> Any:
-        """Give the reply; raises RedisError."""
-
-    def ask_all(self, endpoints: Iterable[Endpoint], *words: str) -> dict[Endpoint, Any]:
-        """Ask all at once; an error stands in place of a reply."""
-
-    def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
-        """Give all orders as one; an error stands in place of a reply."""
-
-    def rehearse(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[str]:
-        """Name the rights we lack for these orders, without giving any."""
-
-
-class NodeConnections:
-    """The connections to processes that share one login."""
+class NodeCommands:
+    """Commands to processes that share one login."""
 
     def __init__(self, login: Login, *, timeout_s: float) -> None:
         """Connect to nobody yet; `timeout_s` is what one reply or one connection may take, in seconds."""
@@ -59,7 +43,7 @@ class NodeConnections:
             connection.disconnect()
 
     def ask(self, endpoint: Endpoint, *words: str) -> Any:
-        """Send a command and give its reply.
+        """Send a command and return its reply.
 
         Raises:
             TransientError: the process does not answer; the next question connects anew.
@@ -73,21 +57,21 @@ class NodeConnections:
         asked = list(endpoints)
         with ThreadPoolExecutor(max_workers=max(1, len(asked))) as executor:
             return dict(
-                zip(asked, executor.map(lambda each: self._ask_quietly(each, words), asked), strict=True)
+                zip(asked, executor.map(lambda each: self._reply_or_error(each, words), asked), strict=True)
             )
 
     def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
-        """Give orders as one transaction; an error stands in place of the reply of an order that failed.
+        """Send orders as one transaction; an error stands in place of the reply of an order that failed.
 
         Raises:
             RedisError: as `ask` does; then none of the orders, or without an answer perhaps all, were done.
         """
         replies = self._exchange(endpoint, [("MULTI",), *orders, ("EXEC",)])[-1]
-        assert isinstance(replies, list)  # noqa: S101 - said for the type checker: nothing is watched
+        assert isinstance(replies, list)  # noqa: S101 - for the type checker: nothing is watched
         return replies
 
     def rehearse(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[str]:
-        """Name the rights this user lacks for these orders, without giving any.
+        """Return the rights this user lacks for these orders, without carrying any out.
 
         Redis checks rights when a transaction takes an order in, not only when it runs it
         (https://redis.io/docs/latest/develop/interact/transactions/, "Errors inside a transaction").
@@ -97,7 +81,7 @@ class NodeConnections:
             RedisError: as `ask` does.
         """
         self.ask(endpoint, "MULTI")
-        replies = [self._ask_quietly(endpoint, order) for order in orders]
+        replies = [self._reply_or_error(endpoint, order) for order in orders]
         self.ask(endpoint, "DISCARD")
         for reply in replies:
             if isinstance(reply, RedisError) and not isinstance(reply, AccessRefused):
@@ -108,7 +92,7 @@ class NodeConnections:
             if isinstance(reply, AccessRefused)
         ]
 
-    def _ask_quietly(self, endpoint: Endpoint, words: Words) -> Any:
+    def _reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
         try:
             return self.ask(endpoint, *words)
         except RedisError as error:
@@ -131,14 +115,12 @@ class NodeConnections:
 
     def _connection_to(self, endpoint: Endpoint) -> Any:
         if endpoint not in self._connections:
-            self._connections[endpoint] = plain_connection(
-                endpoint, self._login, self._timeout_s, self._timeout_s
-            )
+            self._connections[endpoint] = direct_connection(endpoint, self._login, self._timeout_s)
         return self._connections[endpoint]
 
 
 def right_to(words: Words) -> str:
-    """Name the right to a command as ACL files do: with its subcommand, where it has one."""
+    """Return the name of the right to a command as ACL files do: with its subcommand, where it has one."""
     has_subcommand = words[0] in {"CLIENT", "CONFIG", "SENTINEL"}
     return "|".join(words[: 2 if has_subcommand else 1]).lower()
 

@@ -1,23 +1,31 @@
-"""Reading what sentinels and nodes reply, on Redis 6.2 and newer.
-
-The replies' shapes are those of ROLE (https://redis.io/docs/latest/commands/role/), INFO
-(https://redis.io/docs/latest/commands/info/) and Sentinel's API
-(https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Sentinel API").
-"""
+"""Asking sentinels and nodes for what a snapshot holds of them, on Redis 6.2 and newer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from redis import ResponseError
 
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, kind_of
 from sentinel.errors import AccessRefused, TransientError, UnknownMasterName
+from sentinel.protocol import (
+    Fields,
+    Role,
+    address_in,
+    address_of,
+    all_fields_in,
+    fields_in,
+    flags_of,
+    info_in,
+    number_in,
+    role_in,
+)
 from sentinel.topology.node_commands import right_to
-from sentinel.topology.snapshot import KnownReplica, NodeState, Role, SentinelState
+from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState
 
+Found = TypeVar("Found")
 _SETTINGS = ("replica-priority", "min-replicas-*", "appendonly", "maxmemory-policy")
 
 
@@ -30,7 +38,7 @@ class Answers:
         self.missing_rights: list[str] = []
 
     def to(self, *words: str) -> Any:
-        """Give the reply to a question that must be answered; raises RedisError, noting a missing right."""
+        """Return the reply to a question that must be answered; raises RedisError, noting a missing right."""
         try:
             return self._ask(*words)
         except AccessRefused as error:
@@ -39,7 +47,7 @@ class Answers:
             raise
 
     def if_allowed(self, *words: str) -> Any:
-        """Give the reply, or None where we lack the right; raises RedisError for anything else."""
+        """Return the reply, or None where we lack the right; raises RedisError for anything else."""
         try:
             return self.to(*words)
         except AccessRefused as error:
@@ -62,62 +70,55 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
     address = answers.to("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
     if address is None:
         raise UnknownMasterName(f"it watches no master named {name!r}; compare the master name with its file")
-    fields = _pairs(answers.to("SENTINEL", "MASTER", name))
-    replicas = [_pairs(each) for each in answers.to("SENTINEL", "REPLICAS", name)]
+    fields = _required(fields_in, answers.to("SENTINEL", "MASTER", name))
+    replicas = _required(all_fields_in, answers.to("SENTINEL", "REPLICAS", name))
+    peers = _required(all_fields_in, answers.to("SENTINEL", "SENTINELS", name))
     return SentinelState(
         endpoint,
         run_id=str(answers.to("SENTINEL", "MYID")),
-        master=_endpoint(address[0], address[1]),
-        epoch=_number(fields.get("config-epoch")),
-        flags=frozenset(fields.get("flags", "").split(",")),
-        other_sentinels=_number(fields.get("num-other-sentinels")),
-        quorum=_number(fields.get("quorum")),
-        down_after_ms=_number(fields.get("down-after-milliseconds")),
-        failover_timeout_ms=_number(fields.get("failover-timeout")),
+        master=_required(address_in, address),
+        epoch=number_in(fields.get("config-epoch")),
+        flags=flags_of(fields),
+        other_sentinels=number_in(fields.get("num-other-sentinels")),
+        quorum=number_in(fields.get("quorum")),
+        down_after_ms=number_in(fields.get("down-after-milliseconds")),
+        failover_timeout_ms=number_in(fields.get("failover-timeout")),
         ckquorum=_ckquorum(name, answers),
         tilt=_tilt(answers),
         replicas=tuple(_known_replica(each) for each in replicas),
+        peers=tuple(_known_sentinel(each) for each in peers),
         missing_rights=tuple(answers.missing_rights),
     )
 
 
-def peers_in(reply: Any) -> dict[str, Endpoint]:
-    """Read the other sentinels by run id from the answer to SENTINEL SENTINELS."""
-    peers = [_pairs(each) for each in reply]
-    return {peer["runid"]: _endpoint(peer["ip"], peer["port"]) for peer in peers if peer.get("runid")}
-
-
 def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
-    """Ask a node for its role and settings. Raises RedisError where it does not tell its role."""
-    role = answers.to("ROLE")
-    if not isinstance(role, list) or not role or role[0] not in set(Role):
-        raise TransientError(f"{endpoint} answers ROLE with something that is no role: {role!r:.80}")
-    is_replica = role[0] == Role.REPLICA
-    told = _info(answers.if_allowed("INFO", "replication"))
+    """Ask a node for its role and settings. Raises RedisError where it does not answer with its role."""
+    role = _required(role_in, answers.to("ROLE"))
+    replication = info_in(answers.if_allowed("INFO", "replication"))
     settings = _settings(answers)
     return NodeState(
         endpoint,
-        role=Role(role[0]),
-        follows=_endpoint(role[1], role[2]) if is_replica else None,
-        link=str(role[3]) if is_replica else None,
-        offset=int(role[4] if is_replica else role[1]),
-        priority=_number(settings.get("replica-priority", told.get("slave_priority"))),
-        min_replicas_to_write=_number(settings.get("min-replicas-to-write")),
-        min_replicas_max_lag_s=_number(settings.get("min-replicas-max-lag")),
+        role=role.role,
+        follows=role.follows,
+        link=role.link,
+        offset=role.offset,
+        priority=number_in(settings.get("replica-priority", replication.get("slave_priority"))),
+        min_replicas_to_write=number_in(settings.get("min-replicas-to-write")),
+        min_replicas_max_lag_s=number_in(settings.get("min-replicas-max-lag")),
         appendonly=settings["appendonly"] == "yes" if "appendonly" in settings else None,
         maxmemory_policy=settings.get("maxmemory-policy"),
         missing_rights=tuple(dict.fromkeys(answers.missing_rights)),
     )
 
 
-def _settings(answers: Answers) -> dict[str, str]:
+def _settings(answers: Answers) -> Fields:
     """Read settings one pattern at a time: CONFIG GET takes several only from Redis 7.0 on."""
-    found: dict[str, str] = {}
+    found: Fields = {}
     for pattern in _SETTINGS:
         reply = answers.if_allowed("CONFIG", "GET", pattern)
         if reply is None:
             break
-        found |= _pairs(reply)
+        found |= _required(fields_in, reply)
     return found
 
 
@@ -130,38 +131,27 @@ def _ckquorum(name: str, answers: Answers) -> str | None:
 
 
 def _tilt(answers: Answers) -> bool | None:
-    return {"0": False, "1": True}.get(_info(answers.if_allowed("INFO", "sentinel")).get("sentinel_tilt", ""))
+    info = info_in(answers.if_allowed("INFO", "sentinel"))
+    return {"0": False, "1": True}.get(info.get("sentinel_tilt", ""))
 
 
-def _known_replica(fields: dict[str, str]) -> KnownReplica:
+def _known_replica(fields: Fields) -> KnownReplica:
     return KnownReplica(
-        _endpoint(fields.get("ip"), fields.get("port")),
-        frozenset(fields.get("flags", "").split(",")),
-        _number(fields.get("slave-priority")) or 0,
+        _required(address_of, fields),
+        flags_of(fields),
+        number_in(fields.get("slave-priority")) or 0,
         Role(reported) if (reported := fields.get("role-reported", "")) in set(Role) else None,
+        fields.get("runid") or None,
     )
 
 
-def _endpoint(host: object, port: object) -> Endpoint:
-    number = _number(port)
-    if not host or number is None or not 0 < number < 65536:
-        raise TransientError(f"it names something that is no address: {host!r:.60} {port!r:.10}")
-    return Endpoint(str(host), number)
+def _known_sentinel(fields: Fields) -> KnownSentinel:
+    return KnownSentinel(_required(address_of, fields), flags_of(fields), fields.get("runid") or None)
 
 
-def _number(text: object) -> int | None:
-    try:
-        return int(str(text))
-    except ValueError:
-        return None
-
-
-def _pairs(flat: Any) -> dict[str, str]:
-    if not isinstance(flat, list):
-        raise TransientError(f"it answers with something unexpected: {flat!r:.80}")
-    return {str(name): str(value) for name, value in zip(flat[::2], flat[1::2], strict=False)}
-
-
-def _info(text: str | None) -> dict[str, str]:
-    lines = [line.partition(":") for line in (text or "").splitlines() if ":" in line]
-    return {name: value for name, _, value in lines}
+def _required(read: Callable[[Any], Found | None], reply: Any) -> Found:
+    """Read a reply. Raises TransientError where it is not of the expected shape."""
+    found = read(reply)
+    if found is None:
+        raise TransientError(f"it answers with something unexpected: {reply!r:.80}")
+    return found

@@ -1,23 +1,16 @@
 """A frozen snapshot of one master's topology, as its sentinels and nodes described it.
 
 Nothing in here talks to anybody: `survey` fills it, `checks` judges it, the commands show it. What somebody
-did not or was not allowed to tell is None, never a guess.
+did not answer, or we may not ask, is None, never a guess.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sentinel.endpoints import Endpoint
-
-
-class Role(StrEnum):
-    """What a node says of itself in answer to ROLE; the values are Redis's words."""
-
-    MASTER = "master"
-    REPLICA = "slave"
+from sentinel.protocol import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +36,7 @@ class NodeState:
 
     @property
     def answers(self) -> bool:
-        """Tell whether it told its role."""
+        """Return whether its role is known."""
         return self.role is not None
 
 
@@ -56,11 +49,23 @@ class KnownReplica:
     priority: int
     reported: Role | None = Role.REPLICA
     """What it said it was when this sentinel asked last, which may be ten seconds ago."""
+    run_id: str | None = None
+    """None until it answered this sentinel for the first time: before, Sentinel does not promote it."""
 
     @property
     def is_down(self) -> bool:
-        """Tell whether this sentinel would not promote it because it does not reach it."""
+        """Return whether this sentinel would not promote it because it does not reach it."""
         return bool(self.flags & {"s_down", "o_down", "disconnected"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSentinel:
+    """A sentinel as another one sees it."""
+
+    endpoint: Endpoint
+    flags: frozenset[str]
+    run_id: str | None
+    """None until the two have met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +88,23 @@ class SentinelState:
     """The answer to SENTINEL CKQUORUM: it starts with OK, or says what is missing."""
     tilt: bool | None = None
     replicas: tuple[KnownReplica, ...] = ()
+    peers: tuple[KnownSentinel, ...] = ()
+    """The other sentinels."""
     missing_rights: tuple[str, ...] = ()
 
     @property
     def answers(self) -> bool:
-        """Tell whether it named a master."""
+        """Return whether it named a master."""
         return self.master is not None
 
     @property
+    def leads_failover(self) -> bool:
+        """Return whether it is leading a failover at the moment."""
+        return "failover_in_progress" in self.flags
+
+    @property
     def has_quorum(self) -> bool | None:
-        """Tell whether it says that a failover could be agreed on; None where it may not be asked."""
+        """Return whether it says that a failover could be agreed on; None where it may not be asked."""
         return None if self.ckquorum is None else self.ckquorum.startswith("OK")
 
 
@@ -105,21 +117,26 @@ class Topology:
     nodes: tuple[NodeState, ...]
 
     @property
-    def heard(self) -> tuple[SentinelState, ...]:
+    def answering(self) -> tuple[SentinelState, ...]:
         """The sentinels that answered."""
         return tuple(each for each in self.sentinels if each.answers)
 
     @property
     def sentinel_count(self) -> int:
         """How many sentinels there are: those we know, or as many as one of them counts."""
-        counted = [each.other_sentinels + 1 for each in self.heard if each.other_sentinels is not None]
+        counted = [each.other_sentinels + 1 for each in self.answering if each.other_sentinels is not None]
         return max([len(self.sentinels), *counted])
 
     @property
     def named_masters(self) -> dict[Endpoint, int]:
         """Who is called the master by how many sentinels, the most often named first."""
-        votes = Counter(each.master for each in self.heard if each.master is not None)
+        votes = Counter(each.master for each in self.answering if each.master is not None)
         return dict(votes.most_common())
+
+    @property
+    def is_agreed(self) -> bool:
+        """Return whether all sentinels answer and name the same master."""
+        return len(self.named_masters) == 1 and len(self.answering) == len(self.sentinels)
 
     @property
     def named_master(self) -> Endpoint | None:
@@ -156,7 +173,7 @@ class Topology:
         return next((each for each in self.nodes if each.endpoint == endpoint), None)
 
     def lag_of(self, replica: NodeState) -> int | None:
-        """Give how many bytes of the master's stream a replica has yet to receive; None where unknown.
+        """Return how many bytes of the master's stream a replica has yet to receive; None where unknown.
 
         The two were not asked at the same moment, so under load a few hundred bytes mean nothing.
         """
@@ -171,6 +188,6 @@ class Topology:
         return max(0, master.offset - replica.offset)
 
     def is_seen_down(self, replica: Endpoint) -> bool:
-        """Tell whether every sentinel that answered takes the replica for down, and so would not promote it."""
-        views = [known for each in self.heard for known in each.replicas if known.endpoint == replica]
+        """Return whether every sentinel that answered takes the replica for down, and so would not promote it."""
+        views = [known for each in self.answering for known in each.replicas if known.endpoint == replica]
         return bool(views) and all(view.is_down for view in views)

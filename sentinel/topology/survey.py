@@ -1,82 +1,87 @@
 """Taking the snapshot: everybody is asked at once, and whoever does not answer is noted as silent.
 
-The sentinels of the settings tell of the other sentinels and of the nodes. Only who a sentinel knows is asked
+The sentinels of the settings name the other sentinels and the nodes. Only who a sentinel knows is asked
 with our password: a stranger whom a node was made to follow never gets to see it.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from redis import RedisError
 
 from sentinel.access import Access
-from sentinel.endpoints import Endpoint
+from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import PermanentError
-from sentinel.topology.node_commands import NodeCommands, NodeConnections
-from sentinel.topology.replies import Answers, node_state, peers_in, sentinel_state
+from sentinel.topology.node_commands import NodeCommands
+from sentinel.topology.replies import Answers, node_state, sentinel_state
 from sentinel.topology.snapshot import NodeState, SentinelState, Topology
 
+# A node that takes longer is not waited for: operators want to see the others.
 NODE_TIMEOUT_S = 1.0
-Asked = TypeVar("Asked")
-Told = TypeVar("Told")
+Target = TypeVar("Target")
+Answer = TypeVar("Answer")
+
+
+@contextmanager
+def commands_to(access: Access) -> Iterator[tuple[NodeCommands, NodeCommands]]:
+    """Yield the commands to the sentinels and those to the nodes; their connections are closed at the end."""
+    node_timeout_s = min(NODE_TIMEOUT_S, access.node_timeout_s)
+    with (
+        NodeCommands(access.sentinel_login, timeout_s=access.sentinel_timeout_s) as sentinels,
+        NodeCommands(access.node_login, timeout_s=node_timeout_s) as nodes,
+    ):
+        yield sentinels, nodes
 
 
 def survey(access: Access) -> Topology:
     """Ask everybody, within about three seconds however many are silent; raises nothing for a silent one."""
-    node_timeout_s = min(NODE_TIMEOUT_S, access.node_timeout_s)
-    with (
-        NodeConnections(access.sentinel_login, timeout_s=access.sentinel_timeout_s) as sentinels,
-        NodeConnections(access.node_login, timeout_s=node_timeout_s) as nodes,
-    ):
+    with commands_to(access) as (sentinels, nodes):
         return survey_with(sentinels, nodes, access)
 
 
 def survey_with(sentinels: NodeCommands, nodes: NodeCommands, access: Access) -> Topology:
-    """Take the snapshot through conversations that are open already."""
+    """Take the snapshot through connections that are open already."""
     states = _ask_sentinels(sentinels, access)
     endpoints = _nodes_known_to(states)
     found = _at_once(lambda endpoint: _ask_node(nodes, endpoint), endpoints)
     return Topology(access.master_name, states, tuple(_with_known_name(each, endpoints) for each in found))
 
 
-def _ask_sentinels(asking: NodeCommands, access: Access) -> tuple[SentinelState, ...]:
-    """Ask those of the settings, then those they know; a sentinel is told from another by its run id.
+def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelState, ...]:
+    """Ask those of the settings, then those they know; a sentinel is known by its run id.
 
-    A silent one has told no run id, so that one is known by its address, or it would count twice.
+    The run id of a silent one is unknown, so its address is taken instead, or it would count twice.
     """
-    first = _at_once(lambda each: _ask_sentinel(asking, each, access.master_name), access.sentinels)
-    states = {state.run_id or str(state.endpoint): state for state, _ in first}
-    silent = {place for state, _ in first if state.run_id is None for place in _places(state.endpoint)}
+    first = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
+    states = {state.run_id or str(state.endpoint): state for state in first}
+    silent = {address for state in first if state.run_id is None for address in addresses_of(state.endpoint)}
     unknown = {
-        run_id: endpoint
-        for _, peers in first
-        for run_id, endpoint in peers.items()
-        if run_id not in states and not silent & _places(endpoint)
+        peer.run_id: peer.endpoint
+        for state in first
+        for peer in state.peers
+        if peer.run_id and peer.run_id not in states and not silent & addresses_of(peer.endpoint)
     }
-    second = _at_once(lambda each: _ask_sentinel(asking, each, access.master_name), unknown.values())
-    for state, _ in second:
+    second = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), unknown.values())
+    for state in second:
         states.setdefault(state.run_id or str(state.endpoint), state)
     return tuple(states.values())
 
 
-def _ask_sentinel(
-    asking: NodeCommands, endpoint: Endpoint, name: str
-) -> tuple[SentinelState, dict[str, Endpoint]]:
-    answers = Answers(lambda *words: asking.ask(endpoint, *words))
+def _ask_sentinel(commands: NodeCommands, endpoint: Endpoint, name: str) -> SentinelState:
+    answers = Answers(lambda *words: commands.ask(endpoint, *words))
     try:
-        peers = peers_in(answers.to("SENTINEL", "SENTINELS", name))
-        return sentinel_state(endpoint, name, answers), peers
+        return sentinel_state(endpoint, name, answers)
     except RedisError as error:
-        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError)), {}
+        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
 
 
-def _ask_node(asking: NodeCommands, endpoint: Endpoint) -> NodeState:
-    answers = Answers(lambda *words: asking.ask(endpoint, *words))
+def _ask_node(commands: NodeCommands, endpoint: Endpoint) -> NodeState:
+    answers = Answers(lambda *words: commands.ask(endpoint, *words))
     try:
         return node_state(endpoint, answers)
     except RedisError as error:
@@ -93,19 +98,12 @@ def _with_known_name(node: NodeState, known: Iterable[Endpoint]) -> NodeState:
     """Call a replica's master as the sentinels do, where it goes by a host name here and an address there."""
     if node.follows is None or node.follows in known:
         return node
-    places = _places(node.follows)
-    same = next((endpoint for endpoint in known if places & _places(endpoint)), None)
+    addresses = addresses_of(node.follows)
+    same = next((endpoint for endpoint in known if addresses & addresses_of(endpoint)), None)
     return replace(node, follows=same) if same is not None else node
 
 
-def _places(endpoint: Endpoint) -> set[Any]:
-    try:
-        return {address for *_, address in socket.getaddrinfo(*endpoint, type=socket.SOCK_STREAM)}
-    except OSError:
-        return {endpoint}
-
-
-def _at_once(ask: Callable[[Asked], Told], asked: Iterable[Asked]) -> list[Told]:
-    everybody = list(asked)
+def _at_once(ask: Callable[[Target], Answer], targets: Iterable[Target]) -> list[Answer]:
+    everybody = list(targets)
     with ThreadPoolExecutor(max_workers=max(1, len(everybody)), thread_name_prefix="survey") as executor:
         return list(executor.map(ask, everybody))

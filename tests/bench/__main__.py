@@ -10,39 +10,38 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import report
 from tests.bench.accepting import measure_accepting
 from tests.bench.footprint import measure_footprint
-from tests.bench.goals import goals
 from tests.bench.growth import measure_growth
 from tests.bench.latency import measure_latency
 from tests.bench.machine import describe_machine
-from tests.bench.processes import BenchError
+from tests.bench.report import page
+from tests.bench.report.goals import goals
 from tests.bench.results import Results
 from tests.bench.sizes import FULL, QUICK, TINY, Sizes
-from tests.bench.stage import Testbed, say
-from tests.bench.start import PEERS_PYTHON, running_testbed
+from tests.bench.testbed import PEERS_PYTHON, BenchTestbed, report_progress, running_testbed
 from tests.bench.throughput import measure_throughput
+from verifier.drill.rig.process import RigError
 
 SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
-BENCHES: dict[str, Callable[[Testbed, Sizes], object]] = {
+BENCHES: dict[str, Callable[[BenchTestbed, Sizes], object]] = {
     "throughput": measure_throughput,
     "latency": measure_latency,
     "accepting": measure_accepting,
     "growth": measure_growth,
-    "footprint": lambda _stage, sizes: measure_footprint(sizes),
+    "footprint": lambda _testbed, sizes: measure_footprint(sizes),
 }
 
 
 def run(names: list[str], size: str, peers_python: Path | None) -> Results:
     """Run the named benches on one topology."""
-    with running_testbed(peers_python) as surroundings:
-        results = Results(describe_machine(surroundings), size)
-        if surroundings.peers_python is None:
-            say("No virtualenv with the peers found, so only we are measured: run `make bench`.")
+    with running_testbed(peers_python) as testbed:
+        results = Results(describe_machine(testbed), size)
+        if testbed.peers_python is None:
+            report_progress("No virtualenv with the peers found, so only we are measured: run `make bench`.")
         for name in names:
-            say(f"-- {name}")
-            setattr(results, name, BENCHES[name](surroundings, SIZES[size]))
+            report_progress(f"-- {name}")
+            setattr(results, name, BENCHES[name](testbed, SIZES[size]))
     return results
 
 
@@ -52,18 +51,18 @@ def main() -> None:
     began = time.monotonic()
     try:
         results = run(options.only, options.size, options.peers)
-    except BenchError as error:
+    except RigError as error:
         sys.exit(f"The benchmark stopped: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    print(report.page(results))
-    say(
+    print(page.page(results))
+    report_progress(
         f"{sum(not goal.met for goal in goals(results))} goals are not met; {time.monotonic() - began:.0f} s."
     )
     if options.json:
         options.json.write_text(json.dumps(asdict(results), indent=1) + "\n")
     if options.write:
-        report.write_report(results)
+        page.write_report(results)
 
 
 def _options() -> argparse.Namespace:
@@ -76,7 +75,7 @@ def _options() -> argparse.Namespace:
         "--peers", type=Path, default=PEERS_PYTHON, help="the Python of the peers' virtualenv"
     )
     parser.add_argument("--json", type=Path, help="write everything that was measured there")
-    parser.add_argument("--write", action="store_true", help=f"write {report.PAGE.name} and its plots")
+    parser.add_argument("--write", action="store_true", help=f"write {page.PAGE.name} and its plots")
     options = parser.parse_args()
     if options.write and (set(options.only) != set(BENCHES) or not options.peers.exists()):
         parser.error("--write is for a whole run with the peers: leave --only out, and run `make bench`.")

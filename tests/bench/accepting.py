@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.processes import BenchError, Child
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Testbed, say
-from tests.bench.webs import BARE, OURS, web
+from tests.bench.testbed import NO_RELAY, BenchTestbed, report_progress
+from verifier.drill.rig.process import RigError, RigProcess
+from verifier.drill.rig.systems import RQ, SystemUnderTest, bare_environment
 
-_LOAD = Path(__file__).with_name("http_load.py")
-NO_RELAY = 25
+_LOAD = Path(__file__).with_name("programs") / "closed_load.py"
 WARM_UP_S = 1.0
 
 
@@ -31,33 +30,36 @@ class Accepting:
     refused: int
 
 
-def measure_accepting(testbed: Testbed, sizes: Sizes) -> list[Accepting]:
+def measure_accepting(testbed: BenchTestbed, sizes: Sizes) -> list[Accepting]:
     """Measure both, in turns."""
-    whose = [OURS, *([BARE] if testbed.peers_python else [])]
-    rounds: dict[str, list[Accepting]] = {name: [] for name in whose}
+    systems = {"Verifier": testbed.ours}
+    if testbed.peers_python:
+        systems["bare Flask view with Queue.enqueue"] = testbed.peer(RQ)
+    rounds: dict[str, list[Accepting]] = {name: [] for name in systems}
     for _ in range(sizes.accept_rounds):
-        for name in whose:
-            rounds[name].append(_once(testbed, name, sizes))
-    return [_middle(rounds[name]) for name in whose]
+        for name, system in systems.items():
+            rounds[name].append(_once(testbed, name, system, sizes))
+    return [_middle(found) for found in rounds.values()]
 
 
-def _once(testbed: Testbed, name: str, sizes: Sizes) -> Accepting:
+def _once(testbed: BenchTestbed, name: str, system: SystemUnderTest, sizes: Sizes) -> Accepting:
     testbed.flush()
-    with web(testbed, name, NO_RELAY) as port:
-        _load(testbed, port, sizes, min(WARM_UP_S, sizes.accept_s))
-        found = _load(testbed, port, sizes, sizes.accept_s)
+    with testbed.web(system, NO_RELAY) as service:
+        _load(testbed, service.port, sizes, min(WARM_UP_S, sizes.accept_s))
+        found = _load(testbed, service.port, sizes, sizes.accept_s)
     refused = sum(found["refused"].values())
     if not found["rate"]:
-        raise BenchError(f"{name} accepted nothing: {found['refused']}")
-    say(f"{name}: {found['rate']:.0f} requests/s, {refused} refused")
+        raise RigError(f"{name} accepted nothing: {found['refused']}")
+    report_progress(f"{name}: {found['rate']:.0f} requests/s, {refused} refused")
     return Accepting(name, found["rate"], [found["rate"]], found["p50_ms"], found["p99_ms"], refused)
 
 
-def _load(testbed: Testbed, port: int, sizes: Sizes, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, str(_LOAD), str(port), str(sizes.accept_connections), str(seconds)]
-    with Child("http-load", command, {}, testbed.room) as child:
-        child.wait_for_success(seconds + 30)
-        found: dict[str, Any] = json.loads(child.said())
+def _load(testbed: BenchTestbed, port: int, sizes: Sizes, seconds: float) -> dict[str, Any]:
+    arguments = (str(port), str(sizes.accept_connections), str(seconds))
+    command = [sys.executable, str(_LOAD), *arguments]
+    with RigProcess("closed-load", command, bare_environment(), testbed.directory) as process:
+        process.wait_for_success(seconds + 30)
+        found: dict[str, Any] = json.loads(process.output())
         return found
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from tests.bench.processes import BenchError, Child, Memory, cpu_seconds_of_tree, memory_of_tree
+from tests.bench.memory import Memory, cpu_seconds_of_tree, memory_of_tree
 from tests.bench.sinks import CountingSink
+from verifier.drill.rig.process import RigProcess
 
 START_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 0.005
@@ -44,13 +45,15 @@ class Drained:
         return sum(memory.pss_mb for memory in self.memory)
 
 
-def drain(worker: Child, sink: CountingSink, mails: int, limit_s: float, *, warm_up: bool = True) -> Drained:
+def drain(
+    worker: RigProcess, sink: CountingSink, mails: int, limit_s: float, *, warm_up: bool = True
+) -> Drained:
     """Watch a worker that just started until it has sent so many mails, or for `limit_s` seconds.
 
     With `warm_up` the first twentieth of the mails is not counted, else only the very first one.
 
     Raises:
-        BenchError: it sends nothing, ends, or stands still.
+        RigError: it sends nothing, ends, or sends no more.
     """
     first = max(1, int(mails * MEASURE_AFTER)) if warm_up else 1
     _wait_for_mails(worker, sink, first)
@@ -59,17 +62,17 @@ def drain(worker: Child, sink: CountingSink, mails: int, limit_s: float, *, warm
     while count < mails and now - began < limit_s:
         time.sleep(LOOK_EVERY_S)
         now, count = time.perf_counter(), sink.mails()
-        if not worker.running:
-            raise BenchError(f"{worker.name} ended:\n{worker.last_words()}")
+        if worker.exit_code is not None:
+            raise worker.failure("ended")
     if count == start_count:
-        raise BenchError(f"{worker.name} stood still:\n{worker.last_words()}")
+        raise worker.failure("sent nothing more")
     cpu = cpu_seconds_of_tree(worker.pid) - cpu
     return Drained(count - start_count, now - began, cpu, memory_of_tree(worker.pid))
 
 
-def _wait_for_mails(worker: Child, sink: CountingSink, first: int) -> None:
+def _wait_for_mails(worker: RigProcess, sink: CountingSink, first: int) -> None:
     deadline = time.perf_counter() + START_TIMEOUT_S
     while sink.mails() < first:
-        if time.perf_counter() > deadline or not worker.running:
-            raise BenchError(f"{worker.name} did not send {first} mails:\n{worker.last_words()}")
+        if time.perf_counter() > deadline or worker.exit_code is not None:
+            raise worker.failure(f"did not send {first} mails")
         time.sleep(LOOK_EVERY_S)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import re
 import sys
 import tempfile
@@ -20,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel import PortReservation
-from tests.bench.processes import BenchError, Child, Memory, memory_of_tree
+from tests.bench.memory import Memory, memory_of_tree
 from tests.bench.sinks import wait_until_listening
 from tests.bench.sizes import FULL, Sizes
-from tests.bench.stage import PROJECT, WSGI
+from verifier.drill.rig.process import RigError, RigProcess
+from verifier.drill.rig.systems import PROJECT, bare_environment
 
 BATCH = 50
 MAIL_TIMEOUT_S = 30.0
@@ -51,34 +51,44 @@ class Footprint:
 
 def measure_footprint(sizes: Sizes) -> Footprint:
     """Start the service, verify, measure, stop it."""
-    with _service() as (child, port, room):
-        _verify_all(port, room, sizes.footprint_verifications)
+    with _service() as (process, port, directory):
+        _verify_all(port, directory, sizes.footprint_verifications)
         time.sleep(1.0)  # the last settlement
-        memories = memory_of_tree(child.pid)
+        memories = memory_of_tree(process.pid)
     return Footprint(sizes.footprint_verifications, [_named(memory) for memory in memories])
 
 
 @contextmanager
-def _service() -> Iterator[tuple[Child, int, Path]]:
+def _service() -> Iterator[tuple[RigProcess, int, Path]]:
     ports = PortReservation()
     port = ports.reserve().port
     ports.release()
-    with tempfile.TemporaryDirectory(prefix="verifier-footprint-") as room:
+    with tempfile.TemporaryDirectory(prefix="verifier-footprint-") as name:
+        directory = Path(name)
         environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            **bare_environment(),
             "PYTHONPATH": str(PROJECT),
             # Its mailbox is made there, where we find it.
-            "TMPDIR": room,
+            "TMPDIR": name,
         }
-        command = [sys.executable, "-m", "flask", "--app", WSGI, "run", "--port", str(port)]
-        with Child("flask-run", command, environment, Path(room)) as child:
-            wait_until_listening(port, child)
-            yield child, port, Path(room)
+        command = [
+            sys.executable,
+            "-m",
+            "flask",
+            "--app",
+            str(PROJECT / "wsgi.py"),
+            "run",
+            "--port",
+            str(port),
+        ]
+        with RigProcess("flask-run", command, environment, directory) as process:
+            wait_until_listening(port, process)
+            yield process, port, directory
 
 
-def _verify_all(port: int, room: Path, how_many: int) -> None:
+def _verify_all(port: int, directory: Path, how_many: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    mailbox = Mailbox(room)
+    mailbox = Mailbox(directory)
     for start in range(0, how_many, BATCH):
         ids = {}
         for number in range(start, min(start + BATCH, how_many)):
@@ -86,7 +96,7 @@ def _verify_all(port: int, room: Path, how_many: int) -> None:
             ids[address] = _post(connection, "", {"to": address})["id"]
         for address, code in mailbox.codes(set(ids)).items():
             if _post(connection, f"/{ids[address]}/check", {"code": code})["valid"] is not True:
-                raise BenchError(f"The code in the mail to {address} was refused.")
+                raise RigError(f"The code in the mail to {address} was refused.")
     connection.close()
 
 
@@ -96,25 +106,25 @@ def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, str
     response = connection.getresponse()
     answer: dict[str, object] = json.loads(response.read())
     if response.status not in {200, 201}:
-        raise BenchError(f"POST {path or '/'} was answered with {response.status}: {answer}")
+        raise RigError(f"POST {path or '/'} was answered with {response.status}: {answer}")
     return answer
 
 
 class Mailbox:
     """The codes in the development mailbox, a Maildir; each file is read once."""
 
-    def __init__(self, room: Path) -> None:
-        self._room = room
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._read: set[Path] = set()
 
     def codes(self, addresses: set[str]) -> dict[str, str]:
-        """Wait for a mail to each address; give the codes by address."""
+        """Wait for a mail to each address; return the codes by address."""
         found: dict[str, str] = {}
         deadline = time.monotonic() + MAIL_TIMEOUT_S
         while addresses - found.keys():
             if time.monotonic() > deadline:
-                raise BenchError(f"{len(addresses - found.keys())} mails did not come.")
-            for path in set(self._room.glob("verifier-mailbox-*/mails/new/*")) - self._read:
+                raise RigError(f"{len(addresses - found.keys())} mails did not come.")
+            for path in set(self._directory.glob("verifier-mailbox-*/mails/new/*")) - self._read:
                 self._read.add(path)
                 headers = dict(_HEADER.findall(path.read_bytes()))
                 found[headers[b"To"].decode()] = headers[b"Subject"].decode()
@@ -123,7 +133,7 @@ class Mailbox:
 
 
 def _named(memory: Memory) -> Memory:
-    """Give it a name for people in place of its command line."""
+    """Name it for people in place of its command line."""
     words = memory.name
     if "redis-server" in words:
         name = "Sentinel" if "[sentinel]" in words or "sentinel.conf" in words else "Redis"
@@ -135,7 +145,7 @@ def _named(memory: Memory) -> Memory:
 
 
 def table(found: Footprint) -> str:
-    """Give the table for people."""
+    """Return the table for people."""
     lines = ["| process | RSS, MB | PSS, MB |", "|---|--:|--:|"]
     lines += [f"| {each.name} | {each.rss_mb:.1f} | {each.pss_mb:.1f} |" for each in found.processes]
     lines.append(f"| **all {len(found.processes)}** | **{found.rss_mb:.0f}** | **{found.pss_mb:.0f}** |")
@@ -143,7 +153,7 @@ def table(found: Footprint) -> str:
 
 
 def main() -> None:
-    """Measure and print; the exit code tells whether the goal is met."""
+    """Measure and print; the exit code is 1 where the goal is not met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--verifications", type=int, default=FULL.footprint_verifications)
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 
 from sentinel import wait_for
-from tests.bench.contestants import contestants, fill_ours
 from tests.bench.draining import drain
-from tests.bench.processes import BenchError, Child
 from tests.bench.sinks import counting_sink
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Testbed, say
+from tests.bench.testbed import BenchTestbed, report_progress, with_settings
+from verifier.drill.rig.process import RigError
 
 BACKLOG_BYTES = 20_000_000
 PIECE_BYTES = 1_000_000
@@ -39,7 +38,7 @@ class Growth:
     """The same where no worker ran until all had expired: dead letters are kept for operators."""
 
 
-def measure_growth(testbed: Testbed, sizes: Sizes) -> Growth:
+def measure_growth(testbed: BenchTestbed, sizes: Sizes) -> Growth:
     """Measure speed, then memory."""
     rounds = {
         mails: [
@@ -54,81 +53,81 @@ def measure_growth(testbed: Testbed, sizes: Sizes) -> Growth:
     return Growth(rates, rounds, pending, sent, left, keys, _after_never_sending(testbed, sizes))
 
 
-def _speed(testbed: Testbed, mails: int, sizes: Sizes) -> float:
+def _speed(testbed: BenchTestbed, mails: int, sizes: Sizes) -> float:
     testbed.flush()
-    fill_ours(testbed, mails)
-    ours = contestants(testbed)[0]
-    with counting_sink(testbed.room) as sink, ours.start_worker(testbed, sink.port) as worker:
+    testbed.fill(mails)
+    with counting_sink(testbed.directory) as sink, testbed.worker(testbed.ours, sink.port) as worker:
         drained = drain(worker, sink, mails, sizes.growth_limit_s)
-    say(f"{mails} mails queued: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
+    report_progress(f"{mails} mails queued: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
     return drained.rate
 
 
-def _bytes_each(testbed: Testbed, mails: int) -> tuple[float, float]:
-    """Give the bytes of Redis memory of a verification while its mail waits, and after it was sent."""
+def _bytes_each(testbed: BenchTestbed, mails: int) -> tuple[float, float]:
+    """Return the bytes of Redis memory of a verification while its mail waits, and after it was sent."""
     before = _empty_memory(testbed)
-    fill_ours(testbed, mails)
+    testbed.fill(mails)
     pending = (_settled_memory(testbed) - before) / mails
     _send_all(testbed, mails)
     sent = (_settled_memory(testbed) - before) / mails
-    say(f"a waiting verification takes {pending:.0f} bytes of Redis memory, a sent one {sent:.0f}")
+    report_progress(
+        f"a waiting verification takes {pending:.0f} bytes of Redis memory, a sent one {sent:.0f}"
+    )
     return pending, sent
 
 
-def _after_sending(testbed: Testbed, sizes: Sizes) -> tuple[float, int]:
-    """Send short-lived verifications and let them expire; give the bytes left of each, and the keys."""
+def _after_sending(testbed: BenchTestbed, sizes: Sizes) -> tuple[float, int]:
+    """Send short-lived verifications and let them expire; return the bytes left of each, and the keys."""
     before = _empty_memory(testbed)
     lifetime_s = SENDING_LIVES * sizes.expiry_lifetime_s
-    fill_ours(testbed, sizes.memory_mails, lifetime_s, 0.0)
+    testbed.fill(sizes.memory_mails, lifetime_s, 0.0)
     _send_all(testbed, sizes.memory_mails, VERIFIER_CODE_LIFETIME=str(lifetime_s))
     _wait_until_expired(testbed, lifetime_s)
     left, keys = (_settled_memory(testbed) - before) / sizes.memory_mails, _keys(testbed, "*")
-    say(f"after expiry {left:.1f} bytes each and {keys} keys in all are left")
+    report_progress(f"after expiry {left:.1f} bytes each and {keys} keys in all are left")
     return left, keys
 
 
-def _after_never_sending(testbed: Testbed, sizes: Sizes) -> float:
-    """Let verifications expire unsent, then have a worker clear up; give the bytes left of each."""
+def _after_never_sending(testbed: BenchTestbed, sizes: Sizes) -> float:
+    """Let verifications expire unsent, then have a worker clear up; return the bytes left of each."""
     before = _empty_memory(testbed)
-    fill_ours(testbed, sizes.memory_mails, sizes.expiry_lifetime_s, 0.0)
+    testbed.fill(sizes.memory_mails, sizes.expiry_lifetime_s, 0.0)
     _wait_until_expired(testbed, sizes.expiry_lifetime_s)
-    with counting_sink(testbed.room) as sink:
-        with Child("clearing worker", testbed.our_command("worker"), testbed.ours(sink.port), testbed.room):
+    with counting_sink(testbed.directory) as sink:
+        with testbed.worker(testbed.ours, sink.port):
             _wait_until_nothing_is_owed(testbed)
         if sink.mails():
-            raise BenchError(f"{sink.mails()} mails with dead codes were sent.")
+            raise RigError(f"{sink.mails()} mails with expired codes were sent.")
     left = (_settled_memory(testbed) - before) / sizes.memory_mails
-    say(f"of those never sent, {left:.1f} bytes each are left")
+    report_progress(f"of those never sent, {left:.1f} bytes each are left")
     return left
 
 
-def _wait_until_expired(testbed: Testbed, lifetime_s: float) -> None:
+def _wait_until_expired(testbed: BenchTestbed, lifetime_s: float) -> None:
     timeout_s = lifetime_s + 60
-    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval=0.5):
-        raise BenchError(f"Not all verifications expired within {timeout_s:.0f} s.")
+    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval_s=0.5):
+        raise RigError(f"Not all verifications expired within {timeout_s:.0f} s.")
 
 
-def _send_all(testbed: Testbed, mails: int, **settings: str) -> None:
-    with counting_sink(testbed.room) as sink:
-        environment = testbed.ours(sink.port, **settings)
-        with Child("sending worker", testbed.our_command("worker"), environment, testbed.room) as worker:
-            drain(worker, sink, mails, 120)
-            _wait_until_nothing_is_owed(testbed)
+def _send_all(testbed: BenchTestbed, mails: int, **settings: str) -> None:
+    ours = with_settings(testbed.ours, **settings)
+    with counting_sink(testbed.directory) as sink, testbed.worker(ours, sink.port) as worker:
+        drain(worker, sink, mails, 120)
+        _wait_until_nothing_is_owed(testbed)
 
 
-def _wait_until_nothing_is_owed(testbed: Testbed) -> None:
+def _wait_until_nothing_is_owed(testbed: BenchTestbed) -> None:
     with testbed.admin() as client:
-        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval=0.1):
-            raise BenchError("The worker did not clear the queue within 60 s.")
+        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval_s=0.1):
+            raise RigError("The worker did not clear the queue within 60 s.")
 
 
-def _empty_memory(testbed: Testbed) -> int:
-    """Give the memory of an empty Redis that was in use before.
+def _empty_memory(testbed: BenchTestbed) -> int:
+    """Return the memory of an empty Redis that was in use before.
 
     Its replication backlog is full, so that it grows no further, and it knows the scripts.
     """
     testbed.flush()
-    fill_ours(testbed, WARM_UP_MAILS)
+    testbed.fill(WARM_UP_MAILS)
     _send_all(testbed, WARM_UP_MAILS)
     with testbed.admin() as client:
         for _ in range(BACKLOG_BYTES // PIECE_BYTES):
@@ -137,8 +136,8 @@ def _empty_memory(testbed: Testbed) -> int:
     return _settled_memory(testbed)
 
 
-def _settled_memory(testbed: Testbed) -> int:
-    """Give the memory in use, without buffers of clients and replicas: the least of a few looks."""
+def _settled_memory(testbed: BenchTestbed) -> int:
+    """Return the memory in use, without buffers of clients and replicas: the least of a few looks."""
     seen = []
     with testbed.admin() as client:
         for _ in range(8):
@@ -148,6 +147,6 @@ def _settled_memory(testbed: Testbed) -> int:
     return min(seen)
 
 
-def _keys(testbed: Testbed, pattern: str) -> int:
+def _keys(testbed: BenchTestbed, pattern: str) -> int:
     with testbed.admin() as client:
         return sum(1 for _ in client.scan_iter(pattern, count=1000))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.stage import Testbed
+from tests.bench.testbed import BenchTestbed
 
 OUR_LIBRARIES = ("flask", "flask-mail", "rq", "redis", "gunicorn")
 PEER_LIBRARIES = (*OUR_LIBRARIES, "celery", "dramatiq")
@@ -24,7 +24,7 @@ _ASK_VERSIONS = (
 
 @dataclass(frozen=True)
 class Machine:
-    """The surroundings of one run."""
+    """What one run ran on."""
 
     date: str
     processor: str
@@ -39,8 +39,8 @@ class Machine:
     """The load average of the minute before: above about 0.5 somebody else was at work."""
 
 
-def describe_machine(testbed: Testbed) -> Machine:
-    """Look around."""
+def describe_machine(testbed: BenchTestbed) -> Machine:
+    """Return what this run runs on."""
     with testbed.admin() as client:
         redis = client.info("server")["redis_version"]
     return Machine(
@@ -65,7 +65,7 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _versions_of_peers(testbed: Testbed) -> dict[str, str]:
+def _versions_of_peers(testbed: BenchTestbed) -> dict[str, str]:
     if testbed.peers_python is None:
         return {}
     command = [str(testbed.peers_python), "-c", _ASK_VERSIONS, *PEER_LIBRARIES]

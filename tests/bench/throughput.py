@@ -6,11 +6,11 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from tests.bench.contestants import SystemUnderTest, contestants
 from tests.bench.draining import Drained, drain
 from tests.bench.sinks import counting_sink, far_away, reply_delay_ms, smtp_source
 from tests.bench.sizes import Sizes
-from tests.bench.stage import Testbed, say
+from tests.bench.systems import SetUp, set_ups
+from tests.bench.testbed import BenchTestbed, report_progress
 
 SOURCE_MAILS_FACTOR = 2
 SLOW_SHARE = 0.4
@@ -19,7 +19,7 @@ WAY_MS = 20
 
 @dataclass(frozen=True)
 class Throughput:
-    """One contestant at one relay; of several rounds, the one in the middle."""
+    """One set-up at one relay; of several rounds, the one in the middle."""
 
     key: str
     name: str
@@ -42,20 +42,20 @@ class Relay:
     source_rate: float | None
 
     def fastest(self, key: str) -> Throughput | None:
-        """Give the fastest of a library's set-ups; None where it was not measured."""
+        """Return the fastest of a library's set-ups; None where it was not measured."""
         found = [each for each in self.results if each.key.partition("-")[0] == key]
         return max(found, key=lambda each: each.rate, default=None)
 
 
-def measure_throughput(testbed: Testbed, sizes: Sizes) -> list[Relay]:
+def measure_throughput(testbed: BenchTestbed, sizes: Sizes) -> list[Relay]:
     """Measure both relays."""
     return [_near(testbed, sizes), _far(testbed, sizes)]
 
 
-def _near(testbed: Testbed, sizes: Sizes) -> Relay:
+def _near(testbed: BenchTestbed, sizes: Sizes) -> Relay:
     rounds: dict[str, list[Drained]] = {}
-    everybody = contestants(testbed)
-    # Round by round rather than one contestant after the other: a busy moment of the machine hits them all.
+    everybody = set_ups(testbed)
+    # Round by round rather than one set-up after the other: a busy moment of the machine hits them all.
     for _ in range(sizes.drain_rounds):
         for one in everybody:
             mails = int(sizes.drain_mails * (SLOW_SHARE if one.slow else 1))
@@ -68,29 +68,29 @@ def _near(testbed: Testbed, sizes: Sizes) -> Relay:
     )
 
 
-def _far(testbed: Testbed, sizes: Sizes) -> Relay:
+def _far(testbed: BenchTestbed, sizes: Sizes) -> Relay:
     results = [
         _middle(one, [_once(testbed, one, WAY_MS, sizes.far_mails, sizes.far_limit_s)])
-        for one in contestants(testbed)
+        for one in set_ups(testbed)
     ]
     return Relay(WAY_MS, _reply_ms(testbed, WAY_MS), results, None)
 
 
-def _once(testbed: Testbed, one: SystemUnderTest, delay_ms: int, mails: int, limit_s: float) -> Drained:
+def _once(testbed: BenchTestbed, one: SetUp, delay_ms: int, mails: int, limit_s: float) -> Drained:
     testbed.flush()
     one.fill(testbed, mails)
     with (
-        counting_sink(testbed.room) as sink,
-        far_away(sink.port, delay_ms, testbed.room) as port,
-        one.start_worker(testbed, port) as worker,
+        counting_sink(testbed.directory) as sink,
+        far_away(sink.port, delay_ms, testbed.directory) as port,
+        testbed.worker(one.system, port) as worker,
     ):
         # Far away nobody empties the queue in time, so there the first mail starts the clock.
         drained = drain(worker, sink, mails, limit_s, warm_up=not delay_ms)
-    say(f"{one.name} at {delay_ms} ms: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
+    report_progress(f"{one.name} at {delay_ms} ms: {drained.rate:.0f} mails/s, {drained.peak_mb:.0f} MB")
     return drained
 
 
-def _middle(one: SystemUnderTest, rounds: list[Drained]) -> Throughput:
+def _middle(one: SetUp, rounds: list[Drained]) -> Throughput:
     middle = sorted(rounds, key=lambda drained: drained.rate)[len(rounds) // 2]
     return Throughput(
         key=one.key,
@@ -105,15 +105,15 @@ def _middle(one: SystemUnderTest, rounds: list[Drained]) -> Throughput:
     )
 
 
-def _reply_ms(testbed: Testbed, delay_ms: int) -> float:
-    with counting_sink(testbed.room) as sink, far_away(sink.port, delay_ms, testbed.room) as port:
+def _reply_ms(testbed: BenchTestbed, delay_ms: int) -> float:
+    with counting_sink(testbed.directory) as sink, far_away(sink.port, delay_ms, testbed.directory) as port:
         return reply_delay_ms(port)
 
 
-def _source_rate(testbed: Testbed, sizes: Sizes) -> float:
-    """Give the mails a second of smtp-source with one persistent session: nobody with one is faster."""
+def _source_rate(testbed: BenchTestbed, sizes: Sizes) -> float:
+    """Return the mails a second of smtp-source with one persistent session: nobody with one is faster."""
     mails = sizes.drain_mails * SOURCE_MAILS_FACTOR
-    with counting_sink(testbed.room) as sink:
+    with counting_sink(testbed.directory) as sink:
         began = time.perf_counter()
-        smtp_source(sink.port, mails, testbed.mail_bytes, testbed.room)
+        smtp_source(sink.port, mails, testbed.mail_bytes, testbed.directory)
         return mails / (time.perf_counter() - began)

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from sentinel import LocalTopology
 from verifier.container import Container
+from verifier.domain.codes import code_of
 from verifier.domain.errors import ServiceUnavailable
 from verifier.domain.verifications import Verification
-from verifier.service import code_of
 from verifier.settings import Settings
 from verifier.store import keyspace
 
@@ -137,12 +137,12 @@ class Recovering:
         self.clock = container.service.clock
         self.rules = container.service.rules
 
-    def start(self, address: str) -> Verification:
+    def start(self, address: str, **how: str) -> Verification:
         """Fail once."""
         if self._away:
             self._away = False
             raise ServiceUnavailable("Redis is away for a moment.", 1)
-        return self._service.start(address)
+        return self._service.start(address, **how)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._service, name)

@@ -10,8 +10,7 @@ from verifier.drill.fault_context import Pace
 from verifier.drill.faults import FAULTS
 from verifier.drill.outcome import Outcome
 from verifier.drill.rig.systems import verifier
-from verifier.drill.rig.testbed import Testbed
-from verifier.drill.rig.waiter import Waiter
+from verifier.drill.rig.testbed import DrillTestbed
 from verifier.drill.round import Round
 
 RATE = 20.0
@@ -21,14 +20,14 @@ SHORT = Pace(
 
 
 @pytest.fixture(scope="session")
-def testbed() -> Iterator[Testbed]:
+def testbed() -> Iterator[DrillTestbed]:
     """The testbed; each round heals it before it begins."""
-    with Testbed(verifier(), workers=2, down_after_ms=1500) as running:
+    with DrillTestbed(verifier(), workers=2, down_after_ms=1500) as running:
         yield running
     running.forget_logs()
 
 
 @pytest.fixture
-def drill(testbed: Testbed) -> Callable[[str], Outcome]:
+def drill(testbed: DrillTestbed) -> Callable[[str], Outcome]:
     """Run one fault, small."""
-    return lambda name: Round(testbed, FAULTS[name], RATE, SHORT).run(Waiter())
+    return lambda name: Round(testbed, FAULTS[name], RATE, SHORT).run()

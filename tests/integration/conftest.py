@@ -12,9 +12,9 @@ from redis import Redis
 from sentinel import LocalTopology, MasterLink
 from tests.support.sink import MailSink
 from tests.support.stores import Store
-from verifier.container import access_of, acknowledgement_of
 from verifier.settings import Settings
 from verifier.store.deliveries import Deliveries
+from verifier.wiring import access_of, acknowledgement_of
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def master(topology: LocalTopology) -> Iterator[Redis]:
 @pytest.fixture
 def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
     """A link to the master as the app has it."""
-    made = MasterLink(access_of(settings.redis), patience_s=settings.redis.request_deadline_s)
+    made = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s)
     yield made
     made.close()
 

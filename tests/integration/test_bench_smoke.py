@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.bench.plot import Bar, Panel, draw
+from tests.bench.report.plots import Bar, Panel, draw
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run_bench(only: str, path: Path) -> dict[str, Any]:
-    """Run parts of the benchmarks at their tiniest; give what they wrote."""
+    """Run parts of the benchmarks at their tiniest; return what they wrote."""
     command = [sys.executable, "-m", "tests.bench", "--size", "tiny", "--only", only]
     command += ["--peers", str(path / "nobody"), "--json", str(path / "results.json")]
     done = subprocess.run(

@@ -13,13 +13,13 @@ import pytest
 from redis import Redis
 
 from sentinel import MasterLink, TransientError
-from verifier.container import acknowledgement_of
 from verifier.domain.codes import new_verification_id
 from verifier.domain.verifications import Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.records import new_verification
 from verifier.store.verifications import Resend, VerificationStore
+from verifier.wiring import acknowledgement_of
 
 
 class Store(VerificationStore):
@@ -64,7 +64,7 @@ class Store(VerificationStore):
 
     def attempted(self, verification_id: str, max_attempts: int = 5) -> tuple[bool, Verification]:
         """Count an attempt; return whether it may be judged."""
-        attempt, verification = self.count_attempt(
+        attempt, verification, _ = self.count_attempt(
             verification_id, max_attempts, secrets.token_hex(8), "", list(self.settings.keys.secrets)
         )
         return attempt.may_be_judged, verification

@@ -5,16 +5,19 @@ Bodies come and go as JSON; times are ISO 8601 in UTC. A wrong code is no error:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import secrets
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, g, jsonify, request, url_for
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from verifier.api import problems
 from verifier.container import current_service
 from verifier.domain.errors import InvalidRequest, VerifierError
+from verifier.domain.times import iso_time
 from verifier.domain.verifications import Verification
+
+LONGEST_KEY = 255
 
 blueprint = Blueprint("api", __name__, url_prefix="/v1")
 
@@ -22,28 +25,28 @@ blueprint = Blueprint("api", __name__, url_prefix="/v1")
 @blueprint.post("/verifications")
 def start() -> tuple[Response, int, dict[str, str]]:
     """Start a verification: 201 once it is sure that the mail goes out."""
-    verification = current_service().start(_text_in_body("to"))
+    verification = current_service().start(_text_in_body("to"), request_key=_request_key())
     location = url_for("api.read", verification_id=verification.id)
     return jsonify(_representation(verification)), 201, {"Location": location}
 
 
 @blueprint.get("/verifications/<verification_id>")
 def read(verification_id: str) -> Response:
-    """Tell where a verification and its mail stand."""
+    """Return where a verification and its mail stand."""
     return jsonify(_representation(current_service().get(verification_id)))
 
 
 @blueprint.post("/verifications/<verification_id>/check")
 def check(verification_id: str) -> Response:
     """Judge a typed code; `valid` says whether it was the right one just now."""
-    result = current_service().check(verification_id, _text_in_body("code"))
+    result = current_service().check(verification_id, _text_in_body("code"), request_key=_request_key())
     return jsonify({**_representation(result.verification), "valid": result.valid})
 
 
 @blueprint.post("/verifications/<verification_id>/resend")
 def resend(verification_id: str) -> Response:
     """Send the mail again."""
-    return jsonify(_representation(current_service().resend(verification_id)))
+    return jsonify(_representation(current_service().resend(verification_id, request_key=_request_key())))
 
 
 @blueprint.post("/verifications/<verification_id>/cancel")
@@ -54,15 +57,18 @@ def cancel(verification_id: str) -> Response:
 
 @blueprint.after_request
 def keep_out_of_caches(response: Response) -> Response:
-    """An address and its state are nobody's to keep on the way."""
+    """Forbid caches: nobody on the way may keep an address and its state."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 @blueprint.errorhandler(VerifierError)
 def verifier_error(error: VerifierError) -> Response:
-    """Answer with the error's own status, code and sentence."""
-    return problems.of_verifier_error(error)
+    """Answer with the error's own status, code and sentence; a 503 also with the key for trying again."""
+    response = problems.of_verifier_error(error)
+    if error.status == 503 and "made_up_key" in g:
+        response.headers["Idempotency-Key"] = g.made_up_key
+    return response
 
 
 @blueprint.errorhandler(HTTPException)
@@ -78,26 +84,39 @@ def _representation(verification: Verification) -> dict[str, Any]:
         "id": verification.id,
         "to": verification.address,
         "status": service.status(verification).value,
-        "created_at": _iso(verification.created_at),
-        "expires_at": _iso(verification.expires_at),
+        "created_at": iso_time(verification.created_at),
+        "expires_at": iso_time(verification.expires_at),
         "check_attempts_remaining": verification.check_attempts_remaining(service.rules),
-        "resend_available_at": _iso(verification.resend_available_at(service.rules)),
+        "resend_available_at": iso_time(verification.resend_available_at(service.rules)),
         "delivery": {
             "number": delivery.number,
             "status": delivery.status.value,
-            "next_try_at": _iso(delivery.next_try_at),
+            "next_try_at": iso_time(delivery.next_try_at),
         },
     }
 
 
-def _iso(time_s: float | None) -> str | None:
-    if time_s is None:
-        return None
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _request_key() -> str:
+    """Return the request's Idempotency-Key (draft-ietf-httpapi-idempotency-key-header); without one, one made up.
+
+    A start that is answered with 503 may have been accepted, so the answer names the key with which a repeat leads to
+    the same verification.
+
+    Raises:
+        InvalidRequest: the header is no key.
+    """
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if not key:
+        g.made_up_key = secrets.token_hex(16)
+        return str(g.made_up_key)
+    bare = key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key
+    if not (bare.isascii() and bare.isprintable() and 0 < len(bare) <= LONGEST_KEY):
+        raise InvalidRequest(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters.")
+    return bare
 
 
 def _text_in_body(name: str) -> str:
-    """Give one text of the JSON object in the body.
+    """Return one text of the JSON object in the body.
 
     Raises:
         UnsupportedMediaType, BadRequest, InvalidRequest: there is none; RequestEntityTooLarge.

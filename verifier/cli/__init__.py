@@ -1,1 +1,41 @@
-"""The commands of `flask`."""
+"""The commands of `flask`, each imported when it is used: the worker does not carry what the drill needs.
+
+Commands are named by dotted path, as jobs are: this package imports nothing of `workers`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+_COMMANDS = {
+    "worker": ("workers.cli", "worker_command"),
+    "drill": ("verifier.drill.command", "drill_command"),
+    "sentinel": ("verifier.cli.sentinel", "sentinel_group"),
+    "deliveries": ("verifier.cli.deliveries", "deliveries_group"),
+}
+
+
+class LazyCommands(AppGroup):
+    """A group that finds its commands by name and imports them only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command; None where there is none of this name."""
+        if name not in _COMMANDS:
+            return super().get_command(ctx, name)
+        module, attribute = _COMMANDS[name]
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - said for the type checker
+        return command
+
+
+def add_commands(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    app.cli = LazyCommands()

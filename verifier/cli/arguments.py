@@ -20,7 +20,7 @@ class Name:
     number: int | None
 
     def __str__(self) -> str:
-        """Give it as it was typed."""
+        """Return it as it was typed."""
         return self.verification_id if self.number is None else f"{self.verification_id}-{self.number}"
 
 
@@ -33,7 +33,9 @@ class NameType(click.ParamType[Name]):
         """Read it, in upper or lower case."""
         found = _NAME.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no id: 32 hexadecimal digits, and maybe -1 for delivery 1.", param, ctx)
+            self.fail(
+                f"{value!r} is not an id: 32 hexadecimal digits, and maybe -1 for delivery 1.", param, ctx
+            )
         return Name(found[1], None if found[2] is None else int(found[2]))
 
 
@@ -43,8 +45,8 @@ class DurationType(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give the seconds."""
+        """Return the seconds."""
         found = _DURATION.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no duration such as 90s, 5m, 2h or 1d.", param, ctx)
+            self.fail(f"{value!r} is not a duration such as 90s, 5m, 2h or 1d.", param, ctx)
         return float(found[1]) * _UNIT_S[found[2]]

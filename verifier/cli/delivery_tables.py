@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.domain.times import iso_time
+from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport
+from verifier.store.delivery_search import Details, Listing
 
 _COLOURS = {
     DeliveryStatus.DEFERRED: "yellow",
@@ -27,32 +27,14 @@ _NOTHING = Text("Nothing that matches is owed, and no dead letter matches.")
 _FOUND = {
     "queued": "found in the queue when too little of its code's life was left",
     "deferred": "found waiting for its next try when too little of its code's life was left",
-    "sending": "its worker never said what became of it, and then too little of its code's life was left; "
+    "sending": "its worker never reported the result, and then too little of its code's life was left; "
     "the mail may have gone out",
-    "gone": "its record had ended before anybody could send it or say what became of it",
+    "gone": "its record had ended before anybody could send it or report the result",
 }
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What `list` shows; `more` tells that there is more of it than was asked for."""
-
-    owed: tuple[DeliveryReport, ...]
-    dead_letters: tuple[DeliveryReport, ...]
-    more: bool
-
-
-@dataclass(frozen=True)
-class Details:
-    """What `show` shows; the record may be gone while a dead letter of it is kept."""
-
-    verification: Verification | None
-    newest: DeliveryReport | None
-    dead_letters: tuple[DeliveryReport, ...]
-
-
 def listing_as_json(listing: Listing) -> dict[str, Any]:
-    """Give a listing for programs."""
+    """Return a listing for programs."""
     return {
         "owed": [report_as_json(report) for report in listing.owed],
         "dead_letters": [report_as_json(report) for report in listing.dead_letters],
@@ -61,7 +43,7 @@ def listing_as_json(listing: Listing) -> dict[str, Any]:
 
 
 def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any]:
-    """Give everything on one verification for programs; never its code."""
+    """Return everything on one verification for programs; never its code."""
     verification = details.verification
     return {
         "verification": None
@@ -70,11 +52,11 @@ def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any
             "id": verification.id,
             "address": verification.address,
             "status": verification.status(now, rules).value,
-            "created_at": iso(verification.created_at),
-            "expires_at": iso(verification.expires_at),
+            "created_at": iso_time(verification.created_at),
+            "expires_at": iso_time(verification.expires_at),
             "check_attempts": verification.check_attempts,
             "sends": verification.sends,
-            "last_sent_at": iso(verification.last_sent_at),
+            "last_sent_at": iso_time(verification.last_sent_at),
             "key_id": verification.key_id,
         },
         "delivery": None if details.newest is None else report_as_json(details.newest),
@@ -83,7 +65,7 @@ def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any
 
 
 def report_as_json(report: DeliveryReport) -> dict[str, Any]:
-    """Give one delivery for programs; what is not known is null."""
+    """Return one delivery for programs; what is not known is null."""
     return {
         "id": report.name,
         "verification_id": report.verification_id,
@@ -91,30 +73,30 @@ def report_as_json(report: DeliveryReport) -> dict[str, Any]:
         "address": report.address or None,
         "status": report.status.value,
         "tries": report.tries,
-        **{name: iso(at) for name, at in _times(report)},
+        **{name: iso_time(at) for name, at in _times(report)},
         "relay_reply": report.relay_reply or None,
         "found_as": report.found_as or None,
     }
 
 
 def listing_for_people(listing: Listing, now: float, width: int) -> RenderableType:
-    """Give a listing as tables, or where they do not fit, delivery by delivery."""
-    parts: list[RenderableType] = []
+    """Return a listing as tables, or where they do not fit, delivery by delivery."""
+    blocks: list[RenderableType] = []
     if width < _LEAST_WIDTH:
-        parts = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
-        return Group(*parts) if parts else _NOTHING
+        blocks = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
+        return Group(*blocks) if blocks else _NOTHING
     if listing.owed:
-        parts.append(_owed_table(listing.owed, now))
+        blocks.append(_owed_table(listing.owed, now))
     if listing.dead_letters:
-        parts.append(_dead_table(listing.dead_letters, now))
-    return Group(*parts) if parts else _NOTHING
+        blocks.append(_dead_table(listing.dead_letters, now))
+    return Group(*blocks) if blocks else _NOTHING
 
 
 def details_as_text(details: Details, now: float, rules: Rules) -> RenderableType:
-    """Give everything on one verification for people."""
-    parts: list[RenderableType] = []
+    """Return everything on one verification for people."""
+    blocks: list[RenderableType] = []
     if (verification := details.verification) is not None:
-        parts += [
+        blocks += [
             Text(f"Verification {verification.id}", style="bold"),
             _pairs(
                 ("address", verification.address),
@@ -130,26 +112,19 @@ def details_as_text(details: Details, now: float, rules: Rules) -> RenderableTyp
         *([("Delivery", details.newest)] if details.newest else []),
         *(("Dead letter", letter) for letter in details.dead_letters),
     ]:
-        parts += [Text(f"\n{title} {report.name}", style="bold"), _report_pairs(report, now)]
-    return Group(*parts)
-
-
-def iso(at: float | None) -> str | None:
-    """Give a time in UTC as ISO 8601."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        blocks += [Text(f"\n{title} {report.name}", style="bold"), _report_pairs(report, now)]
+    return Group(*blocks)
 
 
 def moment(at: float | None, now: float) -> str:
-    """Give a time exactly, and how far away it is."""
+    """Return a time exactly, and how far away it is."""
     if at is None:
         return ""
-    return f"{iso(at)} ({f'in {span(at - now)}' if at > now else f'{span(now - at)} ago'})"
+    return f"{iso_time(at)} ({f'in {span(at - now)}' if at > now else f'{span(now - at)} ago'})"
 
 
 def span(seconds: float) -> str:
-    """Give a duration in its two largest units."""
+    """Return a duration in its two largest units."""
     whole = max(0, int(seconds))
     for unit, size, part, part_size in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if whole >= size:
@@ -186,7 +161,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _lines(report: DeliveryReport, now: float) -> RenderableType:
-    """Give one delivery in a few lines."""
+    """Return one delivery in a few lines."""
     who, address, state = _who(report)
     dead = report.is_dead_letter
     age = f"dead for {span(report.age_s(now))}" if dead else f"owed for {span(report.age_s(now))}"
@@ -195,7 +170,7 @@ def _lines(report: DeliveryReport, now: float) -> RenderableType:
 
 
 def _who(report: DeliveryReport) -> tuple[Text, Text, Text]:
-    """Give the first cells; as Text, since nothing in them is markup."""
+    """Return the first cells; as Text, since nothing in them is markup."""
     state = Text(report.status.value, style=_COLOURS.get(report.status, ""))
     return Text(report.name), Text(report.address or "(forgotten)"), state
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from sentinel import (
     HOLD_AT_MOST_S,
     Access,
-    Login,
     Progress,
     Severity,
     SwitchoverError,
@@ -25,8 +24,9 @@ from sentinel import (
     survey,
     switch_over,
 )
-from verifier import settings
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
+from verifier.settings import SettingsError, load_redis_settings
+from verifier.wiring import access_of_operators
 
 
 @click.group("sentinel")
@@ -51,16 +51,16 @@ def status_command(*, wants_json: bool) -> None:
         raise SystemExit(1)
 
 
-@sentinel_group.command("failover")
+@sentinel_group.command("switchover")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--timeout",
     type=click.FloatRange(2, 60),
     default=HOLD_AT_MOST_S,
     show_default=True,
-    help="For how many seconds writes may be held in all before it is given up.",
+    help="For how many seconds writes may be held in all before the switchover is given up.",
 )
-def failover_command(*, yes: bool, timeout: float) -> None:
+def switchover_command(*, yes: bool, timeout: float) -> None:
     """Have a replica take over from the master without losing a write.
 
     Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
@@ -73,7 +73,9 @@ def failover_command(*, yes: bool, timeout: float) -> None:
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
     try:
-        result = switch_over(access, report=lambda progress: _tell(progress, console), hold_at_most_s=timeout)
+        result = switch_over(
+            access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout
+        )
     except SwitchoverError as error:
         raise click.ClickException(str(error)) from None
     after = survey(access)
@@ -94,7 +96,7 @@ def _preview(topology: Topology, console: Console) -> None:
     )
 
 
-def _tell(progress: Progress, console: Console) -> None:
+def _print_step(progress: Progress, console: Console) -> None:
     console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
 
 
@@ -104,26 +106,6 @@ def _console() -> Console:
 
 def _access() -> Access:
     try:
-        redis = settings.load_redis_settings()
-    except settings.SettingsError as error:
+        return access_of_operators(load_redis_settings())
+    except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    if not redis.sentinels:
-        raise click.ClickException(
-            "VERIFIER_SENTINELS is not set: name the sentinels as host:port,host:port,..."
-        )
-    return access_of_operators(redis)
-
-
-def access_of_operators(redis: settings.RedisSettings) -> Access:
-    """Give the operators' way to sentinels and nodes; the app's where they have no users of their own."""
-    return Access(
-        sentinels=redis.sentinels,
-        master_name=redis.master_name,
-        node_login=_login_of(redis.ops_username, redis.ops_password) or Login(redis.username, redis.password),
-        sentinel_login=_login_of(redis.sentinel_ops_username, redis.sentinel_ops_password)
-        or Login(redis.sentinel_username, redis.sentinel_password),
-    )
-
-
-def _login_of(username: str, password: str) -> Login | None:
-    return Login(username, password) if username or password else None

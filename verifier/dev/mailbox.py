@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, jsonify, render_template
 
 from verifier.dev.maildir import Mail, newest_mails
+from verifier.domain.times import iso_time
 
 _CODE = re.compile(r"(?<!\d)\d{4,10}(?!\d)")
 
@@ -36,17 +37,16 @@ def init_app(app: Flask, maildir: Path) -> None:
 
 
 def represent(mail: Mail) -> dict[str, str]:
-    """Give a mail as it stands in the JSON, its time in ISO 8601."""
-    received_at = datetime.fromtimestamp(mail.received_at, UTC).isoformat(timespec="milliseconds")
-    return {**asdict(mail), "received_at": received_at.replace("+00:00", "Z")}
+    """Return a mail as it stands in the JSON, its time in ISO 8601."""
+    return {**asdict(mail), "received_at": str(iso_time(mail.received_at))}
 
 
 def code_in(mail: Mail) -> str:
-    """Give the code that a mail carries in its subject; none where there is none."""
+    """Return the code that a mail carries in its subject; none where there is none."""
     match = _CODE.search(mail.subject)
     return match.group() if match else ""
 
 
 def clock_time(mail: Mail) -> str:
-    """Give when a mail came, in this machine's time: the mailbox is never read from elsewhere."""
+    """Return when a mail came, in this machine's time: the mailbox is never read from elsewhere."""
     return datetime.fromtimestamp(mail.received_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

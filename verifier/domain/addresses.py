@@ -17,7 +17,7 @@ _ALLOW_TEST_DOMAINS = True
 
 
 def normalise_address(text: str) -> str:
-    """Give the normal form of a typed address: Unicode NFC, domain in lower case.
+    """Return the normal form of a typed address: Unicode NFC, domain in lower case.
 
     Blanks around it are dropped, since forms and phones add them; anything else that is not part of an
     address is refused.

@@ -14,7 +14,10 @@ import secrets
 from itertools import count
 
 from verifier.domain.errors import MalformedCode
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
 
+CODE_PURPOSE = "code"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.]+")
 _WORD_BYTES = 8
@@ -22,17 +25,23 @@ _WORD_VALUES = 1 << (8 * _WORD_BYTES)
 
 
 def new_verification_id() -> str:
-    """Give a random 128-bit id as 32 hexadecimal digits."""
+    """Return a random 128-bit id as 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 def is_verification_id(text: str) -> bool:
-    """Tell whether the text has the form of an id."""
+    """Return whether the text has the form of an id."""
     return _ID.fullmatch(text) is not None
 
 
+def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rules: Rules) -> str | None:
+    """Return the code of a verification; None where `keys` does not have the key that it was made with."""
+    key = keys.derive(key_id, CODE_PURPOSE)
+    return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
+
+
 def derive_code(key: bytes, verification_id: str, address: str, digits: int) -> str:
-    """Give the code of a verification as a string of `digits` decimal digits, leading zeros included."""
+    """Return the code of a verification as a string of `digits` decimal digits, leading zeros included."""
     values = 10**digits
     limit = _WORD_VALUES - _WORD_VALUES % values
     for block in count():
@@ -46,7 +55,7 @@ def derive_code(key: bytes, verification_id: str, address: str, digits: int) -> 
 
 
 def normalise_typed_code(text: str, digits: int) -> str:
-    """Give the digits of a typed code; blanks, dashes and dots between them are dropped.
+    """Return the digits of a typed code; blanks, dashes and dots between them are dropped.
 
     Digits of other scripts (full-width, Arabic-Indic ...) count as digits, since keyboards type them.
 

@@ -88,8 +88,24 @@ class TooManySends(VerifierError):
         )
 
 
+class RequestReused(VerifierError):
+    """The idempotency key came before, with another body."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another body before. Use a new key for a new request."
+        )
+
+
 class ServiceUnavailable(VerifierError):
-    """Nothing was accepted, and trying again soon will help; `retry_after_s` says when, in seconds."""
+    """It can't be done now, and trying again soon will help; `retry_after_s` says when, in seconds.
+
+    Whether it was done may be unknown: the sentence says so, and trying again with the same request is safe.
+    """
 
     status = 503
     code = "service_unavailable"
@@ -108,6 +124,6 @@ class QueueFull(ServiceUnavailable):
 
     def __init__(self, retry_after_s: int = 10) -> None:
         super().__init__(
-            "Too many mails are waiting to be sent, so this one was not taken. Please try again shortly.",
+            "Too many mails are waiting to be sent, so this one was not accepted. Please try again shortly.",
             retry_after_s,
         )

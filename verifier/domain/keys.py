@@ -26,19 +26,19 @@ class KeyRing:
     secrets: Mapping[str, bytes] = field(repr=False)
 
     def derive(self, key_id: str, purpose: str) -> bytes | None:
-        """Give the 32-byte key for a purpose, or None where no key has this id (it was retired)."""
+        """Return the 32-byte key for a purpose, or None where no key has this id (it was retired)."""
         secret = self.secrets.get(key_id)
         if secret is None:
             return None
         return hmac.new(secret, f"verifier {purpose}".encode(), hashlib.sha256).digest()
 
     def derive_all(self, purpose: str) -> list[bytes]:
-        """Give the keys for a purpose of all secrets, the current one first."""
+        """Return the keys for a purpose of all secrets, the current one first."""
         ordered = [self.current, *(key_id for key_id in self.secrets if key_id != self.current)]
         return [key for key_id in ordered if (key := self.derive(key_id, purpose)) is not None]
 
     def weak_ids(self) -> list[str]:
-        """Give the ids of secrets that are shorter than a random 128-bit value is in hexadecimal."""
+        """Return the ids of secrets that are shorter than a random 128-bit value is in hexadecimal."""
         return [key_id for key_id, secret in self.secrets.items() if len(secret) < GOOD_SECRET_CHARACTERS]
 
 
@@ -54,7 +54,7 @@ def parse_keys(text: str) -> KeyRing:
         if not colon or not _KEY_ID.fullmatch(key_id):
             raise ValueError(f"entry {number} is not id:secret with an id of letters, digits, _ and -")
         if key_id in secrets:
-            raise ValueError(f"the key id {key_id!r} stands there twice")
+            raise ValueError(f"the key id {key_id!r} is there twice")
         if len(secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(
                 f"the secret of key {key_id!r} has fewer than {MIN_SECRET_CHARACTERS} characters; "

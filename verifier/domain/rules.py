@@ -17,5 +17,5 @@ class Rules:
     max_sends: int = 5
 
     def resend_wait_s(self, sends: int) -> float:
-        """Give how long after the newest of `sends` sends (1 or more) the next one may be asked for."""
+        """Return how long after the newest of `sends` sends (1 or more) the next one may be asked for."""
         return float(self.resend_after_s * self.resend_growth ** (sends - 1))

@@ -79,7 +79,7 @@ class Verification:
     """The request by which the mail was asked for again the last time."""
 
     def status(self, now: float, rules: Rules) -> Status:
-        """Give the status at `now`."""
+        """Return the status at `now`."""
         if self.decided is not Status.PENDING:
             return self.decided
         if now >= self.expires_at:
@@ -89,11 +89,11 @@ class Verification:
         return Status.PENDING
 
     def check_attempts_remaining(self, rules: Rules) -> int:
-        """Give how many codes may still be typed."""
+        """Return how many codes may still be typed."""
         return max(0, rules.max_check_attempts - self.check_attempts)
 
     def resend_available_at(self, rules: Rules) -> float | None:
-        """Give when the mail may be asked for again, or None where it may not be any more."""
+        """Return when the mail may be asked for again, or None where it may not be any more."""
         if self.sends >= rules.max_sends or self.decided is not Status.PENDING:
             return None
         if self.check_attempts >= rules.max_check_attempts:
@@ -118,5 +118,5 @@ class Verification:
 
 
 def ended_sentence(status: Status) -> str:
-    """Give the sentence for people about a verification that has ended."""
+    """Return the sentence for people about a verification that has ended."""
     return _ENDED_SENTENCES[status]

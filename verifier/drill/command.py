@@ -1,4 +1,4 @@
-"""`flask drill`: practises failure on a private topology and reports what it did to the mails."""
+"""`flask drill`: practise failure on a private topology and report what it did to the mails."""
 
 from __future__ import annotations
 
@@ -59,7 +59,12 @@ def drill_command(
     gone afterwards. Ends with 1 when a promise was broken.
     """
     # Imported here so that the web process does not carry the drill.
-    from verifier.drill.faults import FAULTS  # noqa: PLC0415
+    try:
+        from verifier.drill.faults import FAULTS  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"The drill needs {error.name}, which only requirements-dev.txt brings: install that."
+        ) from error
 
     if only_list:
         for fault in FAULTS.values():
@@ -74,7 +79,7 @@ def drill_command(
 
     plan = Plan(
         faults=tuple(FAULTS[name] for name in names or FAULTS),
-        contestants=presenting.contestants(peers),
+        systems=presenting.systems_under_test(peers),
         rate=rate,
         workers=workers,
         down_after_ms=down_after,

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from verifier.drill.outcome import Counts, Moments, Series
-from verifier.drill.rig.load import Submission
 from verifier.drill.rig.mail_sink import RecordedMail
+from verifier.drill.rig.open_load import Submission
 
 BIN_S = 0.25
 
@@ -18,6 +18,7 @@ def count(submissions: Sequence[Submission], mails: Sequence[RecordedMail], mome
     accepted = [each for each in submissions if each.accepted]
     cut_off = [each for each in submissions if each.failure == "cut off"]
     refused = [each for each in submissions if not each.accepted and each.failure != "cut off"]
+    followed = [each for each in accepted if moments.switch and each.ended_at >= moments.switch]
     repeated = [found for found in by_recipient.values() if len(found) > 1]
     return Counts(
         submitted=len(submissions),
@@ -32,8 +33,11 @@ def count(submissions: Sequence[Submission], mails: Sequence[RecordedMail], mome
         longest_wait_s=max((each.waited_s for each in submissions), default=0.0),
         longest_mail_delay_s=_longest_mail_delay_s(accepted, by_recipient),
         switch_s=None if moments.switch is None else moments.switch - moments.fault,
-        first_accept_s=_first_accept_s(accepted, moments.switch),
-        first_mail_s=_first_mail_s(accepted, by_recipient, moments.switch),
+        first_accept_s=_first_after(moments.switch, (each.ended_at for each in followed)),
+        first_mail_s=_first_after(
+            moments.switch,
+            (by_recipient[each.recipient][0].at for each in followed if each.recipient in by_recipient),
+        ),
     )
 
 
@@ -43,7 +47,7 @@ def missing(submissions: Iterable[Submission], mails: Iterable[RecordedMail]) ->
 
 
 def series(submissions: Sequence[Submission], mails: Sequence[RecordedMail], moments: Moments) -> Series:
-    """Give accepted, mailed and refused per second over time."""
+    """Return accepted, mailed and refused per second over time."""
     bins = max(1, int((moments.ended - moments.began) / BIN_S) + 1)
     by_recipient = _by_recipient(submissions, mails)
     return Series(
@@ -77,23 +81,8 @@ def _longest_mail_delay_s(
     return max(0.0, *delays) if delays else 0.0
 
 
-def _first_accept_s(accepted: Iterable[Submission], switch: float | None) -> float | None:
-    if switch is None:
-        return None
-    return min((each.ended_at - switch for each in accepted if each.ended_at >= switch), default=None)
-
-
-def _first_mail_s(
-    accepted: Iterable[Submission], by_recipient: dict[str, list[RecordedMail]], switch: float | None
-) -> float | None:
-    if switch is None:
-        return None
-    times = [
-        by_recipient[each.recipient][0].at - switch
-        for each in accepted
-        if each.ended_at >= switch and each.recipient in by_recipient
-    ]
-    return min(times, default=None)
+def _first_after(switch: float | None, times: Iterable[float]) -> float | None:
+    return None if switch is None else min((at - switch for at in times), default=None)
 
 
 def _rates(times: Iterable[float], began: float, bins: int) -> tuple[float, ...]:

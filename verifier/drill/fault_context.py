@@ -1,23 +1,22 @@
-"""What a fault may touch, and the moments it tells."""
+"""What a fault may touch, and the moments it notes."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import Access, Endpoint, LocalTopology, Login
-from verifier.drill.rig.load import Load
 from verifier.drill.rig.measurement import Measurement
+from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.service import Service
+from verifier.drill.rig.testbed import DrillTestbed
 from verifier.drill.rig.waiter import Waiter
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the parts of a fault last, in seconds."""
+    """How long each part of a fault lasts, in seconds."""
 
     before_s: float = 5.0
     """Load before the fault."""
@@ -41,15 +40,14 @@ class FaultContext:
     def __init__(
         self,
         *,
-        topology: LocalTopology,
-        service: Service,
-        load: Load,
+        testbed: DrillTestbed,
+        load: OpenLoad,
         events: SentinelEvents,
         waiter: Waiter,
         pace: Pace,
     ) -> None:
-        self.topology = topology
-        self.service = service
+        self.topology = testbed.topology
+        self.service = testbed.service
         self.load = load
         self.pace = pace
         self.fault_at = 0.0
@@ -57,10 +55,10 @@ class FaultContext:
         self.trouble = ""
         self.measurement: Measurement | None = None
         self._events = events
-        self._waiter = waiter
+        self.waiter = waiter
 
     def begin(self) -> None:
-        """Say that the fault happens now; measuring begins."""
+        """Note that the fault happens now; measuring begins."""
         self.measure_from_here()
         self.fault_at = time.monotonic()
 
@@ -68,29 +66,21 @@ class FaultContext:
         """Measure the processes from now on, instead of from the fault."""
         self.measurement = Measurement(self.service)
 
-    def fault_ended(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
-        """Say that the harm is undone now, as far as anybody undoes it; measuring ends."""
+    def end(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
+        """Note that the harm is undone now, as far as anybody undoes it; measuring ends."""
         self.fault_ended_at = time.monotonic()
         if self.measurement is not None:
             self.measurement.stop(attempts)
 
-    def wait_for_s(self, duration_s: float) -> None:
-        """Let it last."""
-        self._waiter.for_s(duration_s)
-
-    def await_true(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition; False when the time was not enough."""
-        return self._waiter.until(condition, timeout_s)
-
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
-        return self._waiter.until(lambda: self._events.first_switch(self.fault_at) is not None, timeout_s)
+        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
 
 
 def operators_access(topology: LocalTopology) -> Access:
-    """Give what an operator's commands need to work on the topology."""
+    """Return what an operator's commands need to work on the topology."""
     users = topology.credentials
-    assert users is not None  # noqa: S101 - a stage always has users
+    assert users is not None  # noqa: S101 - a testbed always has users
     return Access(
         sentinels=topology.sentinels,
         master_name=topology.master_name,

@@ -1,4 +1,7 @@
-"""What may befall the service, one by one. Each fault does its harm, lets it last, and undoes it."""
+"""The faults, one by one. Each harms the service, lets that last, and undoes it.
+
+A new fault is one function here: the decorator says its name, its story and what the service owes people in it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from verifier.drill.rig.connection_attempts import ConnectionAttempts
 
 SENTINELS_NOTICE_WITHIN_S = 15.0
 
+Inject = Callable[[FaultContext], None]
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -21,168 +26,167 @@ class Fault:
 
     name: str
     story: str
-    act: Callable[[FaultContext], None]
     promise: Promise
+    inject: Inject
 
 
-def _kill(scene: FaultContext) -> None:
-    master = scene.topology.current_master()
-    scene.begin()
-    master.kill()
-    scene.await_switch()
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
-    master.restart()
+FAULTS: dict[str, Fault] = {}
+"""All faults by name, in the order in which a drill goes through them."""
+
+NOTHING_MORE = Promise()
+MOVES = Promise(switches=True)
 
 
-def _hang(scene: FaultContext) -> None:
-    master = scene.topology.current_master()
-    scene.begin()
-    master.pause()
-    scene.await_switch()
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
-    master.resume()
+def fault(name: str, story: str, promise: Promise = NOTHING_MORE) -> Callable[[Inject], Inject]:
+    """Add the decorated function to the faults."""
+
+    def add(inject: Inject) -> Inject:
+        FAULTS[name] = Fault(name, story, promise, inject)
+        return inject
+
+    return add
 
 
-def _failover(scene: FaultContext) -> None:
-    scene.begin()
-    scene.topology.failover()
-    scene.await_switch()
-    scene.fault_ended()
-
-
-def _switchover(scene: FaultContext) -> None:
-    """What was before may not be over for the sentinels yet; an operator would be told to wait, and waits."""
-    access = operators_access(scene.topology)
-    scene.await_true(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
-    scene.begin()
+@fault("switchover", "an operator has the master moved (flask sentinel switchover)", MOVES)
+def _switchover(context: FaultContext) -> None:
+    """Wait first, as an operator would be asked to: the sentinels may still see an earlier fault."""
+    access = operators_access(context.topology)
+    context.waiter.until(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
+    context.begin()
     try:
         switch_over(access)
     except SwitchoverError as error:
-        scene.trouble = f"The switchover did not succeed: {error}"
-    scene.await_switch(1.0)
-    scene.fault_ended()
+        context.trouble = f"The switchover did not succeed: {error}"
+    context.await_switch(1.0)
+    context.end()
 
 
-def _rogue(scene: FaultContext) -> None:
-    stranger = scene.topology.start_stranger()
-    scene.begin()
-    rogue = scene.topology.make_rogue(stranger.endpoint)
-    if scene.pace.heals_by_itself:
-        scene.await_switch(60)
+@fault("kill", "the master is killed (-9) and returns after the failover", MOVES)
+def _kill(context: FaultContext) -> None:
+    master = context.topology.current_master()
+    context.begin()
+    master.kill()
+    context.await_switch()
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
+    master.restart()
+
+
+@fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", MOVES)
+def _hang(context: FaultContext) -> None:
+    master = context.topology.current_master()
+    context.begin()
+    master.pause()
+    context.await_switch()
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
+    master.resume()
+
+
+@fault("failover", "somebody gives a bare SENTINEL FAILOVER", MOVES)
+def _failover(context: FaultContext) -> None:
+    context.begin()
+    context.topology.failover()
+    context.await_switch()
+    context.end()
+
+
+@fault(
+    "rogue",
+    "somebody makes the master follow a stranger (REPLICAOF)",
+    Promise(accepts_all=False, tells_within_s=1.0),
+)
+def _rogue(context: FaultContext) -> None:
+    stranger = context.topology.start_stranger()
+    context.begin()
+    rogue = context.topology.make_rogue(stranger.endpoint)
+    if context.pace.heals_by_itself:
+        context.await_switch(60)
     else:
-        scene.wait_for_s(scene.pace.dead_s)
-        with scene.topology.admin(rogue) as client:
+        context.waiter.for_s(context.pace.dead_s)
+        with context.topology.admin(rogue) as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
-    scene.fault_ended()
+    context.end()
     stranger.kill()
 
 
-def _replica_kill(scene: FaultContext) -> None:
-    replica = scene.topology.replicas()[0]
-    scene.begin()
+@fault("replica-kill", "a replica is killed and returns")
+def _replica_kill(context: FaultContext) -> None:
+    replica = context.topology.replicas()[0]
+    context.begin()
     replica.kill()
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
     replica.restart()
 
 
-def _sentinel_kill(scene: FaultContext) -> None:
-    first, *others = scene.topology.sentinel_nodes
-    scene.begin()
+@fault("sentinel-kill", "one sentinel is killed, then all, then they return")
+def _sentinel_kill(context: FaultContext) -> None:
+    first, *others = context.topology.sentinel_nodes
+    context.begin()
     first.kill()
-    scene.wait_for_s(scene.pace.dead_s)
+    context.waiter.for_s(context.pace.dead_s)
     for sentinel in others:
         sentinel.kill()
-    scene.measure_from_here()
-    with ConnectionAttempts(scene.topology.sentinels, scene.service.processes) as attempts:
-        scene.wait_for_s(scene.pace.blind_s)
-    scene.fault_ended(attempts.counts)
-    for sentinel in scene.topology.sentinel_nodes:
+    context.measure_from_here()
+    with ConnectionAttempts(context.topology.sentinels, context.service.processes) as attempts:
+        context.waiter.for_s(context.pace.blind_s)
+    context.end(attempts.counts)
+    for sentinel in context.topology.sentinel_nodes:
         sentinel.restart()
 
 
-def _redis_down(scene: FaultContext) -> None:
-    """The load goes on for a second, so that some wait in vain, then pauses: what is measured is waiting."""
-    scene.begin()
-    for node in scene.topology.nodes:
+@fault("redis-down", "all Redis nodes are killed and return", Promise(accepts_all=False, costs_nothing=True))
+def _redis_down(context: FaultContext) -> None:
+    """Stop the load after a second in which some wait in vain: what is measured is waiting."""
+    context.begin()
+    for node in context.topology.nodes:
         node.kill()
-    endpoints = [node.endpoint for node in scene.topology.nodes]
-    with ConnectionAttempts(endpoints, scene.service.processes) as attempts:
-        scene.wait_for_s(1.0)
-        scene.load.pause()
-        scene.measure_from_here()
+    endpoints = [node.endpoint for node in context.topology.nodes]
+    with ConnectionAttempts(endpoints, context.service.processes) as attempts:
+        context.waiter.for_s(1.0)
+        context.load.pause()
+        context.measure_from_here()
         attempts.counts.clear()
-        scene.wait_for_s(scene.pace.down_s - 1.0)
-    scene.fault_ended(attempts.counts)
-    for node in scene.topology.nodes:
+        context.waiter.for_s(context.pace.down_s - 1.0)
+    context.end(attempts.counts)
+    for node in context.topology.nodes:
         node.restart()
-    scene.load.resume()
+    context.load.resume()
 
 
-def _worker_kill(scene: FaultContext) -> None:
-    scene.begin()
-    scene.service.kill_worker()
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
-    scene.service.await_worker(scene.service.add_worker())
+@fault(
+    "worker-kill",
+    "a worker is killed (-9), and another is started later",
+    Promise(may_repeat=True, mails_within_s=15.0),
+)
+def _worker_kill(context: FaultContext) -> None:
+    context.begin()
+    context.service.kill_worker()
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
+    context.service.await_worker(context.service.add_worker())
 
 
-def _web_kill(scene: FaultContext) -> None:
-    scene.begin()
-    os.kill(scene.service.serving()[0], signal.SIGKILL)
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
+@fault("web-kill", "a gunicorn worker is killed (-9)", Promise(may_cut_off=True))
+def _web_kill(context: FaultContext) -> None:
+    context.begin()
+    os.kill(context.service.serving()[0], signal.SIGKILL)
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
 
 
-def _queue_loss(scene: FaultContext) -> None:
-    """The workers are stopped for two seconds, so that the queue holds something to lose."""
-    workers = scene.service.workers
+@fault("queue-loss", "the queue is deleted whole", Promise(mails_within_s=15.0))
+def _queue_loss(context: FaultContext) -> None:
+    """Pause the workers for two seconds first, so that the queue holds something to lose."""
+    workers = context.service.workers
     for worker in workers:
         worker.pause()
-    scene.wait_for_s(2.0)
-    scene.begin()
-    with scene.topology.admin(scene.topology.current_master()) as client:
-        client.delete(scene.service.contestant.queue)
+    context.waiter.for_s(2.0)
+    context.begin()
+    with context.topology.admin(context.topology.current_master()) as client:
+        client.delete(context.service.system.queue)
     for worker in workers:
         worker.resume()
-    scene.wait_for_s(scene.pace.dead_s)
-    scene.fault_ended()
-
-
-MOVES = Promise(switches=True)
-
-FAULTS = {
-    each.name: each
-    for each in (
-        Fault("switchover", "an operator has the master moved (flask sentinel failover)", _switchover, MOVES),
-        Fault("kill", "the master is killed (-9) and returns after the failover", _kill, MOVES),
-        Fault("hang", "the master hangs (SIGSTOP) and wakes up after the failover", _hang, MOVES),
-        Fault("failover", "somebody gives a bare SENTINEL FAILOVER", _failover, MOVES),
-        Fault(
-            "rogue",
-            "somebody makes the master follow a stranger (REPLICAOF)",
-            _rogue,
-            Promise(accepts_all=False, tells_within_s=1.0),
-        ),
-        Fault("replica-kill", "a replica is killed and returns", _replica_kill, Promise()),
-        Fault(
-            "sentinel-kill", "one sentinel is killed, then all, then they return", _sentinel_kill, Promise()
-        ),
-        Fault(
-            "redis-down",
-            "all Redis nodes are killed and return",
-            _redis_down,
-            Promise(accepts_all=False, costs_nothing=True),
-        ),
-        Fault(
-            "worker-kill",
-            "a worker is killed (-9), and another is started later",
-            _worker_kill,
-            Promise(may_repeat=True, mails_within_s=15.0),
-        ),
-        Fault("web-kill", "a gunicorn worker is killed (-9)", _web_kill, Promise(may_cut_off=True)),
-        Fault("queue-loss", "the queue is deleted whole", _queue_loss, Promise(mails_within_s=15.0)),
-    )
-}
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()

@@ -1,17 +1,17 @@
-"""The whole drill: for each contestant a testbed, on it one round per fault."""
+"""The whole drill: for each system under test a testbed, on it one round per fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from verifier.drill.fault_context import Pace
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Breach, Outcome
 from verifier.drill.report.progress import ProgressDisplay
 from verifier.drill.rig.systems import SystemUnderTest
-from verifier.drill.rig.testbed import Testbed
-from verifier.drill.rig.waiter import Waiter
+from verifier.drill.rig.testbed import DrillTestbed
 from verifier.drill.round import Round
 from verifier.drill.verdicts import judge_together
 
@@ -21,7 +21,7 @@ class Plan:
     """What is to be drilled."""
 
     faults: tuple[Fault, ...]
-    contestants: tuple[SystemUnderTest, ...]
+    systems: tuple[SystemUnderTest, ...]
     rate: float = 50.0
     workers: int = 2
     down_after_ms: int = 1500
@@ -30,13 +30,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Results:
-    """All outcomes; only the first contestant, the project itself, is held to the promises."""
+    """All outcomes; only the first system, the project itself, is held to the promises."""
 
     outcomes: tuple[Outcome, ...]
     together: tuple[Breach, ...]
     """Breaches that only several outcomes show."""
     logs: tuple[str, ...]
-    """Where the logs of contestants that broke a promise are kept."""
+    """Where the logs of systems that broke a promise are kept."""
 
     @property
     def kept(self) -> bool:
@@ -45,24 +45,26 @@ class Results:
 
 
 def is_ours(outcome: Outcome) -> bool:
-    """Tell the project's own outcomes from those of its peers."""
-    return outcome.contestant == "verifier"
+    """Return whether an outcome is the project's own and not a peer's."""
+    return outcome.system == "verifier"
 
 
-def run(plan: Plan, show: ProgressDisplay, finished: Callable[[Outcome], None] = lambda _: None) -> Results:
-    """Run everything; `finished` hears of each outcome as it comes.
+def run(
+    plan: Plan, progress: ProgressDisplay, finished: Callable[[Outcome], None] = lambda _: None
+) -> Results:
+    """Run everything; `finished` is called with each outcome as it comes.
 
     Raises:
-        RedisServerMissing, LocalStartError, TopologyError, ServiceStartError: something does not start.
+        RedisServerMissing, LocalStartError, TopologyError, RigError: something does not start.
     """
     outcomes: list[Outcome] = []
     logs: list[str] = []
-    for contestant in plan.contestants:
-        show.say(f"{contestant.name}: starting topology, web and workers")
-        testbed = Testbed(contestant, workers=plan.workers, down_after_ms=plan.down_after_ms)
-        mine = _drill(plan, testbed, show, finished)
+    for system in plan.systems:
+        progress.describe(f"{system.name}: starting topology, web and workers")
+        testbed = DrillTestbed(system, workers=plan.workers, down_after_ms=plan.down_after_ms)
+        mine = _drill(plan, testbed, progress, finished)
         if any(each.breaches for each in mine):
-            logs.append(str(testbed.logs))
+            logs.append(str(testbed.directory))
         else:
             testbed.forget_logs()
         outcomes.extend(mine)
@@ -70,24 +72,19 @@ def run(plan: Plan, show: ProgressDisplay, finished: Callable[[Outcome], None] =
 
 
 def _drill(
-    plan: Plan, testbed: Testbed, show: ProgressDisplay, finished: Callable[[Outcome], None]
+    plan: Plan, testbed: DrillTestbed, progress: ProgressDisplay, finished: Callable[[Outcome], None]
 ) -> list[Outcome]:
-    """Run all rounds of one contestant; where that ends early, nothing is left behind."""
+    """Run all rounds of one system; where that ends early, nothing is left behind."""
     outcomes = []
     try:
         with testbed:
-            for outcome in _rounds(plan, testbed, show):
-                finished(outcome)
-                outcomes.append(outcome)
+            for fault in plan.faults:
+                current = Round(testbed, fault, plan.rate, plan.pace)
+                title = f"{testbed.system.name} {fault.name} at {plan.rate:g}/s"
+                outcomes.append(current.run(partial(progress.follow, title, current)))
+                finished(outcomes[-1])
+                progress.done()
     except BaseException:
         testbed.forget_logs()
         raise
     return outcomes
-
-
-def _rounds(plan: Plan, testbed: Testbed, show: ProgressDisplay) -> Iterator[Outcome]:
-    for fault in plan.faults:
-        title = f"{testbed.contestant.name} {fault.name} at {plan.rate:g}/s"
-        current = Round(testbed, fault, plan.rate, plan.pace)
-        yield current.run(Waiter(lambda: show.follow(title, current)))  # noqa: B023 - called in this turn only
-        show.done()

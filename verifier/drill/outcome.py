@@ -92,7 +92,7 @@ class Breach:
 class Outcome:
     """One fault, from beginning to end."""
 
-    contestant: str
+    system: str
     fault: str
     rate: float
     counts: Counts
@@ -103,7 +103,7 @@ class Outcome:
     owed: int
     """What the service still had to mail when the waiting was over."""
     told_s: float | None
-    """From the fault to the first line of any log that tells an operator."""
+    """From the fault to the first line of any log that alarms an operator."""
     healthy: bool
     """Whether topology and web were whole again in the end."""
     trouble: str
@@ -114,7 +114,7 @@ class Outcome:
     breaches: tuple[Breach, ...] = ()
 
     def worst(self, kind: str) -> ProcessCost:
-        """Give the highest costs among the processes whose name begins with `kind`, `web` or `worker`."""
+        """Return the highest costs among the processes whose name begins with `kind`, `web` or `worker`."""
         costs = [cost for name, cost in self.costs.items() if name.startswith(kind)]
         return ProcessCost(
             cpu_percent=max((each.cpu_percent for each in costs), default=0.0),

@@ -20,6 +20,6 @@ class Promise:
     costs_nothing: bool = False
     """Whether the outage must cost next to no CPU, memory, connections and log."""
     tells_within_s: float | None = None
-    """How soon an operator is told."""
+    """How soon a log line warns an operator."""
     mails_within_s: float | None = None
     """How soon each mail goes out after the yes."""

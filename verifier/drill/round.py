@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from redis.exceptions import RedisError
@@ -13,11 +14,11 @@ from verifier.drill import counting, verdicts
 from verifier.drill.fault_context import FaultContext, Pace
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Moments, Outcome
-from verifier.drill.rig.load import CLIENT_TIMEOUT_S, Load
 from verifier.drill.rig.log_alarm import LogAlarm
 from verifier.drill.rig.mail_sink import RecordedMail
+from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.testbed import Testbed
+from verifier.drill.rig.testbed import DrillTestbed
 from verifier.drill.rig.waiter import Waiter
 
 WHOLE_WITHIN_S = 60.0
@@ -26,50 +27,49 @@ WHOLE_WITHIN_S = 60.0
 class Round:
     """One fault on a running testbed."""
 
-    def __init__(self, testbed: Testbed, fault: Fault, rate: float, pace: Pace) -> None:
-        self.load = Load(testbed.service.port, secrets.token_hex(3), rate)
+    def __init__(self, testbed: DrillTestbed, fault: Fault, rate: float, pace: Pace) -> None:
+        self.load = OpenLoad(testbed.service.port, f"drill-{secrets.token_hex(3)}", rate)
         self._testbed = testbed
         self._fault = fault
         self._rate = rate
         self._pace = pace
-        self._alarm = LogAlarm(testbed.logs)
+        self._alarm = LogAlarm(testbed.directory)
         self._waiter = Waiter(self._alarm.look)
-        self._first_mail = len(testbed.recorder.mails)
+        self._first_mail = len(testbed.mail_sink.mails)
 
     @property
     def mails(self) -> list[RecordedMail]:
         """The mails that came since the round began."""
-        return self._testbed.recorder.mails[self._first_mail :]
+        return self._testbed.mail_sink.mails[self._first_mail :]
 
-    def run(self, waiter: Waiter) -> Outcome:
-        """Run it to its end; `waiter` is for those who want to see how it goes.
+    def run(self, progress: Callable[[], None] = lambda: None) -> Outcome:
+        """Run it to its end; `progress` is called all the while.
 
         Raises:
             TopologyError: the topology was not whole to begin with, or the fault found no master.
         """
-        self._waiter = waiter.also(self._alarm.look)
+        self._waiter = Waiter(self._alarm.look, progress)
         self._testbed.make_whole()
         began = time.monotonic()
         with SentinelEvents(self._testbed.topology) as events:
-            scene = FaultContext(
-                topology=self._testbed.topology,
-                service=self._testbed.service,
+            context = FaultContext(
+                testbed=self._testbed,
                 load=self.load,
                 events=events,
                 waiter=self._waiter,
                 pace=self._pace,
             )
-            healthy = self._put_under_load(scene)
+            healthy = self._put_under_load(context)
             owed = self._await_the_last_mail()
-            switches = tuple(events.switches(scene.fault_at))
-        moments = Moments(began, scene.fault_at, switches, scene.fault_ended_at, time.monotonic())
-        return self._outcome(scene, moments, owed=owed, healthy=healthy)
+            switches = tuple(events.switches(context.fault_at))
+        moments = Moments(began, context.fault_at, switches, context.fault_ended_at, time.monotonic())
+        return self._outcome(context, moments, owed=owed, healthy=healthy)
 
-    def _put_under_load(self, scene: FaultContext) -> bool:
+    def _put_under_load(self, context: FaultContext) -> bool:
         sending = self._testbed.loop.start(self.load.run())
         try:
             self._waiter.for_s(self._pace.before_s)
-            self._fault.act(scene)
+            self._fault.inject(context)
             if not self._pace.heals_by_itself:
                 self._testbed.topology.heal()
             healthy = self._waiter.until(self._is_whole, WHOLE_WITHIN_S)
@@ -84,7 +84,7 @@ class Round:
         return self._testbed.service.is_whole() and self._testbed.topology.is_healthy()
 
     def _await_the_last_mail(self) -> int:
-        """Wait until each accepted mail came and the service says that it owes none; give what it still owes."""
+        """Wait until each accepted mail came and the service owes none any more; return what it still owes."""
 
         def done() -> bool:
             return counting.missing(self.load.submissions, self.mails) == 0 and self._owed() == 0
@@ -96,17 +96,16 @@ class Round:
         try:
             with self._testbed.topology.admin(self._testbed.topology.current_master()) as client:
                 return sum(
-                    int(client.execute_command(command, key))
-                    for command, key in self._testbed.contestant.owing
+                    int(client.execute_command(command, key)) for command, key in self._testbed.system.owing
                 )
         except (TopologyError, RedisError):
             return -1
 
-    def _outcome(self, scene: FaultContext, moments: Moments, *, owed: int, healthy: bool) -> Outcome:
-        measurement = scene.measurement
+    def _outcome(self, context: FaultContext, moments: Moments, *, owed: int, healthy: bool) -> Outcome:
+        measurement = context.measurement
         submissions, mails = self.load.submissions, self.mails
         outcome = Outcome(
-            contestant=self._testbed.contestant.name,
+            system=self._testbed.system.name,
             fault=self._fault.name,
             rate=self._rate,
             counts=counting.count(submissions, mails, moments),
@@ -116,7 +115,7 @@ class Round:
             owed=owed,
             told_s=self._alarm.first_after(moments.fault),
             healthy=healthy,
-            trouble=scene.trouble,
+            trouble=context.trouble,
             marks=moments.marks(),
             series=counting.series(submissions, mails, moments),
         )

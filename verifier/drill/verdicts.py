@@ -19,7 +19,7 @@ ONE_LINE_EVERY_S = 10.0
 
 
 def judge(outcome: Outcome, promise: Promise) -> tuple[Breach, ...]:
-    """Give every promise that this outcome breaks."""
+    """Return every promise that this outcome breaks."""
     return (
         *_of_submissions(outcome, promise),
         *_of_mails(outcome, promise),
@@ -30,7 +30,7 @@ def judge(outcome: Outcome, promise: Promise) -> tuple[Breach, ...]:
 
 
 def judge_together(outcomes: Sequence[Outcome]) -> tuple[Breach, ...]:
-    """Give the promises about medians that the outcomes of one contestant break together."""
+    """Return the promises about medians that the outcomes of one system break together."""
     accepts = [each.counts.first_accept_s for each in outcomes]
     mails = [each.counts.first_mail_s for each in outcomes]
     return (
@@ -83,8 +83,12 @@ def _of_times(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
         yield Breach("first_mail_s", "Nothing that was accepted after the failover was mailed.")
     limit_s = promise.tells_within_s
     if limit_s is not None and (outcome.told_s is None or outcome.told_s > limit_s):
-        told = "never" if outcome.told_s is None else f"after {outcome.told_s:.1f} s"
-        yield Breach("told_s", f"The operator was told {told}; promised is {limit_s:.0f} s.")
+        alarm = (
+            "No log line warned"
+            if outcome.told_s is None
+            else f"After {outcome.told_s:.1f} s a log line warned"
+        )
+        yield Breach("told_s", f"{alarm} the operator; promised is {limit_s:.0f} s.")
 
 
 def _of_processes(outcome: Outcome) -> Iterator[Breach]:

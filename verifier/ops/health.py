@@ -25,13 +25,13 @@ _LOOK_FOR_S = 2.0
 
 @blueprint.get("/healthz")
 def alive() -> Response:
-    """Tell that the process answers."""
+    """Return that the process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Tell whether mail goes out: 200, or 503 with the reason."""
+    """Return whether mail goes out: 200, or 503 with the reason."""
     try:
         overdue_s = current_container().link.run(_overdue_s, deadline_s=_LOOK_FOR_S)
     except (*TRANSIENT, PermanentError):
@@ -43,7 +43,7 @@ def ready() -> tuple[Response, int]:
 
 
 def _overdue_s(client: Redis) -> float:
-    """Give how long the mail that has waited longest is overdue, in seconds.
+    """Return how long the mail that has waited longest is overdue, in seconds.
 
     A mail may wait for somebody to look after it (its due time has passed), or behind others in the queue.
     """

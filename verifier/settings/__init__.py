@@ -1,4 +1,4 @@
-"""Every setting, parsed once at the start; this module is the room's face.
+"""Every setting, parsed once at the start; import from here.
 
 model     the settings as frozen values
 loading   from the environment and `.env` to the values, or to a sentence for each wrong one
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from verifier.settings.loading import SettingsError, known_names, load_redis_settings, load_settings
 from verifier.settings.model import MailSettings, RedisSettings, Settings
-from verifier.settings.relays import MailRelay
+from verifier.settings.relays import MailRelay, Security
 
 __all__ = [
     "MailRelay",
     "MailSettings",
     "RedisSettings",
+    "Security",
     "Settings",
     "SettingsError",
     "known_names",

@@ -30,12 +30,12 @@ class Retention:
     at_most: int = 10_000
 
     def arguments(self) -> list[Argument]:
-        """Give what the scripts are told."""
+        """Return both as arguments of the scripts."""
         return [self.life_s, self.at_most]
 
 
 def names_of_dead_letters(client: Redis) -> list[tuple[str, float]]:
-    """Give the name of each dead letter and when it was given up, the newest first."""
+    """Return the name of each dead letter and when it was given up, the newest first."""
     flat: Any = client.zrange(keyspace.DEAD, 0, -1, withscores=True)
     return [(name.decode(), float(at)) for name, at in reversed(flat)]
 

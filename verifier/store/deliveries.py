@@ -176,7 +176,7 @@ class Deliveries:
         return _words(run_steps(client, steps, self._acknowledgement, each_for_itself=True))
 
     def put_off(self, client: Redis, how_many: int) -> int:
-        """Look at up to `how_many` of what is due, and put off what still waits in the queue; give how many.
+        """Look at up to `how_many` of what is due, and put off what still waits in the queue; return how many.
 
         No replica is waited for: should it be lost, they are looked at once more.
         """

@@ -45,11 +45,11 @@ class DeliveryReport:
 
     @property
     def is_dead_letter(self) -> bool:
-        """Tell whether it was given up."""
+        """Return whether it was given up."""
         return self.given_up_at is not None
 
     def age_s(self, now: float) -> float:
-        """Give for how long it has been owed, or dead."""
+        """Return for how long it has been owed, or dead."""
         since = self.given_up_at if self.given_up_at is not None else self.queued_at
         return now - since if since is not None else 0.0
 
@@ -63,7 +63,7 @@ class Filter:
     older_than_s: float = 0.0
 
     def wants(self, report: DeliveryReport, now: float) -> bool:
-        """Tell whether this one is."""
+        """Return whether this one is."""
         return (
             (not self.statuses or report.status in self.statuses)
             and self.address_part.casefold() in report.address.casefold()

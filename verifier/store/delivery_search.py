@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 
-from verifier.cli.delivery_tables import Details, Listing
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import OWED
+from verifier.domain.verifications import OWED, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import (
     dead_letters_named,
@@ -26,22 +26,40 @@ from verifier.store.delivery_reports import DeliveryReport, Filter, report_of_re
 from verifier.store.records import read_record
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What `list` shows; `more` tells that there is more of it than was asked for."""
+
+    owed: tuple[DeliveryReport, ...]
+    dead_letters: tuple[DeliveryReport, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
+class Details:
+    """What `show` shows; the record may be gone while a dead letter of it is kept."""
+
+    verification: Verification | None
+    newest: DeliveryReport | None
+    dead_letters: tuple[DeliveryReport, ...]
+
+
 def find_listing(client: Redis, wanted: Filter, limit: int, now: float) -> Listing:
-    """Give the first of what is owed and of the dead letters, at most `limit` of each."""
+    """Return the first of what is owed and of the dead letters, at most `limit` of each."""
     owed = list(itertools.islice(_find_owed(client, wanted, now), limit + 1))
     dead = list(itertools.islice(find_dead_letters(client, wanted, now), limit + 1))
     return Listing(tuple(owed[:limit]), tuple(dead[:limit]), more=max(len(owed), len(dead)) > limit)
 
 
 def find_dead_letters(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
-    """Give dead letters, the newest first."""
+    """Return dead letters, the newest first."""
     if not wanted.statuses or wanted.statuses - OWED:
         letters = read_dead_letters(client, names_of_dead_letters(client))
         yield from (letter for letter in letters if wanted.wants(letter, now))
 
 
 def find_details(client: Redis, verification_id: str, number: int | None, rules: Rules) -> Details:
-    """Give all that is known of a verification, or only of the delivery with this number."""
+    """Return all that is known of a verification, or only of the delivery with this number."""
     letters = tuple(find_named(client, verification_id, number, rules))
     fields: Any = client.hgetall(keyspace.record_key(verification_id))
     if not fields:
@@ -54,7 +72,7 @@ def find_details(client: Redis, verification_id: str, number: int | None, rules:
 
 
 def find_named(client: Redis, verification_id: str, number: int | None, rules: Rules) -> list[DeliveryReport]:
-    """Give the dead letters of a verification, or the one with this number."""
+    """Return the dead letters of a verification, or the one with this number."""
     if number is not None:
         return dead_letters_named(client, [keyspace.job_id(verification_id, number)])
     return dead_letters_of(client, verification_id, rules.max_sends)

@@ -68,22 +68,22 @@ _OWN_FIELDS = frozenset({"data", "description", "created_at", "enqueued_at"})
 
 
 def record_key(verification_id: str) -> str:
-    """Give the key of a verification's record."""
+    """Return the key of a verification's record."""
     return RECORD_PREFIX + verification_id
 
 
 def dead_letter_key(name: str) -> str:
-    """Give the key of the dead letter with this name, `<verification id>-<delivery number>`."""
+    """Return the key of the dead letter with this name, `<verification id>-<delivery number>`."""
     return f"{DEAD}:{name}"
 
 
 def job_id(verification_id: str, delivery_number: int) -> str:
-    """Give the id of the RQ job of a delivery; RQ allows letters, digits, - and _."""
+    """Return the id of the RQ job of a delivery; RQ allows letters, digits, - and _."""
     return f"{verification_id}-{delivery_number}"
 
 
 def job_fields(queue: Queue, verification_id: str, delivery_number: int) -> list[bytes | str | int]:
-    """Give the fields and values of the job's hash, as RQ itself would write them.
+    """Return the fields and values of the job's hash, as RQ itself would write them.
 
     RQ does the formatting, so that any RQ worker or tool can read the job. What is the same for all jobs it
     formats once: making a `Job` takes longer than everything else that accepting a verification does here.
@@ -102,7 +102,7 @@ def job_fields(queue: Queue, verification_id: str, delivery_number: int) -> list
 
 @functools.cache
 def _common_fields(queue: Queue) -> tuple[bytes | str | int, ...]:
-    """Give what all jobs have in common; fields that are empty are left out, which RQ reads as empty.
+    """Return what all jobs have in common; fields that are empty are left out, which RQ reads as empty.
 
     That saves a third of the memory.
     """

@@ -47,7 +47,6 @@ class Attempt(StrEnum):
 
     COUNTED = "counted"
     REPEATED = "repeated"
-    DIFFERS = "differs"
     CLOSED = "closed"
     UNKNOWN_KEY = "unknown key"
 
@@ -148,14 +147,14 @@ class VerificationStore:
         request_id: str,
         fingerprint: str,
         key_ids: Sequence[str],
-    ) -> tuple[Attempt, Verification]:
-        """Count an attempt before it is judged; return whether it may be judged.
+    ) -> tuple[Attempt, Verification, str]:
+        """Count an attempt before it is judged; return whether it may be, the record, and the counted fingerprint.
 
         Args:
             verification_id: whose code was typed.
             max_attempts: how many are counted at the most.
             request_id: a repeat of the same request is not counted again.
-            fingerprint: tells the same request from one that reuses its id with another code.
+            fingerprint: is kept with a counted request, and returned for its repeats.
             key_ids: the keys that this process can judge with; no attempt is counted where the code was made with
                 another one.
 
@@ -167,8 +166,10 @@ class VerificationStore:
             [keyspace.record_key(verification_id), keyspace.DUE],
             [max_attempts, request_id, fingerprint, *key_ids],
         )
-        what, verification = self._reply_and_record(verification_id, self._commit(step))
-        return Attempt(what.decode()), verification
+        reply = self._commit(step)
+        what, verification = self._reply_and_record(verification_id, reply)
+        counted = pairs_to_fields(reply[2]).get(f"request:{request_id}".encode(), b"")
+        return Attempt(what.decode()), verification, counted.decode()
 
     def end(self, verification_id: str, status: Status, request_id: str = "") -> tuple[bool, Verification]:
         """Approve or cancel a pending verification; return whether this request did it, now or in an earlier try.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Flask
 
 from verifier.container import current_container
-from verifier.web import delivery, errors, security, views
+from verifier.web import delivery, errors, form_tokens, security, views
 
 
 def init_app(app: Flask) -> None:
     """Register the pages."""
     security.init_app(app)
     errors.init_app(app)
+    form_tokens.init_app(app)
     app.context_processor(lambda: {"service_name": current_container().settings.name})
     app.register_blueprint(views.blueprint)
     app.register_blueprint(delivery.blueprint)

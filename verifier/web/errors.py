@@ -12,18 +12,19 @@ from http import HTTPStatus
 from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from verifier.api import problems
+from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
-from verifier.web.paths import is_for_api
+from verifier.web.form_tokens import FIELD
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
-_TYPED_FIELDS = ("email", "code")
+# What was typed, and the token by which the same request is known.
+_KEPT_FIELDS = ("email", "code", FIELD)
 
 _WORDS = {
     400: (
-        "This could not be read",
-        "Your browser sent something that can't be read here. Please start again.",
+        "This request could not be read",
+        "Your browser sent something that the service can't read. Please start again.",
     ),
     404: (
         "Page not found",
@@ -36,7 +37,7 @@ _WORDS = {
     ),
     500: (
         "Something went wrong",
-        "Something went wrong here. It was written down for the people who run this service.",
+        "Something went wrong on our side. The people who run this service find the error in their log.",
     ),
 }
 
@@ -53,9 +54,7 @@ def http_error(error: HTTPException) -> Response:
     status = error.code or 500
     title, sentence = _WORDS.get(status) or (HTTPStatus(status).phrase, "")
     response = error_page(status, title, sentence)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    response.headers.update(problems.allowed_methods(error))
     return response
 
 
@@ -80,7 +79,7 @@ def unavailable_page(error: ServiceUnavailable) -> Response:
         is_form=request.method == "POST",
         # Spread out, so that those who wait do not all come back in the same moment.
         wait_s=wait_s + random.randrange(max(2, wait_s)),
-        typed={name: request.form[name] for name in _TYPED_FIELDS if name in request.form},
+        typed={name: request.form[name] for name in _KEPT_FIELDS if name in request.form},
         resubmissions=_resubmissions() + 1,
         max_resubmissions=MAX_RESUBMISSIONS,
     )
@@ -90,6 +89,6 @@ def unavailable_page(error: ServiceUnavailable) -> Response:
 
 
 def _resubmissions() -> int:
-    """Give how often this form has sent itself again."""
+    """Return how often this form has sent itself again."""
     text = request.form.get(RESUBMISSIONS, "0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0

@@ -27,7 +27,7 @@ class Problem:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Give the headers that go with it."""
+        """Return the headers that go with it."""
         return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
 

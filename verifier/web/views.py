@@ -22,6 +22,7 @@ from verifier.domain.errors import (
     VerifierError,
 )
 from verifier.web.errors import verifier_error
+from verifier.web.form_tokens import form_token
 from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
 from verifier.web.security import csrf
 from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN, describe_wrong_code
@@ -55,7 +56,7 @@ def start() -> Answer:
     """Start a verification and lead to its page."""
     typed = request.form.get("email", "")
     try:
-        verification = current_service().start(typed)
+        verification = current_service().start(typed, form_token=form_token())
     except InvalidAddress as error:
         return address_page(typed, Problem(str(error)))
     return to_page_of(verification.id)
@@ -72,7 +73,7 @@ def check(verification_id: str) -> Answer:
     """Judge the typed code."""
     service, typed = current_service(), request.form.get("code", "")
     try:
-        result = service.check(verification_id, typed)
+        result = service.check(verification_id, typed, request_key=form_token())
     except MalformedCode as error:
         return answer_to_form(service.get(verification_id), Problem(str(error)), typed)
     if result.valid:
@@ -86,7 +87,7 @@ def resend(verification_id: str) -> Answer:
     """Have the mail sent again."""
     service = current_service()
     try:
-        service.resend(verification_id)
+        service.resend(verification_id, request_key=form_token())
     except (ResendTooSoon, TooManySends, VerificationEnded) as error:
         problem = Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
         return answer_to_form(service.get(verification_id), problem)

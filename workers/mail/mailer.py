@@ -1,10 +1,12 @@
-"""From a code to a mail in a relay's hands.
+"""From a code to a mail that a relay has taken.
 
 `Mailer.render` makes the mail: subject, text and HTML from the templates, and the headers that tell
 other machines what it is. A repeat of a delivery has the same Message-ID, so that mailboxes can fold
-the two into one. `Mailer.deliver` hands it over. The message is built by Flask-Mail; see
+the two into one. `Mailer.deliver` has a relay take it. The message is built by Flask-Mail; see
 `workers.mail.message` for how, and for why no line of it can be injected.
 """
+
+from __future__ import annotations
 
 import re
 from email.utils import formatdate
@@ -12,17 +14,15 @@ from email.utils import formatdate
 from workers.mail.addresses import Address, parse_sender, recipient_address
 from workers.mail.message import CodeMessage
 from workers.smtp.answers import Outcome
-from workers.smtp.connection import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relays import Transport
-
-__all__ = ["Mailer", "OutgoingMail"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
 
 
 class Mailer:
-    """Renders and hands over mails of one service. Thread-safe."""
+    """Renders and delivers the mails of one service. Thread-safe."""
 
     def __init__(self, sender: str, service_name: str, relays: Transport) -> None:
         """`sender` is an address, or `Name <address>`. ValueError, in one sentence, for a bad setting."""
@@ -41,9 +41,10 @@ class Mailer:
         expires_in_s: float,
         now: float,
     ) -> OutgoingMail:
-        """The finished mail. `now` is a Unix time; the life of the code is told in whole minutes.
+        """Return the finished mail. `now` is a Unix time; the mail states the life of the code in whole minutes.
 
-        Raises ValueError for an address, id or code that is none: they are checked long before.
+        Raises:
+            ValueError: for an address, id or code that is none; they are checked long before.
         """
         if not _ID.fullmatch(verification_id) or not _CODE.fullmatch(code) or delivery_number < 0:
             raise ValueError("A mail needs a verification id, a delivery number and a code.")
@@ -59,7 +60,7 @@ class Mailer:
         )
 
     def deliver(self, mail: OutgoingMail) -> Outcome:
-        """Hand the mail to a relay; whatever happens there is an outcome."""
+        """Have a relay take the mail; whatever happens there is an outcome."""
         return self._relays.send(mail)
 
     def _date_of(self, now: float) -> bytes:

@@ -6,6 +6,8 @@ before it is filled in. The text is 7-bit or quoted-printable, the HTML ASCII wi
 references, so that relays without 8BITMIME take the mail too.
 """
 
+from __future__ import annotations
+
 import re
 import secrets
 from email.charset import QP, Charset
@@ -24,6 +26,7 @@ from workers.mail.template import Template
 _NAME = re.compile(r"(?!.*=\?)\S(.{0,58}\S)?")
 _A_DATE = 1_000_000_000.0  # any; found again in the serialised message and replaced
 
+SECONDS_ON_THE_WAY = 5
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 _QUOTED_PRINTABLE = Charset("utf-8")
@@ -49,13 +52,10 @@ class SevenBitMessage(flask_mail.Message):
         return MIMEText(body, subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
 
 
-SECONDS_ON_THE_WAY = 5
-
-
 def build(
     sender: Address, service_name: str, *, to: str, message_id: str, code: str, minutes: str, date: float
 ) -> flask_mail.Message:
-    """One whole message, as Flask-Mail's own class."""
+    """Make one whole message, as Flask-Mail's own class."""
     words = {"service_name": service_name, "code": code, "minutes": minutes}
     message = SevenBitMessage(
         subject=subject(code, service_name),
@@ -72,7 +72,7 @@ def build(
 
 
 def serialise(message: flask_mail.Message) -> bytes:
-    """The message as bytes; Flask-Mail asks an app for its settings, so it is given one."""
+    """Return the message as bytes; Flask-Mail asks an app for its settings, so it is given one."""
     app = Flask(__name__)
     flask_mail.Mail().init_app(app)
     with app.app_context():
@@ -80,12 +80,12 @@ def serialise(message: flask_mail.Message) -> bytes:
 
 
 def subject(code: str, service_name: str) -> str:
-    """The subject as people read it."""
+    """Return the subject as people read it."""
     return f"{code} is your {service_name} code"
 
 
 def life_in_words(expires_in_s: float) -> str:
-    """The life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
+    """Return the life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
     minutes = max(1, int((expires_in_s + SECONDS_ON_THE_WAY) // 60))
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
@@ -104,7 +104,7 @@ class CodeMessage:
         self._template = _template(sender, service_name)
 
     def fill(self, to: str, message_id: str, code: str, expires_in_s: float, date: bytes) -> bytes:
-        """The message as bytes; the caller has checked every value."""
+        """Return the message as bytes; the caller has checked every value."""
         code_bytes = code.encode()
         return self._template.fill(
             {
@@ -140,7 +140,7 @@ def _template(sender: Address, service_name: str) -> Template:
 
 
 def _in_header(name: str) -> str:
-    """The service's name for the subject: as it is, or in encoded words, each on a line of its own."""
+    """Return the service's name for the subject: as it is, or in encoded words, each on a line of its own."""
     if name.isascii():
         return name
     return Header(name, "utf-8", maxlinelen=70).encode(linesep="\r\n")

@@ -54,8 +54,8 @@ def make_link(world: World) -> Iterator[Callable[..., MasterLink]]:
     """Makes links into that world, without a watcher unless asked for; they are closed at the end."""
     made: list[MasterLink] = []
 
-    def make(*, watch: bool = False, patience_s: float = 5.0, **access: Any) -> MasterLink:
-        made.append(MasterLink(world.access(**access), patience_s=patience_s, watch=watch))
+    def make(*, watch: bool = False, deadline_s: float = 5.0, **access: Any) -> MasterLink:
+        made.append(MasterLink(world.access(**access), deadline_s=deadline_s, watch=watch))
         return made[-1]
 
     yield make

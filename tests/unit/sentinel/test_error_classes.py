@@ -214,7 +214,7 @@ def test_a_plain_answer_stays_what_it_is(error: Exception) -> None:
         MasterNotReady("x"),
         MasterUnknown("x"),
         NotAcknowledged("x"),
-        CircuitOpen("x", 1.0),
+        CircuitOpen("x"),
         Backpressure("x"),
         PermanentError("x"),
         AccessRefused("x"),

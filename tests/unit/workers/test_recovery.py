@@ -9,8 +9,8 @@ import pytest
 
 from sentinel import TransientError
 from verifier.store.deliveries import LEASE_S
-from workers.outage import Outage
 from workers.recovery import BATCH, Recovery
+from workers.retry_policy import Outage
 
 
 class Clock:

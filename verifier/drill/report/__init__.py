@@ -1,1 +1,1 @@
-"""What a drill tells: tables, pages, drawings."""
+"""What a drill tells: tables, pages, plots."""

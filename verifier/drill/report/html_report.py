@@ -1,4 +1,4 @@
-"""The results as one HTML page that needs nothing else: tables, sentences, a drawing per fault."""
+"""The results as one HTML page that needs nothing else: tables, sentences, a plot per fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _templates = Environment(
 
 
 def html_report(plan: Plan, results: Results) -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     return _templates.get_template("report.html").render(
         plan=plan,
         results=results,

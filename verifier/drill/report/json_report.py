@@ -11,7 +11,7 @@ from verifier.drill.game_day import Plan, Results
 
 
 def json_report(plan: Plan, results: Results) -> str:
-    """Give one JSON document."""
+    """Return one JSON document."""
     document = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import click
@@ -15,31 +16,39 @@ from verifier.drill.report.html_report import html_report
 from verifier.drill.report.json_report import json_report
 from verifier.drill.report.progress import ProgressDisplay
 from verifier.drill.report.table import tables
-from verifier.drill.rig.service import ServiceStartError
-from verifier.drill.rig.systems import SystemUnderTest, verifier
+from verifier.drill.rig.process import RigError
+from verifier.drill.rig.systems import CELERY, RQ, SystemUnderTest, verifier
 
-CANNOT_START = (RedisServerMissing, LocalStartError, TopologyError, ServiceStartError)
+CANNOT_START = (RedisServerMissing, LocalStartError, TopologyError, RigError)
+PEERS = {each.name: each for each in (RQ, CELERY)}
 
 
-def contestants(peers: str) -> tuple[SystemUnderTest, ...]:
-    """Give the project and the named peers. Raises click.BadParameter for one that is unknown."""
-    from verifier.drill.rig.peers import find_peer  # noqa: PLC0415 - most drills have none
+def systems_under_test(peers: str) -> tuple[SystemUnderTest, ...]:
+    """Return the project and the named peers; one that is not installed is left out, with a sentence.
 
+    Raises:
+        click.BadParameter: there is no such peer.
+    """
     names = [part.strip() for part in peers.split(",") if part.strip()]
-    return verifier(), *(peer for name in names if (peer := find_peer(name)))
+    if unknown := [name for name in names if name not in PEERS]:
+        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(PEERS)}", param_hint="--peers")
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    for name in missing:
+        click.echo(f"{name} is not installed, so it is left out: `pip install {name}` brings it.")
+    return verifier(), *(PEERS[name] for name in names if name not in missing)
 
 
 def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) -> bool:
-    """Run the plan, show and write what came of it; tell whether every promise was kept.
+    """Run the plan, present and write what came of it; return whether every promise was kept.
 
     Raises:
         click.ClickException: something could not be started.
     """
     console = Console()
-    show = ProgressDisplay(console, len(plan.faults) * len(plan.contestants))
+    progress = ProgressDisplay(console, len(plan.faults) * len(plan.systems))
     try:
-        with show.shown():
-            results = game_day.run(plan, show, lambda outcome: _tell(console, outcome))
+        with progress.displayed():
+            results = game_day.run(plan, progress, lambda outcome: _present_one(console, outcome))
     except CANNOT_START as error:
         raise click.ClickException(str(error)) from error
     _present(console, results)
@@ -50,11 +59,11 @@ def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) 
     return results.kept
 
 
-def _tell(console: Console, outcome: Outcome) -> None:
+def _present_one(console: Console, outcome: Outcome) -> None:
     mark = "[red]broken[/]" if outcome.breaches else "[green]kept[/]  "
     counts = outcome.counts
     console.print(
-        f"{mark} {outcome.contestant} {outcome.fault}: {counts.accepted} accepted, {counts.refused} refused, "
+        f"{mark} {outcome.system} {outcome.fault}: {counts.accepted} accepted, {counts.refused} refused, "
         f"{counts.lost} lost, {counts.twice} twice"
     )
 
@@ -64,7 +73,7 @@ def _present(console: Console, results: Results) -> None:
         console.print(each)
     for outcome in results.outcomes:
         for breach in outcome.breaches:
-            console.print(f"[red]{outcome.contestant} {outcome.fault}[/]: {breach.sentence}")
+            console.print(f"[red]{outcome.system} {outcome.fault}[/]: {breach.sentence}")
     for breach in results.together:
         console.print(f"[red]verifier[/]: {breach.sentence}")
     for logs in results.logs:

@@ -1,4 +1,4 @@
-"""Showing how it goes: one line a round, with a bar and the counts so far."""
+"""The progress display: one line a round, with a bar and the counts so far."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class ProgressDisplay:
         self._task = self._progress.add_task("", total=rounds)
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show it meanwhile."""
+    def displayed(self) -> Iterator[None]:
+        """Display it meanwhile."""
         with self._progress:
             yield
 
-    def say(self, text: str) -> None:
-        """Say what is going on now."""
+    def describe(self, text: str) -> None:
+        """Show what is going on now."""
         self._progress.update(self._task, description=text)
 
     def follow(self, title: str, current: Round) -> None:
         """Show the counts of a round so far."""
         load = current.load
         accepted = sum(each.accepted for each in load.submissions)
-        self.say(f"{title}: {accepted} accepted, {len(current.mails)} mailed, {load.in_flight} waiting")
+        self.describe(f"{title}: {accepted} accepted, {len(current.mails)} mailed, {load.in_flight} waiting")
 
     def done(self) -> None:
-        """One round is over."""
+        """Note that one round is over."""
         self._progress.advance(self._task)

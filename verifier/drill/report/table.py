@@ -89,13 +89,13 @@ def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
 
 
 def is_broken(column: Column, outcome: Outcome) -> bool:
-    """Tell whether a figure breaks a promise."""
+    """Return whether a figure breaks a promise."""
     return any(breach.figure in column.figures for breach in outcome.breaches)
 
 
 def name_of(outcome: Outcome) -> str:
     """Name an outcome; the project's own by the fault alone."""
-    return outcome.fault if outcome.contestant == "verifier" else f"{outcome.contestant}: {outcome.fault}"
+    return outcome.fault if outcome.system == "verifier" else f"{outcome.system}: {outcome.fault}"
 
 
 def _name(outcome: Outcome) -> Text:

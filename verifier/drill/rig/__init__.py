@@ -1,1 +1,6 @@
-"""What a drill or a benchmark runs on: processes, load, mail sink, measuring."""
+"""The rig of the drill and of the benchmarks: what runs the systems under test, loads them and measures them.
+
+testbed (topology, logs) -> service (web, workers) -> process;  systems and peers/ say what is run
+open_load (who asks)   mail_sink (who gets)   loop_thread (where both live)
+usage, measurement, connection_attempts, sentinel_events, log_alarm (who looks)   waiter   svg
+"""

@@ -1,7 +1,7 @@
-"""Counting who knocks at a dead server's door.
+"""Counting who tries to connect with a dead server.
 
-A refused connection leaves no trace, so a listener takes the dead server's place: it accepts, finds out in
-/proc whose socket is at the other end, and closes. Whoever knocks fails as fast as before.
+A refused connection leaves no trace, so a listener takes the dead server's place: it accepts, finds out whose
+socket is at the other end, and closes. Whoever tries fails as fast as before.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import selectors
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
 from typing import Self
+
+import psutil
 
 from sentinel import Endpoint
 
@@ -28,74 +28,49 @@ class ConnectionAttempts:
         self.counts: Counter[tuple[str, Endpoint]] = Counter()
         self._endpoints = tuple(endpoints)
         self._processes = processes
-        self._selector = selectors.DefaultSelector()
+        self._open = ExitStack()
+        self._selector = self._open.enter_context(selectors.DefaultSelector())
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="drill-attempts", daemon=True)
 
     def __enter__(self) -> Self:
         """Listen."""
         for endpoint in self._endpoints:
-            listener = socket.create_server(endpoint)
+            listener = self._open.enter_context(socket.create_server(endpoint))
             listener.setblocking(False)
-            self._selector.register(listener, selectors.EVENT_READ, endpoint)
+            self._selector.register(listener, selectors.EVENT_READ, (listener, endpoint))
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the ports back."""
+    def __exit__(self, *_: object) -> None:
+        """Free the ports again."""
         self._stopping = True
         self._thread.join(timeout=5)
-        for key in list(self._selector.get_map().values()):
-            assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
-            key.fileobj.close()
-        self._selector.close()
+        self._open.close()
 
     def _run(self) -> None:
         while not self._stopping:
             for key, _ in self._selector.select(timeout=0.2):
-                assert isinstance(key.fileobj, socket.socket)  # noqa: S101 - for the type checker
-                self._take(key.fileobj, key.data)
+                self._take(*key.data)
 
     def _take(self, listener: socket.socket, endpoint: Endpoint) -> None:
-        """Take all who knock at this moment: looking them up one by one would keep the last ones waiting."""
-        with ExitStack() as knocking:
+        """Take all who connect at this moment: looking them up one by one would keep the last ones waiting."""
+        with ExitStack() as connected:
             ports = []
             with contextlib.suppress(BlockingIOError):
                 while True:
                     connection, (_, port) = listener.accept()
-                    knocking.enter_context(connection)
+                    connected.enter_context(connection)
                     ports.append(port)
-            self.counts.update(
-                (owner, endpoint) for owner in _owners(ports, endpoint.port, self._processes())
-            )
+            owners = _owners(self._processes())
+            self.counts.update((owners.get(port, "others"), endpoint) for port in ports)
 
 
-def _owners(ports: Sequence[int], peer_port: int, processes: dict[str, int]) -> list[str]:
-    """Find whose sockets have these ports at their own end."""
-    inodes = _inodes(peer_port)
-    owners = {inode: name for name, pid in processes.items() for inode in _sockets(pid)}
-    return [owners.get(inodes.get(port, ""), "others") for port in ports]
-
-
-def _inodes(peer_port: int) -> dict[int, str]:
-    """Give, by its own port, each socket that has this port at its other end."""
-    other = f":{peer_port:04X}"
+def _owners(processes: dict[str, int]) -> dict[int, str]:
+    """Return, by the port at its own end, whose each connection is."""
     found = {}
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[2].endswith(other):
-            found[int(fields[1].rpartition(":")[2], 16)] = fields[9]
-    return found
-
-
-def _sockets(pid: int) -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                name = str(entry.readlink())
-                if name.startswith("socket:["):
-                    found.add(name[len("socket:[") : -1])
+    for name, pid in processes.items():
+        with contextlib.suppress(psutil.Error):
+            connections = psutil.Process(pid).net_connections("tcp4")
+            found.update({each.laddr.port: name for each in connections if each.laddr})
     return found

@@ -1,4 +1,4 @@
-"""When the service told its operators: the lines of its logs that are more than information."""
+"""When the logs alarm an operator: the first line that is more than information."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LogAlarm:
         self._raised.clear()
 
     def look(self) -> None:
-        """Note whether there are new lines that tell an operator something."""
+        """Note whether there are new lines that alarm an operator."""
         for log in self._logs.glob("*.log"):
             size = log.stat().st_size
             if size > self._read.get(log, 0) and _ALARM.search(self._new_text(log)):
@@ -28,7 +28,7 @@ class LogAlarm:
             self._read[log] = size
 
     def first_after(self, since: float) -> float | None:
-        """Give after how many seconds there was the first such line; None where there was none."""
+        """Return after how many seconds there was the first such line; None where there was none."""
         return min((at - since for at in self._raised if at >= since), default=None)
 
     def _new_text(self, log: Path) -> bytes:

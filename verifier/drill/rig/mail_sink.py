@@ -1,15 +1,22 @@
 """A mail server that takes everything, keeps only what the counting needs, and costs next to nothing.
 
-It speaks just enough SMTP for the workers of the drill and for smtplib; commands may come pipelined.
+By hand, since it shares two cores with what is measured: aiosmtpd takes several times as much of them for each
+mail, and offers no PIPELINING. It speaks just enough SMTP for the systems under test and for smtplib.
+
+The drill runs it in a thread; `python -m verifier.drill.rig.mail_sink FILE` is a process of its own, which
+prints its port, and writes a line for each mail: the recipient, and the time of the system's monotonic clock,
+which all processes of a machine share.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
+from pathlib import Path
 from typing import Self
 
 from verifier.drill.rig.loop_thread import LoopThread
@@ -41,27 +48,27 @@ class MailSink:
 
     def __enter__(self) -> Self:
         """Listen."""
-        self._server = self._loop.start(self._listen()).result(timeout=10)
+        self._server = self._loop.start(listen(self.mails.append)).result(timeout=10)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop listening."""
         if self._server is not None:
             self._loop.loop.call_soon_threadsafe(self._server.close)
 
-    async def _listen(self) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: _Session(self.mails), "127.0.0.1", 0)
+
+async def listen(keep: Callable[[RecordedMail], object]) -> asyncio.Server:
+    """Listen on a free port of loopback and hand each mail to `keep`."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: _Session(keep), "127.0.0.1", 0, backlog=512)
 
 
 class _Session(asyncio.Protocol):
     """One client's session: lines in, replies out."""
 
-    def __init__(self, mails: list[RecordedMail]) -> None:
-        self._mails = mails
+    def __init__(self, keep: Callable[[RecordedMail], object]) -> None:
+        self._keep = keep
         self._buffer = bytearray()
         self._recipients: list[str] = []
         self._in_data = False
@@ -91,7 +98,8 @@ class _Session(asyncio.Protocol):
         if not end:
             return False
         self._buffer, self._in_data = rest, False
-        self._mails.extend(_read_mail(bytes(content), recipient) for recipient in self._recipients)
+        for recipient in self._recipients:
+            self._keep(_read_mail(bytes(content), recipient))
         self._recipients.clear()
         self._reply(b"250 Recorded")
         return True
@@ -133,3 +141,14 @@ def _read_mail(content: bytes, recipient: str) -> RecordedMail:
         message_id[1].decode(errors="replace") if message_id else "",
         code[1].decode() if code else "",
     )
+
+
+async def _serve(path: Path) -> None:
+    with path.open("w", buffering=1) as notes:
+        server = await listen(lambda mail: notes.write(f"{mail.recipient} {mail.at:.6f}\n"))
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))

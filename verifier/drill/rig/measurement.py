@@ -8,7 +8,7 @@ from collections import Counter
 from sentinel import Endpoint
 from verifier.drill.outcome import ProcessCost
 from verifier.drill.rig.service import Service
-from verifier.drill.rig.usage import count_lines, read_processes
+from verifier.drill.rig.usage import usage_of
 
 
 class Measurement:
@@ -18,14 +18,14 @@ class Measurement:
         self._service = service
         self._processes = service.processes()
         self._began_at = time.monotonic()
-        self._before = read_processes(self._processes)
+        self._before = usage_of(self._processes)
         self._lines_before = self._lines()
         self.duration_s = 0.0
         self.costs: dict[str, ProcessCost] = {}
 
     def stop(self, attempts: Counter[tuple[str, Endpoint]] | None = None) -> None:
         """Take the second reading; processes that are gone by now are left out."""
-        after = read_processes(self._processes)
+        after = usage_of(self._processes)
         lines = self._lines()
         self.duration_s = time.monotonic() - self._began_at
         for name, now in after.items():
@@ -38,9 +38,9 @@ class Measurement:
             )
 
     def _lines(self) -> dict[str, int]:
-        """Count each worker's log; the processes of the web share one, so each of them is given the whole."""
-        web = count_lines(self._service.web.log)
-        lines = {each.name: count_lines(each.log) for each in self._service.workers}
+        """Count each worker's log; the processes of the web share one, so the whole counts for each of them."""
+        web = self._service.web.output().count("\n")
+        lines = {each.name: each.output().count("\n") for each in self._service.workers}
         return {name: lines.get(name, web) for name in self._processes}
 
 

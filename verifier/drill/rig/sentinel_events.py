@@ -1,12 +1,10 @@
-"""What the sentinels say: a subscriber to each of them, which notes every event and when it came."""
+"""What the sentinels announce: a subscriber to each of them, which notes each new master and when it came."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from redis.exceptions import RedisError
@@ -16,22 +14,13 @@ from sentinel import LocalNode, LocalTopology
 SWITCH = "+switch-master"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message of one sentinel; `at` in monotonic seconds."""
-
-    at: float
-    channel: str
-    text: str
-
-
 class SentinelEvents:
     """Listens while it is entered, also across the death and return of sentinels."""
 
     def __init__(self, topology: LocalTopology) -> None:
         self._topology = topology
         self._stopping = threading.Event()
-        self.heard: list[Event] = []
+        self._announced: list[tuple[float, str]] = []
         self._threads = [
             threading.Thread(target=self._listen, args=(each,), name=f"events-{each.name}", daemon=True)
             for each in topology.sentinel_nodes
@@ -43,24 +32,18 @@ class SentinelEvents:
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=5)
 
-    def first_switch(self, since: float) -> float | None:
-        """Give when the first sentinel announced a new master after `since`."""
-        return min(self.switches(since), default=None)
-
     def switches(self, since: float) -> list[float]:
-        """Give when each new master was announced first; more than one is a failover after the failover."""
+        """Return when each new master was announced first; more than one is a failover after the failover."""
         first: dict[str, float] = {}
-        for event in sorted(self.heard, key=lambda each: each.at):
-            if event.channel == SWITCH and event.at >= since:
-                first.setdefault(event.text, event.at)
+        for at, text in sorted(self._announced):
+            if at >= since:
+                first.setdefault(text, at)
         return list(first.values())
 
     def _listen(self, sentinel: LocalNode) -> None:
@@ -70,9 +53,11 @@ class SentinelEvents:
             self._stopping.wait(0.2)
 
     def _note_until_it_ends(self, sentinel: LocalNode) -> None:
-        with self._topology.admin(sentinel) as client, client.pubsub(ignore_subscribe_messages=True) as ears:
-            ears.psubscribe("*")
+        with (
+            self._topology.admin(sentinel) as client,
+            client.pubsub(ignore_subscribe_messages=True) as subscriber,
+        ):
+            subscriber.subscribe(SWITCH)
             while not self._stopping.is_set():
-                message = ears.get_message(timeout=0.3)
-                if message is not None:
-                    self.heard.append(Event(time.monotonic(), message["channel"], message["data"]))
+                if message := subscriber.get_message(timeout=0.3):
+                    self._announced.append((time.monotonic(), message["data"]))

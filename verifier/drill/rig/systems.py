@@ -1,7 +1,8 @@
-"""Who is drilled: how its web and its workers are started, and how one knows that they work."""
+"""The systems under test: this project and its stock peers, the same for the drill and for the benchmarks."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
+PEERS = Path(__file__).parent / "peers"
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,15 @@ class SystemUnderTest:
     app: str
     """What gunicorn serves; it must answer `GET /healthz`."""
     worker: tuple[str, ...]
-    """The worker's command."""
+    """Its worker: a module and its arguments, as Python's `-m` takes them."""
     worker_says: str
-    """What its log holds once it takes jobs."""
+    """What the worker's log holds once it takes jobs."""
     owing: tuple[tuple[str, str], ...]
     """Commands and keys whose numbers add up to what is still to be mailed."""
-    superuser: bool = False
-    """Whether it may do everything in Redis; the topology's users are cut to this project's measure."""
-    starts_afresh: bool = False
-    """Whether each round gets new processes and an empty Redis, since the last one may have left it stuck."""
+    is_peer: bool = True
+    """A peer is Redis's superuser, since the users are cut to this project's measure; and it gets new processes
+    and an empty Redis for each fault, since the last one may have left it stuck."""
+    python: str = sys.executable
     settings: Mapping[str, str] = field(default_factory=dict)
     """More of its environment."""
 
@@ -36,19 +38,59 @@ class SystemUnderTest:
         """The key of its queue, which is a list."""
         return next(key for command, key in self.owing if command == "LLEN")
 
-    def web(self, port: int) -> tuple[str, ...]:
-        """Give the web's command: the deployment's own gunicorn settings, on this port of loopback."""
+    @property
+    def import_path(self) -> str:
+        """Where its modules are; a peer gets nothing else of this project."""
+        return str(PEERS if self.is_peer else PROJECT)
+
+    def command(self, *words: str) -> tuple[str, ...]:
+        """Return the command that runs a module with its Python."""
+        return self.python, "-m", *words
+
+    def web_command(self, port: int) -> tuple[str, ...]:
+        """Return the web's command: the deployment's own gunicorn settings, on this port of loopback."""
         config = str(PROJECT / "gunicorn.conf.py")
-        return sys.executable, "-m", "gunicorn", "-c", config, "--bind", f"127.0.0.1:{port}", self.app
+        return self.command("gunicorn", "-c", config, "--bind", f"127.0.0.1:{port}", self.app)
 
 
 def verifier() -> SystemUnderTest:
-    """Give this project, with its default settings."""
+    """Return this project, with its default settings and a secret key of its own."""
     return SystemUnderTest(
         "verifier",
         app="wsgi:app",
-        worker=(sys.executable, "-m", "flask", "--app", str(PROJECT / "wsgi.py"), "worker"),
+        worker=("flask", "--app", str(PROJECT / "wsgi.py"), "worker"),
         worker_says="starts on queue",
         owing=(("ZCARD", "verifier:due"), ("LLEN", "rq:queue:mail")),
+        is_peer=False,
         settings={"VERIFIER_SECRET_KEYS": f"drill:{secrets.token_hex(32)}"},
     )
+
+
+RQ = SystemUnderTest(
+    "rq",
+    app="rq_app:web",
+    worker=("rq.cli", "worker", "-c", "rq_settings", "-w", "rq.SimpleWorker", "mail"),
+    worker_says="Listening on",
+    owing=(("LLEN", "rq:queue:mail"), ("ZCARD", "rq:wip:mail")),
+)
+CELERY = SystemUnderTest(
+    "celery",
+    app="celery_app:web",
+    # A process a worker, as everybody else has.
+    worker=("celery", "-A", "celery_app", "worker", "-c", "1", "--loglevel", "INFO"),
+    worker_says=" ready.",
+    owing=(("LLEN", "celery"), ("ZCARD", "unacked_index")),
+)
+DRAMATIQ = SystemUnderTest(
+    "dramatiq",
+    app="dramatiq_app:web",
+    worker=("dramatiq", "dramatiq_app", "-p", "2", "-t", "8"),
+    worker_says="ready for action",
+    owing=(("LLEN", "dramatiq:default"),),
+)
+
+
+def bare_environment() -> dict[str, str]:
+    """Return what any program needs, and nothing of the caller's settings, neither for us nor for a peer."""
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ} | {"PYTHONUNBUFFERED": "1"}

@@ -1,92 +1,103 @@
-"""The testbed: everything that runs during a drill, started in order and ended in reverse."""
+"""The testbed: a private topology and a directory for logs; on it the systems under test run."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from sentinel import LocalOptions, LocalTopology, PortReservation
+from sentinel import LocalOptions, LocalTopology
 from verifier.drill.rig.loop_thread import LoopThread
 from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.service import Service
-from verifier.drill.rig.systems import SystemUnderTest
+from verifier.drill.rig.systems import SystemUnderTest, bare_environment
 
 
 class Testbed:
-    """A private topology, a recording mail server and the service between them."""
+    """Runs the topology while it is entered; `forget_logs` removes what it leaves."""
 
-    def __init__(self, contestant: SystemUnderTest, *, workers: int, down_after_ms: int) -> None:
-        """Plan it; entering it starts it."""
-        self.contestant = contestant
-        self.logs = Path(tempfile.mkdtemp(prefix=f"verifier-drill-{contestant.name}-"))
-        directory = self.logs / "topology"
-        self.topology = LocalTopology(
-            LocalOptions(down_after_ms=down_after_ms, superuser=True, directory=directory)
-        )
-        self.loop = LoopThread()
-        self.recorder = MailSink(self.loop)
-        self.service: Service
-        self._workers = workers
-        self._ports = PortReservation()
+    def __init__(self, name: str, options: LocalOptions) -> None:
+        """Plan it; `name` goes into that of its directory."""
+        self.directory = Path(tempfile.mkdtemp(prefix=f"verifier-{name}-"))
+        self.topology = LocalTopology(replace(options, superuser=True, directory=self.directory / "topology"))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Start everything.
 
         Raises:
-            RedisServerMissing, LocalStartError, TopologyError, ServiceStartError: something does not start.
+            RedisServerMissing, LocalStartError, TopologyError, RigError: something does not start.
         """
         with ExitStack() as stack:
-            stack.callback(self._ports.release)
-            stack.enter_context(self.loop)
-            stack.enter_context(self.recorder)
-            stack.enter_context(self.topology)
-            self.service = Service(self.contestant, self._settings(), self.logs, self._ports.reserve().port)
-            stack.callback(self.service.stop)
-            self.service.start(self._workers)
+            self._start(stack)
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End everything; the logs stay until `forget_logs`."""
+    def __exit__(self, *_: object) -> None:
+        """End everything; the logs stay."""
         self._stack.close()
 
+    def plan_service(self, system: SystemUnderTest, smtp_port: int) -> Service:
+        """Return a service that mails to this port of loopback; its processes are still to be started."""
+        return Service(system, self.environment(system, smtp_port), self.directory)
+
+    def environment(self, system: SystemUnderTest, smtp_port: int) -> dict[str, str]:
+        """Return the environment of a system's processes."""
+        users = self.topology.credentials
+        assert users is not None  # noqa: S101 - a testbed always has users
+        superuser = {
+            "VERIFIER_REDIS_USERNAME": users.redis_drill.username,
+            "VERIFIER_REDIS_PASSWORD": users.redis_drill.password,
+        }
+        return {
+            **bare_environment(),
+            "PYTHONPATH": system.import_path,
+            **self.topology.environment(),
+            **(superuser if system.is_peer else {}),
+            "VERIFIER_MAIL_SERVER": "127.0.0.1",
+            "VERIFIER_MAIL_PORT": str(smtp_port),
+            **system.settings,
+        }
+
+    def forget_logs(self) -> None:
+        """Remove the logs, which nobody needs once all went well."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _start(self, stack: ExitStack) -> None:
+        stack.enter_context(self.topology)
+
+
+class DrillTestbed(Testbed):
+    """A testbed with one service, and a mail server that keeps what it gets."""
+
+    def __init__(self, system: SystemUnderTest, *, workers: int, down_after_ms: int) -> None:
+        super().__init__(f"drill-{system.name}", LocalOptions(down_after_ms=down_after_ms))
+        self.system = system
+        self.loop = LoopThread()
+        self.mail_sink = MailSink(self.loop)
+        self.service: Service
+        self._workers = workers
+
     def make_whole(self) -> None:
-        """Set everything right before the next round.
+        """Set everything right before the next fault.
 
         Raises:
-            TopologyError, ServiceStartError: it does not become whole.
+            TopologyError, RigError: it does not become whole.
         """
         self.topology.heal()
-        if not self.contestant.starts_afresh:
+        if not self.system.is_peer:
             self.service.replace_ended()
             return
         with self.topology.admin(self.topology.current_master()) as client:
             client.flushall()
         self.service.start_afresh()
 
-    def forget_logs(self) -> None:
-        """Remove the logs, which nobody needs once every promise was kept."""
-        shutil.rmtree(self.logs, ignore_errors=True)
-
-    def _settings(self) -> dict[str, str]:
-        return {
-            **self.topology.environment(),
-            **(self._superuser() if self.contestant.superuser else {}),
-            "VERIFIER_MAIL_SERVER": "127.0.0.1",
-            "VERIFIER_MAIL_PORT": str(self.recorder.port),
-        }
-
-    def _superuser(self) -> dict[str, str]:
-        users = self.topology.credentials
-        assert users is not None  # noqa: S101 - a stage always has users
-        return {
-            "VERIFIER_REDIS_USERNAME": users.redis_drill.username,
-            "VERIFIER_REDIS_PASSWORD": users.redis_drill.password,
-        }
+    def _start(self, stack: ExitStack) -> None:
+        stack.enter_context(self.loop)
+        stack.enter_context(self.mail_sink)
+        super()._start(stack)
+        self.service = stack.enter_context(self.plan_service(self.system, self.mail_sink.port))
+        self.service.start(self._workers)

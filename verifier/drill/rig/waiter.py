@@ -1,4 +1,4 @@
-"""Waiting in the drill's own thread: for a condition, at most so long, with somebody shown how it goes."""
+"""Waiting in the drill's own thread: for a condition, at most so long, while the progress is displayed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ TICK_S = 0.05
 
 
 class Waiter:
-    """Waits; whoever wants to look around meanwhile is called all the while."""
+    """Waits, and calls each tick all the while."""
 
     def __init__(self, *ticks: Callable[[], None]) -> None:
         self._ticks = ticks
-
-    def also(self, tick: Callable[[], None]) -> Waiter:
-        """Give a waiter that calls one more."""
-        return Waiter(*self._ticks, tick)
 
     def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a condition; False when `timeout_s` seconds were not enough."""

@@ -1,9 +1,9 @@
 -- Count an attempt before it is judged. Works although Redis is full.
 -- KEYS: record, due
 -- ARGV: max attempts, request id, fingerprint of the typed code, ids of the secret keys that can judge it ...
--- Returns false where there is no record, else { what, time (s), record fields and values ... }, what being "counted", "repeated" (the
--- same request came before, and was counted then), "differs" (it did with another code), "closed", or "unknown key".
--- Each counted request leaves a field, and there are no more of them than attempts.
+-- Returns false where there is no record, else { what, time (s), record fields and values ... }, what being "counted", "repeated"
+-- (the same request came before, and was counted then), "closed", or "unknown key".
+-- Each counted request leaves a field with its fingerprint, and there are no more of them than attempts.
 local request = 'request:' .. ARGV[2]
 local found = redis.call('HMGET', KEYS[1], 'status', 'expires_at', 'attempts', request, 'key_id')
 if not found[1] then
@@ -18,7 +18,7 @@ end
 if what == 'closed' then
   write_although_full(KEYS[2])
   if found[4] then
-    what = found[4] == ARGV[3] and 'repeated' or 'differs'
+    what = 'repeated'
     redis.call('HSET', KEYS[1], request, found[4])
   elseif found[1] == 'pending' and now < tonumber(found[2]) and tonumber(found[3]) < tonumber(ARGV[1]) then
     what = 'counted'

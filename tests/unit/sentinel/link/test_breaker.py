@@ -1,4 +1,4 @@
-"""The circuit breaker, with a clock in the test's hands."""
+"""The circuit breaker, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    """A breaker with ten seconds of patience."""
+    """A breaker that opens after ten seconds."""
     return Breaker(10, probe_every_s=1, clock=clock)
 
 
@@ -43,23 +43,20 @@ def _admitted(breaker: Breaker, how_many: int = 5) -> int:
 def test_everybody_tries_while_all_is_well(breaker: Breaker) -> None:
     """Nothing is counted."""
     assert _admitted(breaker) == 5
-    assert not breaker.is_open
-    assert breaker.down_for_s() == 0
 
 
 def test_everybody_tries_at_the_beginning_of_an_outage(breaker: Breaker, clock: Clock) -> None:
-    """Until the patience is over, counted from the first failure."""
+    """Until it opens, counted from the first failure."""
     breaker.failed()
     clock.now = 9.9
     breaker.failed()
     assert _admitted(breaker) == 5
-    assert breaker.down_for_s() == pytest.approx(9.9)
     clock.now = 10
-    assert breaker.is_open
+    assert _admitted(breaker) < 5
 
 
 def test_one_caller_a_second_probes_a_long_outage(breaker: Breaker, clock: Clock) -> None:
-    """The others are told at once, and when to come back."""
+    """The others are refused at once, and hear how long it has lasted."""
     breaker.failed()
     clock.now = 10
     assert _admitted(breaker) == 1
@@ -67,9 +64,8 @@ def test_one_caller_a_second_probes_a_long_outage(breaker: Breaker, clock: Clock
     assert _admitted(breaker) == 0
     clock.now = 11
     assert _admitted(breaker) == 1
-    with pytest.raises(CircuitOpen, match="away for 11 s") as refusal:
+    with pytest.raises(CircuitOpen, match="not answered for 11 s") as refusal:
         breaker.admit()
-    assert refusal.value.retry_after_s == 1
     assert isinstance(refusal.value, TRANSIENT)
 
 
@@ -78,11 +74,10 @@ def test_one_success_closes_it(breaker: Breaker, clock: Clock) -> None:
     breaker.failed()
     clock.now = 20
     breaker.worked()
-    assert not breaker.is_open
     assert _admitted(breaker) == 5
     breaker.failed()
     clock.now = 29
-    assert not breaker.is_open
+    assert _admitted(breaker) == 5
 
 
 def test_a_reason_to_look_lets_one_through(breaker: Breaker, clock: Clock) -> None:

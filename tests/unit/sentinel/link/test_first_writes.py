@@ -11,6 +11,7 @@ from sentinel.link.failover_signal import HOLD_LIMIT_S, FailoverSignal
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import Hang
+from tests.support.links import subscribed_to
 
 if TYPE_CHECKING:
     from tests.unit.sentinel.conftest import World
@@ -44,7 +45,7 @@ def test_first_write_waits_for_a_failover_that_began_before(
     _in_the_middle_of_a_failover(world)
     link = make_link(watch=True)
     writer, done = _write(link)
-    assert wait_for(lambda: len(link.subscribed_to()) == 3, 10)
+    assert wait_for(lambda: len(subscribed_to(link)) == 3, 10)
     assert not done.wait(0.2)
     old = world.master.endpoint
     world.fail_over()
@@ -63,7 +64,7 @@ def test_first_write_goes_out_as_soon_as_all_were_asked(
     started_at = time.monotonic()
     assert link.redis.set("a", "b")
     assert time.monotonic() - started_at < 1
-    assert len(link.subscribed_to()) == 3
+    assert len(subscribed_to(link)) == 3
 
 
 def test_silent_sentinels_hold_up_the_first_write_only_so_long(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sentinel.access import Access, Login
-from sentinel.backoff import Cooldowns
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, TransientError, UnknownMasterName
+from sentinel.link.cooldowns import Cooldowns
 from sentinel.link.sentinel_client import SentinelClient
 from tests.support.fake_redis import FakeSentinel, Hang, HangUp, Raw, Refusal
 
@@ -28,7 +28,7 @@ def sentinel() -> Iterator[FakeSentinel]:
 
 @pytest.fixture
 def cooldowns() -> Cooldowns:
-    """Nobody cooldowns."""
+    """No endpoint has failed yet."""
     return Cooldowns()
 
 
@@ -139,7 +139,8 @@ def test_rubbish_is_no_answer(client: SentinelClient, sentinel: FakeSentinel, ru
     sentinel.instead = rubbish
     with pytest.raises(TransientError, match=f"Sentinel {sentinel.endpoint}"):
         client.master()
-    assert client._cooldowns.remaining_s(sentinel.endpoint) > 0
+    with pytest.raises(TransientError, match="The next attempt is in"):
+        client._cooldowns.admit(sentinel.endpoint)
 
 
 @pytest.mark.parametrize("rubbish", [*RUBBISH, [1], [[1, 2, 3]], [["ip"]], [[[], []]], None], ids=repr)

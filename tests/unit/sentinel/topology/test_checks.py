@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from sentinel.endpoints import Endpoint
-from sentinel.topology.checks import Severity, findings_of, refusals_of
-from sentinel.topology.snapshot import KnownReplica, NodeState, Role, SentinelState, Topology
+from sentinel.protocol import Role
+from sentinel.topology.checks import findings_of, refusals_of
+from sentinel.topology.findings import Severity
+from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
 
 MASTER, ONE, TWO, STRANGER = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381, 666))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
@@ -113,7 +115,7 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("quorum-lost", sentinels(1, ckquorum="NOQUORUM 1 usable Sentinels."), "NOQUORUM"),
     ("quorum-lost", both(silent_sentinels(1), sentinels(quorum=3)), "needs 3"),
     ("views-differ", sentinels(1, master=ONE), "10.0.0.1:6380 by 1"),
-    ("master-silent", silent_node(0), "10.0.0.1:6379 tells us nothing"),
+    ("master-silent", silent_node(0), "10.0.0.1:6379 gives no information"),
     ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "replica of 10.0.0.1:666"),
     ("rogue", nodes(1, follows=STRANGER), "which no sentinel knows"),
     ("two-masters", nodes(1, role=Role.MASTER, follows=None), "10.0.0.1:6380 says that it is a master"),
@@ -123,18 +125,18 @@ CRITICAL: list[tuple[str, Change, str]] = [
 ]
 FORBIDDING: list[tuple[str, Change, str]] = [
     ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),
-    ("master-seen-down", sentinels(1, flags=frozenset({"master", "s_down"})), "for down"),
+    ("master-seen-down", sentinels(1, flags=frozenset({"master", "s_down"})), "is down"),
     ("sentinel-behind", sentinels(1, replicas=(KnownReplica(ONE, UP, 100, Role.MASTER),)), "10.0.0.1:6380"),
     ("tilt", sentinels(1, tilt=True), "TILT"),
     ("unequal-priorities", nodes(1, priority=50), "10.0.0.1:6380 has 50"),
-    ("replica-silent", silent_node(1), "10.0.0.1:6380 tells us nothing"),
+    ("replica-silent", silent_node(1), "10.0.0.1:6380 gives no information"),
     ("replica-not-in-sync", nodes(1, link="sync"), "'sync'"),
     ("replica-not-in-sync", nodes(1, follows=TWO), "follows 10.0.0.1:6381"),
     ("right-missing", sentinels(ckquorum=None, missing_rights=("sentinel|ckquorum",)), "+sentinel|ckquorum"),
     ("right-missing", sentinels(tilt=None, missing_rights=("info",)), "+info"),
 ]
 HARMLESS: list[tuple[str, Change, str]] = [
-    ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 tells us nothing"),
+    ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 gives no information"),
     ("replica-silent", both(silent_node(1), seen(ONE, DOWN)), "10.0.0.1:6380"),
     ("replica-not-in-sync", both(nodes(1, link="connect"), seen(ONE, DOWN)), "10.0.0.1:6380"),
     (

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sentinel.endpoints import Endpoint
-from sentinel.topology.snapshot import KnownReplica, NodeState, Role, SentinelState, Topology
+from sentinel.protocol import Role
+from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
 
 MASTER, ONE, TWO = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))

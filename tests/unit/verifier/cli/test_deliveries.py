@@ -64,7 +64,7 @@ def test_without_sentinels_each_says_which_setting_is_missing(words: tuple[str, 
     result = run(*words)
     assert result.exit_code == 1
     assert result.output.strip().count("\n") == 0
-    assert "VERIFIER_SENTINELS is not set" in result.output
+    assert "VERIFIER_SENTINELS: It is not set." in result.output
 
 
 @ALL_COMMANDS
@@ -99,8 +99,8 @@ def test_with_redis_away_each_says_so_and_ends(
         (("discard",), "either ids, or --all"),
         (("discard", ID, "--all"), "either ids, or --all"),
         (("discard", ID, "--older-than", "1d"), "either ids, or --all"),
-        (("discard", "--all", "--older-than", "soon"), "no duration"),
-        (("list", "--older-than", "-5"), "no duration"),
+        (("discard", "--all", "--older-than", "soon"), "not a duration"),
+        (("list", "--older-than", "-5"), "not a duration"),
         (("list", "--status", "lost"), "is not one of"),
         (("list", "--status", "sent"), "in no index"),
         (("list", "--limit", "0"), "not in the range"),

@@ -11,7 +11,7 @@ CHEAP = ProcessCost(cpu_percent=0.3, memory_growth_bytes=4096, log_lines=1, conn
 
 
 def counts(**changes: Any) -> Counts:
-    """Give the counts of a failover in which nothing went wrong."""
+    """Return the counts of a failover in which nothing went wrong."""
     perfect = Counts(
         submitted=100,
         accepted=100,
@@ -32,10 +32,10 @@ def counts(**changes: Any) -> Counts:
 
 
 def outcome(fault: str = "kill", **changes: Any) -> Outcome:
-    """Give an outcome in which nothing went wrong; changes to its counts may be given among the others."""
+    """Return an outcome in which nothing went wrong; changes to its counts may be given among the others."""
     count_names = set(Counts.__dataclass_fields__)
     perfect = Outcome(
-        contestant="verifier",
+        system="verifier",
         fault=fault,
         rate=50,
         counts=counts(**{name: value for name, value in changes.items() if name in count_names}),

@@ -6,8 +6,8 @@ import pytest
 
 from verifier.drill.counting import count, missing, series
 from verifier.drill.outcome import Moments
-from verifier.drill.rig.load import Submission
 from verifier.drill.rig.mail_sink import RecordedMail
+from verifier.drill.rig.open_load import Submission
 
 MOMENTS = Moments(began=0.0, fault=1.0, switches=(2.0,), fault_ended=3.0, ended=4.0)
 

@@ -1,5 +1,7 @@
 """The mail with the code: what it says, what stands in its headers, and what cannot get in."""
 
+from __future__ import annotations
+
 import email
 import email.policy
 import email.utils
@@ -10,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.mail.addresses import parse_sender, recipient_address
-from workers.mail.mailer import Mailer, OutgoingMail
+from workers.mail.mailer import Mailer
 from workers.mail.message import build, life_in_words, serialise, subject
 from workers.mail.template import Template
 from workers.smtp.answers import Kind, Outcome, Stage
+from workers.smtp.outgoing_mail import OutgoingMail
 
 NOW = 1_795_356_000.0
 NAMES = [
@@ -291,7 +294,7 @@ def test_the_plain_subject_is_as_promised() -> None:
     assert subject("123456", "Verifier") == "123456 is your Verifier code"
 
 
-def test_a_stencil_refuses_a_token_that_an_encoding_swallowed() -> None:
+def test_a_template_refuses_a_token_that_an_encoding_swallowed() -> None:
     """Better no start than mails without a code."""
     with pytest.raises(ValueError, match="code did not survive"):
         Template(b"hello=\r\n", {"code": b"zc1"}, {"code": 1})

@@ -1,10 +1,12 @@
 """The message as it goes over the wire, and envelopes that cannot be."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.smtp.connection import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.transaction import in_wire_form
 
 

@@ -1,44 +1,26 @@
-"""Stock Celery: its Sentinel transport with its defaults; `celery -A` finds the worker's half here."""
+"""Stock Celery: its own Sentinel transport, with its defaults; results are not kept."""
 
 from __future__ import annotations
 
-from celery import Celery  # type: ignore[import-not-found, import-untyped, unused-ignore]
-from flask import Flask, Response, request
+import jobs
+import peer_settings
+from celery import Celery
+from web import make_web
 
-from verifier.drill.rig.peers import surroundings
-from verifier.drill.rig.peers.surroundings import send_mail
-
-app = Flask(__name__)
-celery = Celery(
+app = Celery(
     "peer",
     broker=";".join(
-        f"sentinel://{surroundings.USER}:{surroundings.PASSWORD}@{host}:{port}"
-        for host, port in surroundings.sentinels()
+        f"sentinel://{peer_settings.USERNAME}:{peer_settings.PASSWORD}@{host}:{port}"
+        for host, port in peer_settings.SENTINELS
     ),
 )
-celery.conf.update(
+app.conf.update(
     broker_transport_options={
-        "master_name": surroundings.MASTER,
-        "sentinel_kwargs": {
-            "username": surroundings.SENTINEL_USER,
-            "password": surroundings.SENTINEL_PASSWORD,
-            "socket_timeout": 0.5,
-        },
+        "master_name": peer_settings.MASTER_NAME,
+        "sentinel_kwargs": peer_settings.SENTINEL_KWARGS,
     },
     broker_connection_retry_on_startup=True,
     task_ignore_result=True,
 )
-mail = celery.task(send_mail)
-
-
-@app.get("/healthz")
-def alive() -> str:
-    """Tell that the process answers."""
-    return "ok"
-
-
-@app.post("/v1/verifications")
-def start() -> Response:
-    """Queue one mail."""
-    mail.delay(request.get_json()["to"])
-    return Response("{}", status=201, content_type="application/json")
+send = app.task(jobs.send)
+web = make_web(lambda address: str(send.delay(address).id))

@@ -17,14 +17,14 @@ from verifier.drill.report.json_report import json_report
 from verifier.drill.report.table import seconds, tables
 from verifier.drill.rig.systems import verifier
 
-PLAN = Plan(faults=tuple(FAULTS.values()), contestants=(verifier(),))
+PLAN = Plan(faults=tuple(FAULTS.values()), systems=(verifier(),))
 GOOD = outcome()
 BAD = replace(outcome("hang", lost=7), breaches=(Breach("lost", "7 <accepted> were never mailed."),))
 
 
 def test_results_are_kept_only_without_any_breach() -> None:
     """A breach of ours, alone or together, breaks the drill; one of a peer does not."""
-    peer = replace(BAD, contestant="rq")
+    peer = replace(BAD, system="rq")
     assert Results((GOOD, peer), (), ()).kept
     assert not Results((GOOD, BAD), (), ()).kept
     assert not Results((GOOD,), (Breach("first_mail_s", "Slow."),), ()).kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import smtplib
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,15 +13,18 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sentinel import Endpoint, wait_for
+from tests.bench.memory import cpu_seconds_of_tree, memory_of_tree
 from verifier.drill.rig.connection_attempts import ConnectionAttempts
-from verifier.drill.rig.load import Load, Submission
 from verifier.drill.rig.log_alarm import LogAlarm
 from verifier.drill.rig.loop_thread import LoopThread
 from verifier.drill.rig.mail_sink import MailSink
-from verifier.drill.rig.usage import read_process, read_processes
+from verifier.drill.rig.open_load import OpenLoad, Submission
+from verifier.drill.rig.process import RigError, RigProcess
+from verifier.drill.rig.usage import usage_of
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def loop() -> Iterator[LoopThread]:
 
 
 @pytest.fixture
-def recorder(loop: LoopThread) -> Iterator[MailSink]:
+def sink(loop: LoopThread) -> Iterator[MailSink]:
     with MailSink(loop) as listening:
         yield listening
 
@@ -56,7 +60,7 @@ class _Web(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def web() -> Iterator[int]:
 
 
 def _sent(loop: LoopThread, port: int, number: int) -> list[Submission]:
-    load = Load(port, "test", rate=100)
+    load = OpenLoad(port, "test", rate=100)
     sending = loop.start(load.run())
     assert wait_for(lambda: len(load.submissions) >= number, 10)
     load.stop()
@@ -97,7 +101,7 @@ def test_load_goes_on_where_nobody_listens(loop: LoopThread) -> None:
 
 def test_paused_load_starts_nothing(loop: LoopThread, web: int) -> None:
     """While it is paused there are no requests; afterwards the schedule goes on from there."""
-    load = Load(web, "test", rate=100)
+    load = OpenLoad(web, "test", rate=100)
     load.pause()
     sending = loop.start(load.run())
     time.sleep(0.1)
@@ -109,33 +113,33 @@ def test_paused_load_starts_nothing(loop: LoopThread, web: int) -> None:
     assert all(each.waited_s < 5 for each in load.submissions)
 
 
-def test_recorder_keeps_recipient_id_and_code(recorder: MailSink) -> None:
+def test_sink_keeps_recipient_id_and_code(sink: MailSink) -> None:
     """Two mails in one session, as smtplib sends them, with dots at the beginning of a line."""
     message = EmailMessage()
     message["Subject"], message["Message-ID"] = "012345 is your code", "<1@example.org>"
     message.set_content("..\n.\nThe end.\n")
-    with smtplib.SMTP("127.0.0.1", recorder.port, local_hostname="localhost", timeout=5) as relay:
+    with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="localhost", timeout=5) as relay:
         for recipient in ("a@example.org", "b@example.org"):
             relay.send_message(message, "sender@example.org", [recipient])
-    assert [(each.recipient, each.message_id, each.code) for each in recorder.mails] == [
+    assert [(each.recipient, each.message_id, each.code) for each in sink.mails] == [
         ("a@example.org", "<1@example.org>", "012345"),
         ("b@example.org", "<1@example.org>", "012345"),
     ]
 
 
-def test_recorder_understands_pipelining(recorder: MailSink) -> None:
+def test_sink_understands_pipelining(sink: MailSink) -> None:
     """Commands that come in one packet are all obeyed, and those it does not know are refused."""
-    with socket.create_connection(("127.0.0.1", recorder.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", sink.port), timeout=5) as client:
         client.sendall(b"EHLO x\r\nMAIL FROM:<s@x>\r\nRCPT TO:<a@x>\r\nDATA\r\n")
         client.sendall(b"Subject: 7 is\r\n\r\nHello\r\n.\r\nVRFY a\r\nQUIT\r\n")
         replies = b"".join(iter(lambda: client.recv(4096), b""))
     codes = [line[:3] for line in replies.splitlines() if line[3:4] == b" "]
     assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"502", b"221"]
-    assert [each.code for each in recorder.mails] == ["7"]
+    assert [each.code for each in sink.mails] == ["7"]
 
 
 def test_attempts_are_counted_for_the_process_that_makes_them() -> None:
-    """Who knocks at a dead server's door is found by the socket it holds."""
+    """Who tries to connect with a dead server is found by the socket it holds."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = Endpoint("127.0.0.1", free.getsockname()[1])
@@ -166,9 +170,44 @@ def test_alarm_is_the_first_line_that_is_more_than_information(tmp_path: Path) -
 
 def test_usage_of_a_living_and_of_a_dead_process() -> None:
     """CPU time and memory are read while there is a process, and nothing afterwards."""
-    reading = read_process(os.getpid())
-    assert reading is not None
-    assert reading.cpu_s > 0
-    assert reading.memory_bytes > 1024 * 1024
-    assert read_process(2**22 + 1) is None
-    assert list(read_processes({"us": os.getpid(), "gone": 2**22 + 1})) == ["us"]
+    usage = usage_of({"us": os.getpid(), "gone": 2**22 + 1})
+    assert list(usage) == ["us"]
+    assert usage["us"].cpu_s > 0
+    assert usage["us"].memory_bytes > 1024 * 1024
+
+
+def test_cost_of_a_process_includes_what_it_started() -> None:
+    """Memory is measured process by process, the peak too; of one that is gone there is nothing."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        memories = memory_of_tree(os.getpid())
+        child.kill()
+    assert [each.pid for each in memories[:1]] == [os.getpid()]
+    assert "sleep 60" in [each.name for each in memories]
+    assert all(each.peak_mb >= each.rss_mb >= each.pss_mb > 0 for each in memories)
+    assert cpu_seconds_of_tree(os.getpid()) > 0
+    assert memory_of_tree(2**22 + 1) == []
+
+
+def test_process_is_stopped_with_all_that_it_started(tmp_path: Path) -> None:
+    """Also what went into a session of its own; its output is its own although the log is shared."""
+    (tmp_path / "shell.log").write_text("of an earlier process\n")
+    command = ["/bin/sh", "-c", "setsid sleep 60 & echo $!; wait"]
+    with RigProcess("shell", command, {"PATH": os.environ["PATH"]}, tmp_path) as process:
+        process.wait_for_output("\n", 10)
+        child = int(process.output())
+        assert psutil.pid_exists(child)
+    assert process.exit_code is not None
+    assert wait_for(lambda: not psutil.pid_exists(child) or _is_zombie(child), 10)
+
+
+def test_failed_process_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    """The error names the process and says how it ended."""
+    with (
+        RigProcess("shell", ["/bin/sh", "-c", "echo sorry; exit 3"], {}, tmp_path) as process,
+        pytest.raises(RigError, match=r"(?s)shell ended with code 3.*sorry"),
+    ):
+        process.wait_for_success(10)
+
+
+def _is_zombie(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

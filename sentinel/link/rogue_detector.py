@@ -1,0 +1,41 @@
+"""Whether a master that became a replica is part of a failover, or was made one by somebody without Sentinel."""
+
+from __future__ import annotations
+
+import logging
+
+from sentinel.endpoints import Endpoint
+from sentinel.errors import MasterMoved, RogueMaster
+from sentinel.link.directory import Directory
+
+log = logging.getLogger(__name__)
+
+
+class RogueDetector:
+    """Judges nodes that Sentinel names as the master but that follow another; logs each rogue once."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._reported: tuple[Endpoint, Endpoint] | None = None
+
+    def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
+        """Return the error for a node that Sentinel names as the master but that follows another.
+
+        In a failover it follows one that Sentinel knows. A stranger instead means that somebody gave it
+        REPLICAOF; Sentinel takes half a minute to mend that, so operators hear of it at once.
+        """
+        if self._directory.knows_node(follows):
+            return MasterMoved(f"{node} is a replica of {follows} by now: a failover is under way.")
+        error = RogueMaster(
+            f"{node}, which Sentinel names as the master, was made a replica of {follows}, which Sentinel does "
+            "not know. Find out who gave it REPLICAOF. Sentinel takes half a minute to mend it; REPLICAOF NO ONE on "
+            "it does so at once."
+        )
+        if self._reported != (node, follows):
+            self._reported = (node, follows)
+            log.error("%s", error)
+        return error
+
+    def found_master(self) -> None:
+        """Note that a master was found: the next rogue is reported again, even if it is the same."""
+        self._reported = None

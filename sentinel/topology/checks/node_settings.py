@@ -1,0 +1,38 @@
+"""Whether the nodes are set to keep data, as far as we may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sentinel.topology.findings import Finding, right_missing, warning
+from sentinel.topology.snapshot import NodeState, Topology
+
+
+def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
+    for node in topology.nodes:
+        if node.appendonly is False:
+            yield _setting(node, "appendonly no", "after a restart it has lost everything", "appendonly yes")
+        if node.min_replicas_to_write == 0 and topology.replicas:
+            consequence = "cut off from the others, it goes on accepting writes that will be lost"
+            yield _setting(node, "min-replicas-to-write 0", consequence, "min-replicas-to-write 1")
+        if node.maxmemory_policy not in {None, "noeviction"}:
+            found = f"maxmemory-policy {node.maxmemory_policy}"
+            consequence = "when its memory is full, it deletes mails without an error"
+            yield _setting(node, found, consequence, "maxmemory-policy noeviction")
+
+
+def _settings_may_be_asked(topology: Topology) -> Iterator[Finding]:
+    unknown = [node.endpoint for node in topology.nodes if "config|get" in node.missing_rights]
+    if unknown:
+        yield right_missing(unknown, "config|get", "for the settings")
+
+
+def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Finding:
+    message = f"{node.endpoint} is set to {found}: {consequence}."
+    return warning("setting", message, f"Write {wanted} into its redis.conf.")
+
+
+CHECKS = (
+    _settings_keep_data,
+    _settings_may_be_asked,
+)

@@ -1,0 +1,120 @@
+"""The deployment's own files with real processes: names instead of addresses, health checks, wrong secrets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
+
+CONFIG = Path(__file__).parents[3] / "sentinel" / "config"
+
+
+def _check_health(topology: LocalTopology, process: LocalNode, secret: str) -> int:
+    """Run the health check as a container would, with the redis-cli that is at hand."""
+    path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    return subprocess.run(
+        ["/bin/sh", CONFIG / "check-health.sh", str(process.endpoint.port), secret],
+        env={"PATH": path, "REDIS_SECRETS": str(topology.directory / "secrets")},
+        capture_output=True,
+        timeout=20,
+        check=False,
+    ).returncode
+
+
+def _run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", CONFIG / script],
+        env={"PATH": os.environ["PATH"], "REDIS_SERVER": "/bin/true", **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """Secrets as the documented command makes them."""
+    directory = tmp_path / "secrets"
+    subprocess.run(["/bin/sh", CONFIG / "make-secrets.sh", directory], check=True)
+    return directory
+
+
+@pytest.mark.chaos
+def test_names_are_used_everywhere_as_containers_need() -> None:
+    """With a host name instead of addresses, sentinels name the master by it, and a failover works."""
+    with LocalTopology(LocalOptions(hostname="localhost", down_after_ms=1000)) as named:
+        old = named.current_master()
+        assert old.endpoint.host == "localhost"
+        old.kill()
+        named.heal()
+        assert wait_for(named.is_healthy, 10)
+        sentinels = named.snapshot().sentinels
+        hosts = {known.endpoint.host for each in sentinels for known in (*each.replicas, *each.peers)}
+        assert hosts == {"localhost"}
+
+
+def test_health_check_tells_a_node_that_answers(topology: LocalTopology) -> None:
+    """The check is green on data nodes and sentinels that answer PING."""
+    assert _check_health(topology, topology.nodes[0], "redis_health_password") == 0
+    assert _check_health(topology, topology.sentinel_nodes[0], "sentinel_health_password") == 0
+
+
+def test_health_check_is_red_without_access(topology: LocalTopology) -> None:
+    """A wrong password is no health, although redis-cli itself would exit with 0."""
+    assert _check_health(topology, topology.nodes[0], "sentinel_health_password") != 0
+
+
+def test_health_check_is_red_when_nobody_listens(topology: LocalTopology) -> None:
+    """A node that is gone is not healthy."""
+    stranger = topology.start_stranger()
+    stranger.kill()
+    assert _check_health(topology, stranger, "redis_health_password") != 0
+
+
+def test_missing_secret_is_named(tmp_path: Path, secrets: Path) -> None:
+    """A node without one of its passwords does not start, and says which file and what to do."""
+    (secrets / "redis_ops_password").unlink()
+    refused = _run("start-redis.sh", REDIS_DATA=str(tmp_path), REDIS_SECRETS=str(secrets))
+    assert refused.returncode != 0
+    assert f"{secrets}/redis_ops_password cannot be read: create the secrets with" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"), [("", "is empty"), ('two" words', "holds a character other than")]
+)
+def test_unusable_secret_is_named(tmp_path: Path, secrets: Path, password: str, reason: str) -> None:
+    """An empty password, or one that would break the configuration's syntax, stops the start."""
+    (secrets / "sentinel_peer_password").write_text(password)
+    settings = {"REDIS_DATA": str(tmp_path), "REDIS_SECRETS": str(secrets), "SENTINEL_MASTER": "redis-1 6379"}
+    refused = _run("start-sentinel.sh", **settings)
+    assert refused.returncode != 0
+    assert reason in refused.stderr
+    assert "two" not in refused.stderr
+
+
+def test_sentinel_without_a_master_to_watch_says_so(tmp_path: Path, secrets: Path) -> None:
+    """The one variable without a default is asked for by its name."""
+    refused = _run("start-sentinel.sh", REDIS_DATA=str(tmp_path), REDIS_SECRETS=str(secrets))
+    assert refused.returncode != 0
+    assert "SENTINEL_MASTER" in refused.stderr
+
+
+def test_changed_password_and_limit_count_after_a_restart(tmp_path: Path, secrets: Path) -> None:
+    """Files are rendered anew at each start: a new password or limit is taken over, the role is kept."""
+    settings = {"REDIS_DATA": str(tmp_path), "REDIS_SECRETS": str(secrets), "REDIS_REPLICAOF": "redis-1 6379"}
+    _run("start-redis.sh", **settings).check_returncode()
+    users = (tmp_path / "users.acl").read_text()
+    rendered = tmp_path / "redis.conf"
+    rendered.write_text(rendered.read_text().replace("replicaof redis-1 6379", "replicaof redis-3 6379"))
+    (secrets / "redis_app_password").write_text("another\n")
+    _run("start-redis.sh", **settings, REDIS_MAXMEMORY="99mb").check_returncode()
+    assert (tmp_path / "users.acl").read_text() != users
+    lines = rendered.read_text().splitlines()
+    assert "maxmemory 99mb" in lines
+    assert [line for line in lines if line.startswith("replicaof")] == ["replicaof redis-3 6379"]

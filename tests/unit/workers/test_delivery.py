@@ -1,0 +1,149 @@
+"""From a claim to its settlement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from verifier.domain.codes import code_of
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
+from verifier.domain.verifications import Delivery, DeliveryStatus, Verification
+from verifier.store.deliveries import Claim, Settlement
+from workers.delivery import Deliverer
+from workers.mail.mailer import Mailer
+from workers.smtp.answers import Kind, Outcome, Stage
+from workers.smtp.outgoing_mail import OutgoingMail
+
+START = 1_000_000.0
+KEYS = KeyRing("new", {"new": b"n" * 32, "old": b"o" * 32})
+RULES = Rules()
+VERIFICATION = Verification(
+    id="0123456789abcdef" * 2,
+    address="ann@example.org",
+    key_id="new",
+    created_at=START,
+    expires_at=START + 600,
+    delivery=Delivery(2, DeliveryStatus.SENDING, tries=1, queued_at=START),
+)
+CLAIM = Claim(VERIFICATION, 2, "lease")
+
+
+class Relays:
+    """Takes every mail, and says what it was told to."""
+
+    def __init__(self) -> None:
+        self.mails: list[OutgoingMail] = []
+        self.outcome = _outcome(Kind.SENT)
+
+    def send(self, mail: OutgoingMail) -> Outcome:
+        """Keep a mail."""
+        self.mails.append(mail)
+        return self.outcome
+
+
+def _outcome(kind: Kind, reply: str = "words") -> Outcome:
+    return Outcome(kind=kind, stage=next(iter(Stage)), relay="relay-1", reply=reply)
+
+
+class Bench:
+    """Delivering at a time of the test's choice."""
+
+    def __init__(self) -> None:
+        self.relays = Relays()
+        self.now = START + 1
+        mailer = Mailer("Example <verify@example.org>", "Example", self.relays)
+        self.deliverer = Deliverer(mailer, KEYS, RULES, 60.0, clock=lambda: self.now)
+
+    def deliver(self, claim: Claim = CLAIM) -> Settlement:
+        """Deliver a claim."""
+        return self.deliverer.deliver(claim)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A relay that takes everything."""
+    return Bench()
+
+
+def _expected_code(verification: Verification) -> str:
+    code = code_of(verification.id, verification.address, verification.key_id, KEYS, RULES)
+    assert code is not None
+    return code
+
+
+def test_a_mail_carries_the_code_to_its_address(bench: Bench) -> None:
+    """And is settled as sent, with the relay's words."""
+    settlement = bench.deliver()
+    assert settlement == Settlement(CLAIM, DeliveryStatus.SENT, relay_reply="relay-1: words")
+    [mail] = bench.relays.mails
+    assert mail.recipient == "ann@example.org"
+    assert mail.code == _expected_code(VERIFICATION)
+    assert mail.code.encode() in mail.payload
+
+
+def test_a_repeat_is_the_same_mail(bench: Bench) -> None:
+    """The same code, the same Message-ID."""
+    bench.deliver()
+    bench.now += 100
+    bench.deliver(replace(CLAIM, lease="another"))
+    first, second = bench.relays.mails
+    assert (first.code, first.message_id) == (second.code, second.message_id)
+
+
+def test_a_code_of_an_older_key_is_still_mailed(bench: Bench) -> None:
+    """While the key stands in the settings."""
+    older = replace(VERIFICATION, key_id="old")
+    bench.deliver(replace(CLAIM, verification=older))
+    [mail] = bench.relays.mails
+    assert mail.code == _expected_code(older)
+
+
+def test_without_its_key_a_mail_is_given_up(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The operators are told what to do."""
+    settlement = bench.deliver(replace(CLAIM, verification=replace(VERIFICATION, key_id="retired")))
+    assert settlement.outcome is DeliveryStatus.ABANDONED
+    assert bench.relays.mails == []
+    assert "'retired'" in caplog.text
+    assert "VERIFIER_SECRET_KEYS" in caplog.text
+
+
+def test_a_rejected_mail_is_settled_as_such(bench: Bench) -> None:
+    """With the relay's words."""
+    bench.relays.outcome = _outcome(Kind.REJECTED, "550 5.1.1 no such mailbox")
+    settlement = bench.deliver()
+    assert settlement.outcome is DeliveryStatus.REJECTED
+    assert settlement.relay_reply == "relay-1: 550 5.1.1 no such mailbox"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in {Kind.SENT, Kind.REJECTED}])
+def test_whatever_else_happens_is_tried_again(bench: Bench, kind: Kind) -> None:
+    """Soon for the first time, later for the next ones."""
+    bench.relays.outcome = _outcome(kind)
+    first = bench.deliver()
+    assert first.outcome is DeliveryStatus.DEFERRED
+    assert 1 <= first.next_try_in_s <= 10
+    tried = replace(VERIFICATION, delivery=replace(VERIFICATION.delivery, tries=4))
+    bench.now = START + 50
+    fourth = bench.deliver(replace(CLAIM, verification=tried))
+    assert fourth.outcome is DeliveryStatus.DEFERRED
+    assert 45 <= fourth.next_try_in_s <= 75
+
+
+def test_no_retry_is_planned_for_a_dead_code(bench: Bench) -> None:
+    """It is given up instead."""
+    bench.relays.outcome = _outcome(Kind.DEFERRED)
+    bench.now = START + 545
+    tried = replace(VERIFICATION, delivery=replace(VERIFICATION.delivery, tries=6))
+    settlement = bench.deliver(replace(CLAIM, verification=tried))
+    assert settlement.outcome is DeliveryStatus.ABANDONED
+    assert settlement.relay_reply == "relay-1: words"
+
+
+def test_a_mail_that_can_not_be_made_is_rejected(bench: Bench) -> None:
+    """Instead of stumbling over it again and again."""
+    broken = replace(VERIFICATION, address="no address\n")
+    settlement = bench.deliver(replace(CLAIM, verification=broken))
+    assert settlement.outcome is DeliveryStatus.REJECTED
+    assert bench.relays.mails == []

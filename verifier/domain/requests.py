@@ -1,0 +1,50 @@
+"""What makes a repeated request the same request: ids that follow from the request's own key.
+
+A form carries a random token, a caller of the API names an `Idempotency-Key`. From it follow the id of the verification
+that a start makes, and the id under which an attempt or a resend is counted, so that a repeat changes nothing.
+Nothing of the key itself is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from verifier.domain.keys import KeyRing
+
+_PURPOSE = "request"
+
+
+def verification_ids_of(keys: KeyRing, scope: str, request_key: str) -> list[str]:
+    """Return the id of what a start with this key makes, first by the current secret key, then by each other.
+
+    Args:
+        keys: they keep others from naming a verification by guessing a key.
+        scope: what a key is unique in, such as the API.
+        request_key: the caller's key.
+    """
+    text = f"{scope}\0{request_key}".encode()
+    return [hmac.new(key, text, hashlib.sha256).hexdigest()[:32] for key in keys.derive_all(_PURPOSE)]
+
+
+def request_id_of(request_key: str) -> str:
+    """Return the id under which a request is counted; a new one for a request without a key."""
+    return hashlib.sha256(request_key.encode()).hexdigest()[:16] if request_key else secrets.token_hex(8)
+
+
+def fingerprint_of(keys: KeyRing, text: str, key_id: str = "") -> str:
+    """Return what tells a body from another without telling what it says; by the named secret key, or the current one.
+
+    An empty text is returned where there is no such key any more.
+    """
+    key = keys.derive(key_id or keys.current, _PURPOSE)
+    if key is None:
+        return ""
+    return f"{key_id or keys.current}:{hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:12]}"
+
+
+def is_same_body(keys: KeyRing, text: str, fingerprint: str) -> bool:
+    """Return whether a fingerprint may be of this text; where its key is gone, it may be."""
+    again = fingerprint_of(keys, text, fingerprint.partition(":")[0])
+    return not again or hmac.compare_digest(again, fingerprint)

@@ -1,0 +1,64 @@
+"""The parts that app, worker and commands have in common, made from the settings: the one place of that wiring.
+
+`container.py` puts an app together from them, `workers/container.py` a worker, `cli/` a command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sentinel import Access, Login, MasterLink
+from verifier.settings import RedisSettings, Settings, SettingsError
+from verifier.store.deliveries import Deliveries
+from verifier.store.scripts import Acknowledgement
+from verifier.store.verifications import VerificationStore
+
+
+def access_of(redis: RedisSettings) -> Access:
+    """Return the app's way to sentinels and nodes. Raises SettingsError where no sentinel is named."""
+    if not redis.sentinels:
+        raise SettingsError(
+            "VERIFIER_SENTINELS: It is not set. Name the sentinels as host:port,host:port,... "
+            "(`flask run` and `make run` bring their own where it is not set)."
+        )
+    return Access(redis.sentinels, redis.master_name, redis.login, redis.sentinel_login)
+
+
+def access_of_operators(redis: RedisSettings) -> Access:
+    """Return the operators' way to sentinels and nodes; the app's where they have no users of their own.
+
+    Raises:
+        SettingsError: no sentinel is named.
+    """
+    app, nobody = access_of(redis), Login()
+    return replace(
+        app,
+        node_login=app.node_login if redis.ops_login == nobody else redis.ops_login,
+        sentinel_login=app.sentinel_login if redis.sentinel_ops_login == nobody else redis.sentinel_ops_login,
+    )
+
+
+def link_of(settings: Settings, *, watch: bool = True) -> MasterLink:
+    """Make the link to the master; nothing connects before its first use. Raises as `access_of` does."""
+    redis = settings.redis
+    return MasterLink(access_of(redis), deadline_s=redis.request_deadline_s, watch=watch)
+
+
+def store_of(settings: Settings, link: MasterLink) -> VerificationStore:
+    """Make the app's store behind a link."""
+    return VerificationStore(
+        link,
+        acknowledgement_of(settings.redis),
+        retention_s=settings.retention_s,
+        max_owed_mails=settings.max_owed_mails,
+    )
+
+
+def deliveries_of(settings: Settings) -> Deliveries:
+    """Make the workers' and operators' steps."""
+    return Deliveries(acknowledgement_of(settings.redis), settings.rules)
+
+
+def acknowledgement_of(redis: RedisSettings) -> Acknowledgement:
+    """Return how many replicas must have a write before it counts."""
+    return Acknowledgement(redis.replicas_to_acknowledge, redis.acknowledge_timeout_ms)
