@@ -19,7 +19,7 @@ end
 
 local function give_up(id, number, found_as, is_loss)
   local record = record_prefix .. id
-  if redis.call('TYPE', record).ok == 'hash' then
+  if is_record(record) then
     redis.call('HDEL', record, 'next_try_at', 'lease')
     redis.call('HSET', record, 'delivery_status', 'abandoned')
   end

@@ -6,6 +6,11 @@ local function read_fields(record, ...)
   return found.err and {} or found
 end
 
+-- Return whether there is a record that can be written to.
+local function is_record(record)
+  return redis.call('EXISTS', record) == 1 and not redis.pcall('HMGET', record, 'status').err
+end
+
 -- Return a text as a number that Redis takes for a score, or nil.
 local function finite(text)
   local value = tonumber(text or '')
