@@ -10,6 +10,7 @@ from dataclasses import replace
 from sentinel import Access, Login, MasterLink
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store.deliveries import Deliveries
+from verifier.store.keyspace import Queue
 from verifier.store.scripts import Acknowledgement
 from verifier.store.verifications import VerificationStore
 
@@ -51,12 +52,13 @@ def store_of(settings: Settings, link: MasterLink) -> VerificationStore:
         acknowledgement_of(settings.redis),
         retention_s=settings.retention_s,
         max_owed_mails=settings.max_owed_mails,
+        queue=Queue(settings.queue),
     )
 
 
 def deliveries_of(settings: Settings) -> Deliveries:
     """Make the workers' and operators' steps."""
-    return Deliveries(acknowledgement_of(settings.redis), settings.rules)
+    return Deliveries(acknowledgement_of(settings.redis), settings.rules, queue=Queue(settings.queue))
 
 
 def acknowledgement_of(redis: RedisSettings) -> Acknowledgement:

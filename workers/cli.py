@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -35,4 +37,4 @@ def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     def work(number: int) -> None:
         MailWorker(make_worker_container(settings), name=f"{name}-{number}" if name else None).work()
 
-    Processes(processes, work).run()
+    sys.exit(Processes(processes, work).run())

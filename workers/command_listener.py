@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.container import WorkerContainer
-from workers.retry_policy import STATES_OF_REDIS, Stopping
+from workers.retry_policy import STATES_OF_REDIS, Outage, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class CommandListener:
 
     def __init__(self, container: WorkerContainer, channel: str, shut_down: Callable[[], None]) -> None:
         self._retry_policy = container.retry_policy
+        self._outage = Outage(what="Listening to RQ's commands")
         self._channel = channel
         self._shut_down = shut_down
         self._pool = container.link.redis.connection_pool
@@ -39,11 +40,11 @@ class CommandListener:
     def _run(self) -> None:
         while not self._stopping():
             try:
-                self._listen(self._retry_policy.until_it_works(self._subscribe))
+                self._listen(self._retry_policy.until_it_works(self._subscribe, outage=self._outage))
             except Stopping:
                 return
             except STATES_OF_REDIS as error:
-                self._retry_policy.outage.failed(error)
+                self._outage.failed(error)
                 self._retry_policy.pause(RESUBSCRIBE_AFTER_S)
             except Exception:
                 if self._stopping():  # the link is being closed under us

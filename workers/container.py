@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 
 from sentinel import MasterLink
@@ -12,7 +13,8 @@ from verifier.wiring import deliveries_of, link_of
 from workers.claiming import Claiming
 from workers.delivery import Deliverer
 from workers.mail.mailer import Mailer
-from workers.retry_policy import Outage, RetryPolicy
+from workers.recovery import Writing
+from workers.retry_policy import STATES_OF_REDIS, Outage, RetryPolicy
 from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relays import Relays
 
@@ -24,16 +26,25 @@ class WorkerContainer:
     settings: Settings
     link: MasterLink
     retry_policy: RetryPolicy
+    writing: Writing
     deliveries: Deliveries
     claiming: Claiming
     deliverer: Deliverer
     relays: Relays
+    suspended: threading.Event
+    """Set while somebody has suspended all work (`rq suspend`)."""
 
     def settle(self, settlements: list[Settlement]) -> list[str]:
         """Write settlements, however long Redis stays away; return what became of each. Raises Stopping."""
-        return self.retry_policy.until_it_works(
-            lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
-        )
+
+        def write() -> list[str]:
+            try:
+                return self.deliveries.settle(self.link.redis, settlements)
+            except STATES_OF_REDIS:
+                self.writing.failed()
+                raise
+
+        return self.retry_policy.until_it_works(write, also_while_stopping=True)
 
 
 def make_worker_container(settings: Settings) -> WorkerContainer:
@@ -50,10 +61,14 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
         settings=settings,
         link=link,
         retry_policy=retry_policy,
+        writing=Writing(),
         deliveries=deliveries,
         claiming=Claiming(deliveries, link, retry_policy),
-        deliverer=Deliverer(mailer, settings.keys, settings.rules, deliveries.least_life_s),
+        deliverer=Deliverer(
+            mailer, relays, settings.keys, settings.rules, least_life_s=deliveries.least_life_s
+        ),
         relays=relays,
+        suspended=threading.Event(),
     )
 
 
@@ -69,7 +84,7 @@ def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
         )
-        return relays, Mailer(settings.mail.default_sender, settings.name, relays)
+        return relays, Mailer(settings.mail.default_sender, settings.name)
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 

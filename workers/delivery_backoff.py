@@ -2,7 +2,7 @@
 
 Pure. A deferred mail is tried again about 5, 20, 50, 110, 230 s after it was first queued, the gaps
 doubling up to four minutes, each moved by jitter so that mails deferred together do not come back
-together. No try starts while the code has less than `least_life_s` left: a dead code is never mailed.
+together. Where the next gap would lead beyond the end, there is one last try at the end. No try starts while the code has less than `least_life_s` left: a dead code is never mailed.
 All times are seconds of one clock, the caller's.
 """
 
@@ -15,6 +15,9 @@ FIRST_GAP_S = 5.0
 SECOND_GAP_S = 15.0
 LONGEST_GAP_S = 240.0
 JITTER = 0.2  # a gap is moved by up to this share, both ways
+LAST_TRIES_WITHIN_S = (
+    30.0  # last tries come up to this long before the end, so that they do not come together
+)
 
 
 def has_life(now: float, expires_at: float, least_life_s: float) -> bool:
@@ -44,7 +47,19 @@ def next_try(
     # A try that took long, or a worker that was away, must not make the next one come at once.
     planned = max(first_queued_at + _offset_s(tries_so_far), now + gap / 2)
     due = max(now, planned + gap * JITTER * (2 * jitter() - 1))
-    return due if has_life(due, expires_at, least_life_s) else None
+    if has_life(due, expires_at, least_life_s):
+        return due
+    return last_try(now + FIRST_GAP_S, expires_at, least_life_s=least_life_s, jitter=jitter)
+
+
+def last_try(
+    earliest: float, expires_at: float, *, least_life_s: float, jitter: Callable[[], float] = random.random
+) -> float | None:
+    """Return a time near the end of the code's life, not before `earliest`; None where that is too late already."""
+    latest = expires_at - least_life_s
+    if latest < earliest:
+        return None
+    return latest - min(LAST_TRIES_WITHIN_S, latest - earliest) * jitter()
 
 
 def gap_s(tries_so_far: int) -> float:

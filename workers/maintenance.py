@@ -1,36 +1,51 @@
-"""The maintenance thread: renews leases, recovers what is due, closes idle connections to relays, and keeps
-the worker visible to `rq info`.
+"""The maintenance thread: renews leases, recovers what is due, wakes what waited for a relay, closes idle connections
+to relays, and says how the worker fares.
+
+Each of these is done for itself: one that fails keeps none of the others from being done.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
 
+from verifier.logs import ThrottledLog
+from verifier.store.facts import WorkerReport, say_goodbye, send_heartbeat
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
-from workers.retry_policy import STATES_OF_REDIS, Stopping
+from workers.retry_policy import STATES_OF_REDIS
+from workers.smtp.relays import Recovered
 
 log = logging.getLogger(__name__)
+throttled_log = ThrottledLog(log, every_s=60.0)
 
+_ADDRESS = re.compile(r"\S+@\S+")
 RECOVER_EVERY_S = 1.0
 EXTEND_EVERY_S = 2.0
 ANNOUNCE_EVERY_S = 5.0
+# After a start or an outage recovery waits for the length of a lease; longer than this it should not take.
+RECOVERY_DUE_AFTER_S = 20.0
 
 
 class Maintenance:
-    """One thread; `announce` writes the worker's own record and reads whether work is suspended."""
+    """One thread; `announce` writes the worker's own record for RQ's tools and reads whether work is suspended."""
 
-    def __init__(self, container: WorkerContainer, in_flight: InFlight, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, container: WorkerContainer, in_flight: InFlight, name: str, announce: Callable[[], None]
+    ) -> None:
+        """Take the worker's `name`; `announce` raises what Redis may raise."""
         self._container = container
         self._in_flight = in_flight
+        self._name = name
         self._announce = announce
-        self._recovery = Recovery(container)
+        self._recovery = Recovery(container.deliveries, container.writing)
+        self._cannot_reclaim_since = time.monotonic()
         self._extended_at = time.monotonic()
-        self._announced_at = 0.0
+        self._announced_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
     def start(self) -> None:
@@ -42,38 +57,66 @@ class Maintenance:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        retry_policy = self._container.retry_policy
-        while not retry_policy.stopping:
-            try:
-                retry_policy.until_it_works(self._round)
-            except Stopping:
-                return
-            except Exception:
-                # A mistake of ours; without this thread leases would run out one by one.
-                log.exception("A round of maintenance failed; the next one follows in %g s.", RECOVER_EVERY_S)
-            retry_policy.pause(RECOVER_EVERY_S)
-        self._extend_until_all_are_settled()
+        while not self._container.retry_policy.stopping:
+            self._round()
+            self._container.retry_policy.pause_until_moved(RECOVER_EVERY_S)
+        while not self._in_flight.wait_until_empty(EXTEND_EVERY_S):
+            self._do("Renewing the leases", self._extend)
+        self._do("Saying goodbye", lambda: say_goodbye(self._container.link.redis, self._name))
 
     def _round(self) -> None:
         # First, since it is the one thing here that can be done while Redis is away.
         self._container.relays.close_idle()
         now = time.monotonic()
         if now - self._extended_at >= EXTEND_EVERY_S:
-            self._extend()
+            self._do("Renewing the leases", self._extend)
+        self._do("Recovery", self._recover)
         if now - self._announced_at >= ANNOUNCE_EVERY_S:
-            self._announce()
             self._announced_at = now
-        self._recovery.run()
+            self._do("Writing the worker's record for RQ", self._announce)
+
+    def _do(self, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except STATES_OF_REDIS as error:
+            throttled_log.log(logging.WARNING, "%s did not work and is tried again: %s", what, error)
+        except Exception:
+            # A mistake of ours; without this thread leases would run out one by one.
+            log.exception("%s failed because of an error in the worker; it is tried again.", what)
 
     def _extend(self) -> None:
-        claims = self._in_flight.claims()
-        if claims:
-            self._container.deliveries.extend(self._container.link.redis, claims)
-        self._extended_at = time.monotonic()
+        claims, asked_at = self._in_flight.claims(), time.monotonic()
+        client = self._container.link.redis
+        try:
+            if claims:
+                self._in_flight.renewed(claims, self._container.deliveries.extend(client, claims), asked_at)
+            send_heartbeat(client, WorkerReport(self._name, tuple(self._troubles())))
+        except STATES_OF_REDIS as error:
+            self._container.writing.failed()
+            self._container.retry_policy.outage.failed(error)
+            raise
+        self._container.writing.worked()
+        self._container.retry_policy.outage.worked()
+        self._extended_at = asked_at
 
-    def _extend_until_all_are_settled(self) -> None:
-        while not self._in_flight.wait_until_empty(EXTEND_EVERY_S):
-            try:
-                self._extend()
-            except STATES_OF_REDIS as error:
-                self._container.retry_policy.outage.failed(error)
+    def _recover(self) -> None:
+        client = self._container.link.redis
+        if (recovered := self._container.relays.take_recovered()) is not None:
+            self._recovery.wake(client, one=recovered is Recovered.PROBED)
+        self._recovery.run(client)
+
+    def _troubles(self) -> list[str]:
+        # A relay may quote addresses, which are nobody's who looks at the service's health.
+        relays = [_ADDRESS.sub("<address>", trouble) for trouble in self._container.relays.troubles()]
+        troubles = [*relays, *self._container.deliverer.troubles()]
+        now = time.monotonic()
+        if self._recovery.may_reclaim():
+            self._cannot_reclaim_since = now
+        elif now - self._cannot_reclaim_since > RECOVERY_DUE_AFTER_S:
+            troubles.append(
+                "The mails of a worker that died are not taken over, because writing to Redis keeps failing: "
+                "read this worker's log."
+            )
+        if self._container.suspended.is_set():
+            troubles.append("Work is suspended: run `rq resume`.")
+        return troubles

@@ -11,14 +11,30 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
-from sentinel import end_with_parent
+from sentinel import Backoff, end_with_parent
 
 log = logging.getLogger(__name__)
 
-RESTART_AFTER_S = 1.0
+FIRST_RESTART_AFTER_S = 1.0
+LONGEST_RESTART_AFTER_S = 30.0
+# Who ran for so long before it ended did not end because it can't start.
+STEADY_AFTER_S = 60.0
+LOOK_EVERY_S = 0.1
+
+
+@dataclass
+class _Place:
+    """The place of one child: what runs there, or when the next one is started."""
+
+    number: int
+    pid: int = 0
+    started_at: float = 0.0
+    start_at: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_RESTART_AFTER_S, LONGEST_RESTART_AFTER_S))
 
 
 class Processes:
@@ -28,35 +44,57 @@ class Processes:
     """
 
     def __init__(self, count: int, work: Callable[[int], None]) -> None:
-        self._count = count
+        self._places = [_Place(number) for number in range(1, count + 1)]
         self._work = work
-        self._children: dict[int, int] = {}
         self._stopping = False
 
-    def run(self) -> None:
-        """Start them all; return when all have ended after SIGTERM or SIGINT."""
+    def run(self) -> int:
+        """Start them all, and another one for each that ends, after a while that grows.
+
+        Returns:
+            once all have ended after SIGTERM or SIGINT: 0, or the exit code of one that ended hard meanwhile (a signal
+            counts as 128 and its number).
+        """
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._stop)
-        for number in range(1, self._count + 1):
-            self._start(number)
-        while self._children:
-            pid, status = os.wait()
-            number = self._children.pop(pid)
-            if not self._stopping:
-                log.error("Worker process %d ended with %s; another one is started.", number, _ending(status))
-                time.sleep(RESTART_AFTER_S)
-                self._start_unless_stopping(number)
+        code = 0
+        while not self._stopping or any(place.pid for place in self._places):
+            for place in self._places:
+                if not place.pid and not self._stopping and time.monotonic() >= place.start_at:
+                    self._start(place)
+            code = self._reap() or code
+            time.sleep(LOOK_EVERY_S)
+        return code
 
-    def _start_unless_stopping(self, number: int) -> None:
-        if not self._stopping:
-            self._start(number)
+    def _reap(self) -> int:
+        """Note which children have ended; return the code of one that ended hard while all of them stop."""
+        code = 0
+        for place in [each for each in self._places if each.pid]:
+            pid, status = os.waitpid(place.pid, os.WNOHANG)
+            if not pid:
+                continue
+            ran_s, place.pid = time.monotonic() - place.started_at, 0
+            if self._stopping:
+                code = abs(os.waitstatus_to_exitcode(status)) + (128 if os.WIFSIGNALED(status) else 0) or code
+                continue
+            if ran_s > STEADY_AFTER_S:
+                place.backoff.reset()
+            wait_s = place.backoff.next_s()
+            place.start_at = time.monotonic() + wait_s
+            log.error(
+                "Worker process %d ended with %s; another one is started in %.0f s.",
+                place.number,
+                _ending(status),
+                wait_s,
+            )
+        return code
 
-    def _start(self, number: int) -> None:
+    def _start(self, place: _Place) -> None:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._be_child(number, parent)
-        self._children[pid] = number
+            self._be_child(place.number, parent)
+        place.pid, place.started_at = pid, time.monotonic()
         if self._stopping:  # the signal came between the fork and this line
             os.kill(pid, signal.SIGTERM)
 
@@ -79,11 +117,11 @@ class Processes:
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
         self._stopping = True
-        for pid in list(self._children):
-            os.kill(pid, signal.SIGTERM)
+        for place in self._places:
+            if place.pid:
+                os.kill(place.pid, signal.SIGTERM)
 
 
 def _ending(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"signal {os.WTERMSIG(status)}"
-    return f"code {os.WEXITSTATUS(status)}"
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"code {code}"

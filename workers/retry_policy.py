@@ -59,29 +59,46 @@ class RetryPolicy:
         """Return whether somebody asked the worker to stop."""
         return self._asked_to_stop
 
-    def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
+    def until_it_works(
+        self,
+        operation: Callable[[], Result],
+        *,
+        also_while_stopping: bool = False,
+        outage: Outage | None = None,
+    ) -> Result:
         """Run an operation that is safe to repeat, again and again, until Redis lets it work; return its result.
+
+        Args:
+            operation: what to do.
+            also_while_stopping: whether it is tried for the rest of the time when the worker stops.
+            outage: who is told how it goes; by default what all loops that send mails share. A side thread has one of
+                its own, since what keeps failing there says nothing of theirs.
 
         Raises:
             Stopping: the worker stops, and the rest of the time was not enough.
         """
+        outage = outage or self.outage
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
             seen = self.link.failover_signal.count()
             try:
                 result = operation()
             except STATES_OF_REDIS as error:
-                self.outage.failed(error)
+                outage.failed(error)
                 self._give_up_if_stopping(error, also_while_stopping=also_while_stopping)
                 if self._wait_for_change(seen, backoff.next_s()):
                     backoff.reset()
             else:
-                self.outage.worked()
+                outage.worked()
                 return result
 
     def pause(self, duration_s: float) -> bool:
         """Wait; return whether the worker should stop."""
         return self._stop.wait(duration_s)
+
+    def pause_until_moved(self, duration_s: float) -> None:
+        """Wait, at most until the master moves or the worker should stop."""
+        self._wait_for_change(self.link.failover_signal.count(), duration_s)
 
     def _give_up_if_stopping(self, error: Exception, *, also_while_stopping: bool) -> None:
         if not self.stopping:
@@ -105,16 +122,17 @@ class Outage:
     """Whether Redis is away, since when, and when it was last back; safe for threads.
 
     All threads of a worker report here, so that five of them do not log the same thing five times. It is more than a
-    `verifier.logs.ThrottledLog`: it is silent on a short reconnect, logs an error that an operator must mend at once,
-    logs the end, and knows for how long Redis has been back, which recovery asks.
+    `verifier.logs.ThrottledLog`: it is silent on a short reconnect, logs an error that an operator must mend at once, and
+    logs the end.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, what: str = "") -> None:
+        """Begin without one; `what` names in the log whom it concerns, where that is not the whole worker."""
         self._clock = clock
+        self._what = f"{what}: " if what else ""
         self._lock = threading.Lock()
         self._since: float | None = None
         self._logged_at: float | None = None
-        self._back_at: float | None = None
         self._kind: type[Exception] | None = None
 
     def failed(self, error: Exception) -> None:
@@ -127,7 +145,8 @@ class Outage:
                 self._logged_at, self._kind = now, type(error)
                 log.log(
                     _level(error),
-                    "%s (waiting for %.0f s so far): %s",
+                    "%s%s (waiting for %.0f s so far): %s",
+                    self._what,
                     _headline(error),
                     now - self._since,
                     error,
@@ -142,19 +161,12 @@ class Outage:
                 return
             now = self._clock()
             if self._logged_at is not None:
-                log.warning("Redis is back after %.1f s.", now - self._since)
-            self._since, self._back_at = None, now
+                log.warning("%sRedis is back after %.1f s.", self._what, now - self._since)
+            self._since = None
 
     def is_on(self) -> bool:
         """Return whether nothing has worked since the last failure."""
         return self._since is not None
-
-    def over_for_s(self) -> float | None:
-        """Return for how many seconds Redis has been back; None while it is away, or where it never was."""
-        with self._lock:
-            if self._since is not None or self._back_at is None:
-                return None
-            return self._clock() - self._back_at
 
     def _is_to_be_logged(self, error: Exception, now: float) -> bool:
         permanent = isinstance(error, PermanentError)

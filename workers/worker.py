@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
+import time
 from types import FrameType
 from typing import Any
 
@@ -38,7 +38,11 @@ log = logging.getLogger(__name__)
 BLOCK_S = 1.0
 IN_FLIGHT_PER_CONNECTION = 8
 # How long a stopping worker tries to write down what became of its last mails while Redis is away.
-STOP_GRACE_S = 3.0
+STOP_GRACE_S = 30.0
+# How long a stopping worker waits for the relays, for the answers to the mails on their way.
+ANSWERS_WITHIN_S = 20.0
+ONE_ORDER_S = 1.0
+FOREIGN = "foreign"
 # RQ forgets a worker that has not been heard of for this long.
 WORKER_TTL_S = 60
 
@@ -50,13 +54,15 @@ class MailWorker(Worker):
         """Make a worker; nothing connects before `work`."""
         self._container = container
         self._retry_policy = container.retry_policy
-        self._blocking: Redis = container.link.client(
-            timeout_s=BLOCK_S + container.link.access.node_timeout_s
-        )
+        self._suspended = container.suspended
+        self._queue = keyspace.Queue(container.settings.queue)
+        node_timeout_s = container.link.access.node_timeout_s
+        self._blocking: Redis = container.link.client(timeout_s=BLOCK_S + node_timeout_s, max_connections=1)
         super().__init__(
-            [keyspace.Queue().name],
+            [self._queue.name],
             name=name,
-            connection=container.link.redis,
+            # A pool of its own, whatever RQ does with its settings: see _set_connection.
+            connection=container.link.client(timeout_s=node_timeout_s, max_connections=2),
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_S,
         )
@@ -64,15 +70,21 @@ class MailWorker(Worker):
         connections = container.settings.mail.connections
         self._in_flight = InFlight(connections * IN_FLIGHT_PER_CONNECTION)
         self._settler = Settler(container, self._in_flight)
-        self._senders = Senders(container.deliverer, self._settler.put, connections)
-        self._maintenance = Maintenance(container, self._in_flight, self.announce)
+        self._senders = Senders(
+            container.deliverer,
+            container.relays,
+            settle=self._settler.put,
+            may_send=self._in_flight.may_send,
+            connections=connections,
+        )
+        self._maintenance = Maintenance(container, self._in_flight, self.name, self.announce)
         self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
-        self._suspended = False
+        self._asked_to_stop_at = 0.0
 
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
         """Work until asked to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
-        log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.Queue().name, os.getpid())
+        log.info("Worker %s starts on queue %s with pid %d.", self.name, self._queue.name, os.getpid())
         self._settler.start()
         self._senders.start()
         self._maintenance.start()
@@ -88,6 +100,9 @@ class MailWorker(Worker):
     def _claim_until_asked_to_stop(self, *, burst: bool) -> None:
         while not self._stop_requested:
             try:
+                if burst and self._suspended.is_set():
+                    log.warning("Work is suspended, so nothing was sent: run `rq resume`.")
+                    return
                 if not self._claim_some() and burst:
                     self._in_flight.wait_until_empty(timeout_s=3600)
                     return
@@ -100,7 +115,7 @@ class MailWorker(Worker):
 
     def _claim_some(self) -> bool:
         """Wait for capacity and for jobs, claim, and leave the claims to the senders; return whether to go on."""
-        if self._suspended:
+        if self._suspended.is_set():
             self._retry_policy.pause(BLOCK_S)
             return True
         capacity = self._in_flight.wait_for_capacity(BLOCK_S)
@@ -113,7 +128,10 @@ class MailWorker(Worker):
         self._in_flight.add(claims)
         for claim in claims:
             self._senders.send(claim)
-        _report([each for each in found if isinstance(each, Skipped)])
+        skipped = [each for each in found if isinstance(each, Skipped)]
+        _report(skipped)
+        if all(each.reason == FOREIGN for each in skipped) and not claims:
+            self._retry_policy.pause(BLOCK_S)  # the queue has nothing else, and those were put back
         return True
 
     def _wait_for_jobs(self) -> bool:
@@ -126,7 +144,7 @@ class MailWorker(Worker):
         def wait() -> Any:
             if self._stop_requested:
                 raise Stopping
-            return self._blocking.blmove(keyspace.QUEUE, keyspace.QUEUE, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
+            return self._blocking.blmove(self._queue.key, self._queue.key, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
 
         return self._retry_policy.until_it_works(wait) is not None
 
@@ -135,8 +153,9 @@ class MailWorker(Worker):
         log.info("Worker %s stops; %d deliveries are in flight.", self.name, len(self._in_flight))
         self._retry_policy.stop(STOP_GRACE_S)
         self._senders.stop()
-        self._in_flight.wait_until_empty(self._container.relays.longest_send_s + STOP_GRACE_S)
-        self._settler.stop(timeout_s=STOP_GRACE_S)
+        self._container.relays.hurry(time.monotonic() + ANSWERS_WITHIN_S)
+        self._in_flight.wait_until_empty(ANSWERS_WITHIN_S + STOP_GRACE_S)
+        self._settler.stop(timeout_s=1.0)
         # Otherwise it might announce the worker again after it has taken leave.
         self._maintenance.stop(timeout_s=1.0)
         self._container.relays.close()
@@ -164,10 +183,10 @@ class MailWorker(Worker):
         self.last_heartbeat = rq_now()
         self.successful_job_count, self.failed_job_count = self._settler.sent, self._settler.failed
         with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
             pipeline.hset(
                 self.key,
                 mapping={
+                    **self.serialize(),
                     "state": self._state,
                     "last_heartbeat": utcformat(self.last_heartbeat),
                     "successful_job_count": self.successful_job_count,
@@ -180,22 +199,26 @@ class MailWorker(Worker):
             self._note_suspension(suspended=bool(pipeline.execute()[-1]))
 
     def _current_state(self) -> str:
-        if self._suspended:
+        if self._suspended.is_set():
             return WorkerStatus.SUSPENDED.value
         return WorkerStatus.BUSY.value if len(self._in_flight) else WorkerStatus.IDLE.value
 
     def _note_suspension(self, *, suspended: bool) -> None:
-        if suspended != self._suspended:
+        if suspended != self._suspended.is_set():
             log.warning("Work is suspended: run `rq resume`." if suspended else "Work is resumed.")
-        self._suspended = suspended
+        (self._suspended.set if suspended else self._suspended.clear)()
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
-        """Stop after the mails on their way; a second signal ends the process at once.
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop after the mails on their way; a second order ends the process at once.
 
-        A signal handler that talked to Redis or raised, as RQ's does, could end up anywhere in the loop.
+        Signals that come within a second are one order: systemd sends one to every process of a service, and the parent
+        of several workers passes its own on. A handler that talked to Redis or raised, as RQ's does, could end up
+        anywhere in the loop.
         """
-        signal.signal(signal.SIGINT, self.request_force_stop)
-        signal.signal(signal.SIGTERM, self.request_force_stop)
+        now = time.monotonic()
+        if self._asked_to_stop_at and now - self._asked_to_stop_at > ONE_ORDER_S:
+            self.request_force_stop(signum, frame)
+        self._asked_to_stop_at = self._asked_to_stop_at or now
         self._request_stop()
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
@@ -206,6 +229,13 @@ class MailWorker(Worker):
         self._stop_requested = True
         self._retry_policy.ask_to_stop()
 
+    def _set_connection(self, connection: Redis) -> Redis:
+        """Leave the connection as it is: RQ would raise the pool's socket timeout to `worker_ttl` minus five seconds.
+
+        Then whatever goes through that pool would stand still for as long behind a connection that was dropped silently.
+        """
+        return connection
+
     def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002 - RQ's signature
         """Leave it open: RQ would ask Redis here, which may not be there yet."""
         self.ip_address = "unknown"
@@ -213,5 +243,6 @@ class MailWorker(Worker):
 
 def _report(skipped: list[Skipped]) -> None:
     for each in skipped:
-        level = logging.WARNING if each.reason == "foreign" else logging.DEBUG
-        log.log(level, "Job %s needs no mail: %s", each.job_id, each.reason)
+        level = logging.WARNING if each.reason in {FOREIGN, "malformed"} else logging.DEBUG
+        # As somebody else's program may have written it, so not as it is.
+        log.log(level, "Job %.80r gets no mail: %s", each.job_id, each.reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -122,6 +123,19 @@ class LocalNode:
         self._spawner = spawner
         self._process = spawner.spawn(self._script, self._environment, self.log)
 
+    def order_first_master(self) -> None:
+        """Order, once, that a data node without data starts as the first master (see start-redis.sh).
+
+        Raises:
+            LocalStartError: the script refuses; the message is its own.
+        """
+        command = ["/bin/sh", str(self._script), "first-master"]
+        ordered = subprocess.run(  # noqa: S603 - our own script with our own settings
+            command, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if ordered.returncode:
+            raise LocalStartError(f"{self.name} cannot be the first master: {ordered.stderr.strip()}")
+
     def wait_until_listening(self) -> None:
         """Wait until connections are accepted.
 
@@ -156,8 +170,19 @@ class LocalNode:
         self.terminate()
         self.wait_until_ended(time.monotonic() + timeout_s)
 
-    def restart(self) -> None:
+    def lose_disk(self) -> None:
+        """Kill it and remove all that it wrote, as a machine with a new disk; our log of it stays."""
+        self.kill()
+        for entry in self.directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != self.log:
+                entry.unlink()
+
+    def restart(self, *, wait: bool = True) -> None:
         """Start it again at its port with its data, killing it before when it still runs.
+
+        With `wait=False` it is not waited for: a node without data does not listen before it can join a master.
 
         Raises:
             LocalStartError: it does not start.
@@ -167,7 +192,8 @@ class LocalNode:
         if self.running:
             self.kill()
         self.spawn(self._spawner)
-        self.wait_until_listening()
+        if wait:
+            self.wait_until_listening()
 
     def terminate(self) -> None:
         """Ask it to end without waiting; a hung one is continued, or it would not react."""

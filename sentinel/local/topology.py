@@ -122,6 +122,7 @@ class LocalTopology(RunningTopology):
         name = f"stranger-{len(self.strangers) + 1}"
         stranger = planner.stranger(name, shares_users=shares_users)
         self.strangers = (*self.strangers, stranger)
+        stranger.order_first_master()
         _start([stranger], spawner)
         return stranger
 
@@ -147,9 +148,11 @@ class LocalTopology(RunningTopology):
         """Master first, since a replica that finds none tries again only a second later; sentinels last."""
         if self.credentials is not None:
             self.credentials.write(planner.secrets)
-        self.nodes = planner.nodes()
-        self.sentinel_nodes = planner.sentinels(self.nodes)
+        peers = planner.reserve_sentinels()
+        self.nodes = planner.nodes(peers)
+        self.sentinel_nodes = planner.sentinels(self.nodes, peers)
         master, replicas = self.nodes[0], self.nodes[1:]
+        master.order_first_master()
         _start([master], spawner)
         _start(replicas, spawner)
         _require(

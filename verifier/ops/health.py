@@ -1,25 +1,21 @@
-"""Health: is this process alive, and is mail going out.
+"""Health: is this process alive, and does mail go out.
 
 `/healthz` says that the process answers, and asks nobody: a process must not be restarted because Redis
-is away. `/readyz` turns red (503) when Redis can't be reached or when the oldest mail that is due has
-waited for too long, which is what people notice first.
+is away. `/readyz` turns red (503) as soon as something keeps mail from going out, and names each reason.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 from flask import Blueprint, Response, jsonify
-from redis import Redis
 
 from sentinel import TRANSIENT, PermanentError
 from verifier.container import current_container
-from verifier.store import keyspace
+from verifier.ops.readiness import Limits, Reason, reasons_not_ready
+from verifier.store.facts import read_facts
+from verifier.store.keyspace import Queue
 
 blueprint = Blueprint("health", __name__)
 
-OVERDUE_LIMIT_S = 30.0
 _LOOK_FOR_S = 2.0
 
 
@@ -31,29 +27,27 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Return whether mail goes out: 200, or 503 with the reason."""
+    """Return whether mail goes out: 200, or 503 with the reasons."""
+    container = current_container()
+    settings = container.settings
+    limits = Limits(settings.oldest_owed_limit_s, settings.no_success_limit_s)
     try:
-        overdue_s = current_container().link.run(_overdue_s, deadline_s=_LOOK_FOR_S)
-    except (*TRANSIENT, PermanentError):
-        return jsonify(status="failing", reason="Redis can't be reached through Sentinel."), 503
-    if overdue_s > OVERDUE_LIMIT_S:
-        reason = f"The oldest mail that is due has waited for {overdue_s:.0f} s: is a worker running?"
-        return jsonify(status="failing", reason=reason, oldest_due_s=round(overdue_s, 1)), 503
-    return jsonify(status="ok", oldest_due_s=round(overdue_s, 1)), 200
+        facts = container.link.run(
+            lambda client: read_facts(client, Queue(settings.queue)), deadline_s=_LOOK_FOR_S
+        )
+    except (*TRANSIENT, PermanentError) as error:
+        return _failing([Reason("no_master", f"Redis can't be reached through Sentinel: {error}")])
+    known = {
+        "owed": facts.owed,
+        "oldest_owed_s": round(facts.oldest_owed_s, 1),
+        "last_sent_s": None if facts.last_sent_s is None else round(facts.last_sent_s, 1),
+        "workers": len(facts.workers),
+    }
+    if reasons := reasons_not_ready(facts, limits):
+        return _failing(reasons, **known)
+    return jsonify(status="ok", reasons=[], **known), 200
 
 
-def _overdue_s(client: Redis) -> float:
-    """Return how long the mail that has waited longest is overdue, in seconds.
-
-    A mail may wait for somebody to look after it (its due time has passed), or behind others in the queue.
-    """
-    with client.pipeline(transaction=False) as pipeline:
-        pipeline.zrange(keyspace.DUE, 0, 0, withscores=True)
-        pipeline.lindex(keyspace.QUEUE, 0)
-        oldest, head = pipeline.execute()
-    waits = [time.time() - float(oldest[0][1])] if oldest else []
-    if head is not None:
-        verification_id = head.decode(errors="replace").partition("-")[0]
-        queued_at: Any = client.hget(keyspace.record_key(verification_id), "queued_at")
-        waits += [time.time() - float(queued_at)] if queued_at else []
-    return max([0.0, *waits])
+def _failing(reasons: list[Reason], **known: float | None) -> tuple[Response, int]:
+    said = [{"code": reason.code, "reason": reason.sentence} for reason in reasons]
+    return jsonify(status="failing", reasons=said, **known), 503

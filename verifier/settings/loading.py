@@ -22,7 +22,15 @@ from sentinel import Login
 from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
-from verifier.settings.parsers import endpoints, existing_file, one_line, parsed, sender, service_name
+from verifier.settings.parsers import (
+    endpoints,
+    existing_file,
+    one_line,
+    parsed,
+    queue_name,
+    sender,
+    service_name,
+)
 from verifier.settings.relays import SCHEMES, MailRelay, parse_relays
 
 PREFIX = "VERIFIER_"
@@ -122,6 +130,13 @@ def _read(env: FileAwareEnv) -> Settings:
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
         max_owed_mails=env.int("MAX_OWED_MAILS", Settings.max_owed_mails, validate=Range(1)),
+        queue=parsed(env, "QUEUE", queue_name, Settings.queue),
+        oldest_owed_limit_s=env.float(
+            "OLDEST_OWED_LIMIT", Settings.oldest_owed_limit_s, validate=Range(1, 86400)
+        ),
+        no_success_limit_s=env.float(
+            "NO_SUCCESS_LIMIT", Settings.no_success_limit_s, validate=Range(1, 86400)
+        ),
         trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),

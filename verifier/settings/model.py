@@ -49,5 +49,8 @@ class Settings:
     retention_s: float = 600
     max_owed_mails: int = 100_000
     trusted_proxies: int = 0
+    queue: str = "verifier-mail"
+    oldest_owed_limit_s: float = 120
+    no_success_limit_s: float = 30
     redis: RedisSettings = RedisSettings()
     mail: MailSettings = MailSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
@@ -53,6 +54,13 @@ def service_name(text: str) -> str:
     if len(name) > 60 or "=?" in name:
         raise ValueError("must have at most 60 characters and no =? in it")
     return name
+
+
+def queue_name(text: str) -> str:
+    """Read the name of RQ's queue. Raises ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", text):
+        raise ValueError("must be 1 to 60 letters, digits, dots, dashes and underscores")
+    return text
 
 
 def sender(text: str) -> str:

@@ -28,7 +28,8 @@ class RelayConnection(flask_mail.Connection):
 
     def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None = None) -> None:
         """`context` comes from `tls_context`, made once for all connections to the relay."""
-        super().__init__(_mail_state(settings))
+        # Without an app it has no settings, and none is read: `configure_host` is ours. So no dialogue is printed either.
+        super().__init__(flask_mail.Mail())
         self.settings = settings
         self._context = context
         self._used_at = 0.0
@@ -97,19 +98,3 @@ class RelayConnection(flask_mail.Connection):
         if idle_s > self.settings.max_idle_s or self.host.has_unexpected_input():
             return False
         return idle_s <= self.settings.noop_after_s or self.host.answers()
-
-
-def _mail_state(settings: RelaySettings) -> flask_mail.Mail:
-    """Make the state that Flask-Mail's connection reads; debug stays 0, so that no dialogue is printed."""
-    mail = flask_mail.Mail()
-    mail.state = mail.init_mail(
-        {
-            "MAIL_SERVER": settings.host,
-            "MAIL_PORT": settings.port,
-            "MAIL_USE_TLS": settings.security == "starttls",
-            "MAIL_USE_SSL": settings.security == "tls",
-            "MAIL_DEBUG": 0,
-            "MAIL_SUPPRESS_SEND": False,
-        }
-    )
-    return mail

@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from workers.smtp.answers import Kind, Outcome, Stage
 from workers.smtp.outgoing_mail import OutgoingMail
@@ -23,13 +22,6 @@ from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
 
 _CLOSE_IDLE_FOR_S = 1.0
-
-
-class Transport(Protocol):
-    """What takes the mailer's mails: `Relays`, or a double in a test."""
-
-    def send(self, mail: OutgoingMail) -> Outcome:
-        """Send one mail; never raises for what a relay does."""
 
 
 class Relays:
@@ -64,7 +56,10 @@ class Relays:
         return sum(relay.settings.total_timeout_s for relay in self._relays)
 
     def send(self, mail: OutgoingMail) -> Outcome:
-        """Try the relays until one gives an answer that counts; return that, or the most useful one for operators."""
+        """Try the relays until one gives an answer that counts; return that, or the most useful one for operators.
+
+        Never raises for what a relay does.
+        """
         best: Outcome | None = None
         ends_at = time.monotonic() + self.longest_send_s
         for relay in self._in_turn():

@@ -80,8 +80,8 @@ def relay(mailbox: Mailbox, tmp_path: Path) -> Iterator[RelaySettings]:
 
 def send(relay: RelaySettings, to: str, service_name: str = "Café") -> Outcome:
     relays = Relays([relay])
-    mailer = Mailer("Café <no-reply@example.org>", service_name, relays)
-    outcome = mailer.deliver(mailer.render("v1", 1, to, "042195", expires_in_s=600, now=1_795_356_000))
+    mailer = Mailer("Café <no-reply@example.org>", service_name)
+    outcome = relays.send(mailer.render("v1", 1, to, "042195", expires_in_s=600, now=1_795_356_000))
     relays.close()
     return outcome
 

@@ -580,6 +580,27 @@ def test_an_idle_connection_is_replaced(open_relays: OpenRelays) -> None:
         assert wait_for(lambda: relay.active == 0, 5)
 
 
+def test_a_relay_that_does_not_answer_quit_does_not_hold_up_whoever_closes_idle_connections(
+    open_relays: OpenRelays,
+) -> None:
+    """A worker has leases to renew meanwhile; what is left is closed by the next calls."""
+    with FakeRelay({"quit": [Hang()] * 4}) as relay:
+        relays = open_relays(relay, max_idle_s=0.0)
+        pool = relays._relays[0].connections
+        taken = [pool.take() for _ in range(4)]
+        for connection in taken:
+            assert connection is not None
+            assert connection.deliver(mail()).kind is Kind.SENT
+            pool.put_back(connection)
+        began = time.monotonic()
+        relays.close_idle()
+        assert time.monotonic() - began < 3
+        assert 1 <= relay.counts["quit"] < 4
+        while pool._idle:
+            relays.close_idle()
+        assert relay.counts["quit"] == 4
+
+
 def test_eight_threads_send_each_mail_once_over_at_most_eight_connections(open_relays: OpenRelays) -> None:
     """Concurrent senders share relays, not connections."""
     outcomes: list[Kind] = []

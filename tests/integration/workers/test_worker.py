@@ -104,10 +104,10 @@ def test_an_idle_connection_to_the_relay_is_closed(
     monkeypatch.setattr(sink, "handle_QUIT", handle_quit, raising=False)
     monkeypatch.setattr(container, "RelaySettings", partial(RelaySettings, max_idle_s=0.5))
     with RunningWorker(mailing) as running:
-        for connections_closed in (1, 2):
+        for mails in (1, 2):
             store.accepted()
-            running.wait(lambda: len(sink.mails) == connections_closed)  # noqa: B023 - called in this round
-            running.wait(lambda: len(peers) == connections_closed)  # noqa: B023 - the same
+            running.wait(lambda: len(sink.mails) == mails)  # noqa: B023 - called in this round
+            running.wait(lambda: len(peers) == mails)  # noqa: B023 - the same
             assert running.is_alive
     assert len(set(peers)) == len(peers) == 2
 
@@ -275,7 +275,9 @@ def test_a_stopping_worker_finishes_what_it_has_begun_and_gives_back_the_rest(
     sink.delay_s = 0.7
     accepted = [store.accepted() for _ in range(12)]
     with RunningWorker(mailing) as running:
+        [relay] = running.container.relays._relays
         running.wait(lambda: len(running.worker._in_flight) == 12)
+        running.wait(lambda: len(relay.connections._in_use) == 4)  # all senders have begun
     begun = len(sink.mails)
     assert 4 <= begun < 12
     statuses = [store.get(each.id).delivery for each in accepted]

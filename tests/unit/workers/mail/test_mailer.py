@@ -15,7 +15,6 @@ from workers.mail.addresses import parse_sender, recipient_address
 from workers.mail.mailer import Mailer
 from workers.mail.message import build, life_in_words, serialise, subject
 from workers.mail.template import Template
-from workers.smtp.answers import Kind, Outcome, Stage
 from workers.smtp.outgoing_mail import OutgoingMail
 
 NOW = 1_795_356_000.0
@@ -29,19 +28,8 @@ NAMES = [
 ]
 
 
-class Postbox:
-    """A transport that takes everything."""
-
-    def __init__(self) -> None:
-        self.mails: list[OutgoingMail] = []
-
-    def send(self, mail: OutgoingMail) -> Outcome:
-        self.mails.append(mail)
-        return Outcome(Kind.SENT, Stage.BODY, "postbox", 250)
-
-
 def mailer(service_name: str = "Verifier", sender: str = "Verifier <no-reply@example.org>") -> Mailer:
-    return Mailer(sender, service_name, Postbox())
+    return Mailer(sender, service_name)
 
 
 def render(
@@ -278,15 +266,6 @@ def test_a_domain_that_is_none_is_refused() -> None:
     """However it is written."""
     with pytest.raises(ValueError, match="not a valid name"):
         recipient_address("a@ü..example")
-
-
-def test_the_relays_get_the_mail_and_their_answer_is_returned() -> None:
-    """Deliver adds nothing of its own."""
-    postbox = Postbox()
-    ours = Mailer("a@example.org", "Verifier", postbox)
-    mail = render(ours)
-    assert ours.deliver(mail).relay == "postbox"
-    assert postbox.mails == [mail]
 
 
 def test_the_plain_subject_is_as_promised() -> None:
