@@ -4,6 +4,8 @@ No rule has a precondition: what does not apply does nothing. So what Hypothesis
 and an example that failed fails again.
 """
 
+# ruff: noqa: PT017 - what is asserted of an error is that the step may raise it at this moment
+
 from __future__ import annotations
 
 import sys
@@ -34,7 +36,17 @@ KEY = "test"
 SENT, DEFERRED, QUEUED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.QUEUED
 REJECTED, ABANDONED = DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED
 FIELDS = (
-    *("status", "delivery", "delivery_status", "expires_at", "attempts", "queued_at", "sequence", "tries", "lease"),
+    *(
+        "status",
+        "delivery",
+        "delivery_status",
+        "expires_at",
+        "attempts",
+        "queued_at",
+        "sequence",
+        "tries",
+        "lease",
+    ),
     *("created_at", "key_id", "address", "sends", "next_try_at", "ambiguous"),
 )
 RUBBISH = (None, "", "rubbish", "-1", "1.5", "nan", "1e400")
@@ -100,7 +112,9 @@ class StoreMachine(RuleBasedStateMachine):
     def _record(self, mail: Mail) -> dict[str, str]:
         return {} if mail.corrupted else record_of(self.pair.client, mail.id)
 
-    def _step(self, name: str, step: Callable[[], Any], *, on: Mail | None = None, may_refuse: bool = False) -> Any:
+    def _step(
+        self, name: str, step: Callable[[], Any], *, on: Mail | None = None, may_refuse: bool = False
+    ) -> Any:
         """Run a step; raise Unknown where it says so itself, or may be refused because Redis is full."""
         try:
             result = step()
@@ -153,7 +167,10 @@ class StoreMachine(RuleBasedStateMachine):
         kept_until = self._now() + LIFE_S + RETENTION_S
         try:
             found = self._step(
-                "accept", lambda: self._store.accept(mail_id, "a@b.test", KEY, LIFE_S, other_ids), on=mail, may_refuse=not before
+                "accept",
+                lambda: self._store.accept(mail_id, "a@b.test", KEY, LIFE_S, other_ids),
+                on=mail,
+                may_refuse=not before,
             )
         except QueueFull:
             assert not before, "a repeat was refused"
@@ -177,7 +194,11 @@ class StoreMachine(RuleBasedStateMachine):
     def check_code(self, number: int, right: bool, key: str) -> None:
         """Somebody types a code."""
         mail = self._mail(number)
-        if mail is not None and self._attempt(mail, self._token(), "right" if right else "wrong", key) and right:
+        if (
+            mail is not None
+            and self._attempt(mail, self._token(), "right" if right else "wrong", key)
+            and right
+        ):
             self._end(mail, Status.APPROVED, self._token())
 
     @rule(number=which, fingerprint=st.sampled_from(["right", "wrong"]))
@@ -192,7 +213,9 @@ class StoreMachine(RuleBasedStateMachine):
         before, now = self._record(mail), self._now()
         try:
             what, _, judged_by = self._step(
-                "check", lambda: self._store.count_attempt(mail.id, MAX_ATTEMPTS, request, fingerprint, [key]), on=mail
+                "check",
+                lambda: self._store.count_attempt(mail.id, MAX_ATTEMPTS, request, fingerprint, [key]),
+                on=mail,
             )
         except Unknown:
             return False
@@ -205,7 +228,9 @@ class StoreMachine(RuleBasedStateMachine):
         elif before_it is not None:
             expected = Attempt.REPEATED
         else:
-            expected = Attempt.COUNTED if is_open and int(before["attempts"]) < MAX_ATTEMPTS else Attempt.CLOSED
+            expected = (
+                Attempt.COUNTED if is_open and int(before["attempts"]) < MAX_ATTEMPTS else Attempt.CLOSED
+            )
         assert what is expected, f"{request} of {before}: {what}"
         counted = int(self._record(mail)["attempts"]) - int(before["attempts"])
         assert counted == (what is Attempt.COUNTED), f"{what}, and {counted} more attempts"
@@ -336,7 +361,9 @@ class StoreMachine(RuleBasedStateMachine):
         held, now = self._in_hand(worker), self._now()
         if not held:
             return
-        states = self._step("renew", lambda: self._deliveries.extend(self.pair.client, [each.claim for each in held]))
+        states = self._step(
+            "renew", lambda: self._deliveries.extend(self.pair.client, [each.claim for each in held])
+        )
         for lease, state in zip(held, states, strict=True):
             mail = self.promises.mails[lease.delivery[0]]
             if state is LeaseState.LOST:
@@ -367,7 +394,14 @@ class StoreMachine(RuleBasedStateMachine):
         next_try_in_s=st.sampled_from([0.0, 4.0, 40.0]),
     )
     def settle(
-        self, worker: int, number: int, outcome: DeliveryStatus, waits: bool, ambiguous: bool, next_try_in_s: float
+        self,
+        *,
+        worker: int,
+        number: int,
+        outcome: DeliveryStatus,
+        waits: bool,
+        ambiguous: bool,
+        next_try_in_s: float,
     ) -> None:
         """A worker writes down what became of a mail."""
         if held := self._in_hand(worker):
@@ -389,7 +423,9 @@ class StoreMachine(RuleBasedStateMachine):
         before = self._record(mail)
         surely = list(self.promises.holders(lease.delivery, now))
         try:
-            word: str = self._step("settle", lambda: self._deliveries.settle(self.pair.client, [settlement])[0])
+            word: str = self._step(
+                "settle", lambda: self._deliveries.settle(self.pair.client, [settlement])[0]
+            )
         except Unknown:
             lease.is_over = True  # or not: whoever comes to have it is no proof of a mistake
             return "unknown"
@@ -432,11 +468,15 @@ class StoreMachine(RuleBasedStateMachine):
         mail = self.promises.mails[settlement.claim.verification.id]
         before = self._record(mail)
         try:
-            word = self._step("settle again", lambda: self._deliveries.settle(self.pair.client, [settlement])[0])
+            word = self._step(
+                "settle again", lambda: self._deliveries.settle(self.pair.client, [settlement])[0]
+            )
         except Unknown:
             return
         if not mail.corrupted:
-            assert word in {"repeated", "superseded", "gone", "lease lost"}, f"{word}: {settlement} of {before}"
+            assert word in {"repeated", "superseded", "gone", "lease lost"}, (
+                f"{word}: {settlement} of {before}"
+            )
             assert self._record(mail) == before, f"a repeat changed {before}"
 
     @rule(worker=workers)
@@ -458,7 +498,11 @@ class StoreMachine(RuleBasedStateMachine):
         def work() -> list[tuple[tuple[str, int], str]]:
             self._step("put off", lambda: deliveries.put_off(client, how_many), may_refuse=True)
             overdue = deliveries.overdue(client, how_many)
-            words = self._step("requeue", lambda: deliveries.requeue(client, overdue, reclaim_leases=reclaim), may_refuse=True)
+            words = self._step(
+                "requeue",
+                lambda: deliveries.requeue(client, overdue, reclaim_leases=reclaim),
+                may_refuse=True,
+            )
             return list(zip(overdue, words, strict=True))
 
         requeued: Counter[tuple[str, int]] = Counter()
@@ -538,7 +582,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.pair.client.delete(keyspace.JOB_PREFIX + job_id)
 
     @rule(
-        job_id=st.sampled_from(["abc-1", "report", "5c4f0b2e-0f5b-4c1e-9d5e-0b7b6a0f1d11", "x" * 32 + "-1", "\N{SNOWMAN}"]),
+        job_id=st.sampled_from(
+            ["abc-1", "report", "5c4f0b2e-0f5b-4c1e-9d5e-0b7b6a0f1d11", "x" * 32 + "-1", "\N{SNOWMAN}"]
+        ),
         at_head=st.booleans(),
         how_many=st.sampled_from([1, 1, 25]),
     )

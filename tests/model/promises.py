@@ -98,11 +98,17 @@ class Promises:
         """Note a lease that a worker was granted at this time, which nobody else may hold."""
         mail = self.mails[lease.delivery[0]]
         if not mail.corrupted:
-            others = [each for each in self.holders(lease.delivery, now) if each.claim.lease != lease.claim.lease]
+            others = [
+                each for each in self.holders(lease.delivery, now) if each.claim.lease != lease.claim.lease
+            ]
             assert not others, f"two valid leases: {lease} beside {others}"
             assert lease.claim.number not in mail.sent, f"a sent mail was claimed: {lease}"
             assert lease.claim.number not in mail.given_up, f"a mail that was given up was claimed: {lease}"
-        self.leases = [each for each in self.leases if each.claim.lease != lease.claim.lease or each.delivery != lease.delivery]
+        self.leases = [
+            each
+            for each in self.leases
+            if each.claim.lease != lease.claim.lease or each.delivery != lease.delivery
+        ]
         self.leases.append(lease)
 
     def check(self, client: Redis) -> None:
@@ -190,7 +196,9 @@ class Snapshot:
             return
         assert mail.kept_until < self.now + 1, f"the record of {mail} is gone too early"
         if seen and seen["status"] == "pending" and seen["delivery_status"] in _OWED:
-            assert mail.id in self.due or self._has_letter(mail.id, seen["delivery"], "0"), f"{mail} was forgotten"
+            assert mail.id in self.due or self._has_letter(mail.id, seen["delivery"], "0"), (
+                f"{mail} was forgotten"
+            )
 
     def _check_record(self, mail_id: str, record: dict[str, str]) -> None:
         """Assert that a record and the sets agree, whether it was acknowledged or not."""
@@ -240,7 +248,8 @@ class Snapshot:
         record = self.records[mail_id]
         first = self.queue[:20]
         return mail_id in self.late or (
-            record["delivery_status"] == DeliveryStatus.QUEUED and keyspace.job_id(mail_id, int(record["delivery"])) in first
+            record["delivery_status"] == DeliveryStatus.QUEUED
+            and keyspace.job_id(mail_id, int(record["delivery"])) in first
         )
 
     def _has_letter(self, mail_id: str, *numbers: str) -> bool:

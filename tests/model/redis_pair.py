@@ -38,9 +38,23 @@ class Node:
 
     def __init__(self, server: Path, endpoint: Endpoint, directory: Path) -> None:
         directory.mkdir()
-        command = [str(server), "--bind", endpoint.host, "--port", str(endpoint.port), "--dir", str(directory)]
+        command = [
+            str(server),
+            "--bind",
+            endpoint.host,
+            "--port",
+            str(endpoint.port),
+            "--dir",
+            str(directory),
+        ]
         # A replica of a few kilobytes is sent at once from the disk; diskless, it is acknowledged a second later.
-        options = {"save": "", "appendonly": "no", "repl-diskless-sync": "no", "hz": "100", "loglevel": "warning"}
+        options = {
+            "save": "",
+            "appendonly": "no",
+            "repl-diskless-sync": "no",
+            "hz": "100",
+            "loglevel": "warning",
+        }
         for name, value in options.items():
             command += [f"--{name}", value]
         self.endpoint = endpoint

@@ -42,7 +42,9 @@ def test_promises_are_kept_in_every_order(pair: RedisPair) -> None:
         run_state_machine_as_test(StoreMachine, settings=SHORT)
     finally:
         ran, seconds = StoreMachine.ran, time.monotonic() - began_at
-        print(f"{ran.pop('examples', 0)} examples with {ran.pop('steps', 0)} steps ran in {seconds:.0f} s; of these:")
+        print(
+            f"{ran.pop('examples', 0)} examples with {ran.pop('steps', 0)} steps ran in {seconds:.0f} s; of these:"
+        )
         print("\n".join(f"{count:8} {what}" for what, count in sorted(ran.items())))
     assert ran["granted"]
     assert ran["sent at the end"]

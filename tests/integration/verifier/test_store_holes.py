@@ -35,7 +35,9 @@ def _replace(master: Redis, verification: Verification) -> None:
     master.set(record_key(verification.id), "mine", ex=60)
 
 
-def test_a_replaced_record_costs_no_other_claim(store: Store, deliveries: Deliveries, client: Redis, master: Redis) -> None:
+def test_a_replaced_record_costs_no_other_claim(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
     """The jobs that were taken off the queue together with its job are claimed all the same, before and behind it."""
     before, replaced, behind = (store.accepted() for _ in range(3))
     _replace(master, replaced)
@@ -55,7 +57,9 @@ def test_tries_that_are_no_number_cost_no_other_claim(
     assert master.zscore(keyspace.DUE, malformed.id) is None
 
 
-def test_a_replaced_record_costs_no_other_lease(store: Store, deliveries: Deliveries, client: Redis, master: Redis) -> None:
+def test_a_replaced_record_costs_no_other_lease(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
     """Renewing and recalling go through for all others."""
     replaced, other = store.accepted(), store.accepted()
     claims = _claims(deliveries, client)
@@ -67,12 +71,15 @@ def test_a_replaced_record_costs_no_other_lease(store: Store, deliveries: Delive
     assert recalled.verification.id == other.id
 
 
-def test_a_replaced_record_is_not_woken(store: Store, deliveries: Deliveries, client: Redis, master: Redis) -> None:
+def test_a_replaced_record_is_not_woken(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
     """Those that wait for a relay together with it are."""
     replaced, other = store.accepted(), store.accepted()
     claims = _claims(deliveries, client)
     deliveries.settle(
-        client, [Settlement(each, DeliveryStatus.DEFERRED, 60, waits_for_relay=True) for each in claims.values()]
+        client,
+        [Settlement(each, DeliveryStatus.DEFERRED, 60, waits_for_relay=True) for each in claims.values()],
     )
     _replace(master, replaced)
     assert deliveries.wake(client, 10, 0.0) == 2
@@ -114,6 +121,16 @@ def test_a_number_that_is_none_is_not_due_forever(
     make_due(master, malformed)
     assert deliveries.requeue(client, deliveries.overdue(client, 10), reclaim_leases=True) == ["malformed"]
     assert deliveries.overdue(client, 10) == []
+
+
+@pytest.mark.parametrize("field", ["delivery", "expires_at", "attempts"])
+def test_a_malformed_record_is_not_revived(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, field: str
+) -> None:
+    """The command says why, and goes on with others."""
+    malformed = store.accepted()
+    master.hset(record_key(malformed.id), field, "rubbish")
+    assert deliveries.revive(client, malformed.id, None) == ("malformed", 0)
 
 
 def test_a_sent_mail_is_no_dead_letter_although_somebody_else_was_refused(
