@@ -12,6 +12,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -105,8 +107,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.requests += 1
         return f"{self.requests:08x}"
 
-    def _mail(self, number: int) -> Mail | None:
-        mails = list(self.promises.mails.values())[-6:]
+    def _mail(self, number: int, having: Callable[[Mail], Any] = bool) -> Mail | None:
+        """Return one of the newest that have something; None where none has."""
+        mails = [mail for mail in self.promises.mails.values() if having(mail)][-6:]
         return mails[number % len(mails)] if mails else None
 
     def _record(self, mail: Mail) -> dict[str, str]:
@@ -204,8 +207,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=which, fingerprint=st.sampled_from(["right", "wrong"]))
     def check_again(self, number: int, fingerprint: str) -> None:
         """The same request comes once more, or another one that reuses its id."""
-        mail = self._mail(number)
-        if mail is not None and mail.counted:
+        mail = self._mail(number, lambda mail: mail.counted)
+        if mail is not None:
             request = list(mail.counted)[number % len(mail.counted)]
             self._attempt(mail, request, fingerprint, KEY)
 
@@ -248,8 +251,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=which)
     def end_again(self, number: int) -> None:
         """The request that ended a verification comes once more."""
-        mail = self._mail(number)
-        if mail is not None and mail.decided:
+        mail = self._mail(number, lambda mail: mail.decided)
+        if mail is not None:
             self._end(mail, mail.decided, mail.decided_by)
 
     def _end(self, mail: Mail, status: Status, request: str) -> None:
@@ -277,8 +280,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(number=which)
     def resend_again(self, number: int) -> None:
         """The request that asked for the mail again comes once more."""
-        mail = self._mail(number)
-        if mail is not None and mail.resent_by:
+        mail = self._mail(number, lambda mail: mail.resent_by)
+        if mail is not None:
             self._resend(mail, mail.resent_by, 1)
 
     def _resend(self, mail: Mail, request: str, behind: int) -> None:
@@ -495,9 +498,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.time_passes(after_s)
         client, deliveries, full = self.pair.client, self._deliveries, self.pair.is_full
 
+        both_have_looked = Barrier(1 + two)
+
         def work() -> list[tuple[tuple[str, int], str]]:
-            self._step("put off", lambda: deliveries.put_off(client, how_many), may_refuse=True)
+            with suppress(Unknown):
+                self._step("put off", lambda: deliveries.put_off(client, how_many), may_refuse=True)
             overdue = deliveries.overdue(client, how_many)
+            both_have_looked.wait(20)
             words = self._step(
                 "requeue",
                 lambda: deliveries.requeue(client, overdue, reclaim_leases=reclaim),
