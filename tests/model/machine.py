@@ -150,8 +150,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Somebody asks for a verification."""
         for _ in range(how_many):
             mail_id = f"{len(self.promises.mails) + 1:032x}"
-            mail = self.promises.mails[mail_id] = Mail(mail_id, kept_until=self._now() + LIFE_S + RETENTION_S)
-            self._accept(mail, mail_id)
+            self._accept(Mail(mail_id, kept_until=0.0), mail_id)
 
     @rule(number=which, by_other_id=st.booleans())
     def accept_again(self, number: int, by_other_id: bool) -> None:
@@ -167,7 +166,10 @@ class StoreMachine(RuleBasedStateMachine):
     def _accept(self, mail: Mail, mail_id: str, *other_ids: str) -> None:
         before = self._record(mail)
         owed = self.pair.client.zcard(keyspace.DUE)
-        kept_until = self._now() + LIFE_S + RETENTION_S
+        if not before:
+            # Its record was never written, or is gone since long ago: a new life, in which nothing is promised yet.
+            mail = self.promises.mails[mail.id] = Mail(mail.id, self._now() + LIFE_S + RETENTION_S)
+            self.settled = [each for each in self.settled if each.claim.verification.id != mail.id]
         try:
             found = self._step(
                 "accept",
@@ -189,8 +191,6 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert not self.pair.is_full, "a mail was accepted although Redis is full"
             assert owed < MAX_OWED
-            # Nothing is left of an earlier life, but for what is looked after lazily.
-            self.promises.mails[mail.id] = mail = Mail(mail.id, kept_until)
         mail.accepted = True
 
     @rule(number=which, right=st.booleans(), key=st.sampled_from([KEY, KEY, KEY, "other"]))
