@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 8000
 # Most tests wait for processes rather than compute, so more of them run side by side than there are cores.
 JOBS ?= 4
+# How many random orders `make model` tries, each of up to 60 steps.
+EXAMPLES ?= 2000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -31,6 +33,10 @@ run: install ## Run the whole service with an embedded topology and a mailbox (P
 .PHONY: test
 test: lint types ## Lint, check the types, run the tests
 	$(BIN)/pytest -n $(JOBS)
+
+.PHONY: model
+model: install ## Try random orders of all that can happen on real Redis processes (EXAMPLES=2000, some ten minutes)
+	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/model --capture=no --timeout=0
 
 .PHONY: chaos
 chaos: install ## Practise every fault, at 50 and at 200 submissions a second, with reports

@@ -42,6 +42,7 @@ _REFUSALS = {
     "max_attempts_reached": "its code was typed wrong too often and is not valid any more",
     "expired": "its code has expired",
     "too late": "its code lives for less than {least_life_s:g} seconds more, too little to be mailed",
+    "malformed": "its record in Redis lacks a field or has a wrong value in one",
     "sent": "it was sent: the relay has accepted it",
 }
 _ON_ITS_WAY = {

@@ -25,15 +25,15 @@ from verifier.store.records import MalformedRecord, pairs_to_fields, read_record
 from verifier.store.scripts import Acknowledgement, Argument, Step, load_script, run_steps
 from verifier.store.verifications import QUEUE_GRACE_S, queueing_keys
 
-CLAIM = load_script("claim", "clock", "dead_letters")
-SETTLE = load_script("settle", "clock", "full", "dead_letters")
-RECALL = load_script("recall", "clock", "full")
-EXTEND = load_script("extend", "clock", "full")
+CLAIM = load_script("claim", "clock", "records", "dead_letters")
+SETTLE = load_script("settle", "clock", "full", "records", "dead_letters")
+RECALL = load_script("recall", "clock", "full", "records")
+EXTEND = load_script("extend", "clock", "full", "records")
 OVERDUE = load_script("overdue", "clock")
-PUT_OFF = load_script("put_off", "clock")
-REQUEUE = load_script("requeue", "clock", "queue", "dead_letters")
-REVIVE = load_script("revive", "clock", "dead_letters")
-WAKE = load_script("wake", "clock")
+PUT_OFF = load_script("put_off", "clock", "records", "queue_head")
+REQUEUE = load_script("requeue", "clock", "queue", "records", "queue_head", "dead_letters")
+REVIVE = load_script("revive", "clock", "records", "dead_letters")
+WAKE = load_script("wake", "clock", "records")
 
 # A code that lives for less than this is not mailed any more, in seconds.
 LEAST_LIFE_S = 60.0

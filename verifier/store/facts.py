@@ -12,7 +12,7 @@ from verifier.store import keyspace
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Argument, Step, load_script, run_steps
 
-FACTS = load_script("facts", "clock")
+FACTS = load_script("facts", "clock", "records")
 HEARTBEAT = load_script("heartbeat", "clock")
 
 # A worker is taken for dead when it was not heard of for so long, in seconds; it speaks up each two.

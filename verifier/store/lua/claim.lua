@@ -19,7 +19,7 @@ end
 
 local function give_up(id, number, found_as, is_loss)
   local record = record_prefix .. id
-  if redis.call('EXISTS', record) == 1 then
+  if is_record(record) then
     redis.call('HDEL', record, 'next_try_at', 'lease')
     redis.call('HSET', record, 'delivery_status', 'abandoned')
   end
@@ -40,7 +40,7 @@ local function claim(job_id)
   end
   redis.call('DEL', job_prefix .. job_id)
   local record = record_prefix .. id
-  local found = redis.call('HMGET', record, 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts', 'queued_at')
+  local found = read_fields(record, 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts', 'queued_at', 'tries')
   if not found[1] then
     give_up(id, number, 'gone', true)
     return { 'skipped', job_id, 'gone' }
@@ -58,8 +58,8 @@ local function claim(job_id)
     redis.call('ZREM', KEYS[4], id)
     return { 'skipped', job_id, 'settled' }
   end
-  local expires_at, attempts = tonumber(found[4]), tonumber(found[5])
-  if not expires_at or not attempts or not tonumber(found[6]) then
+  local expires_at, attempts = finite(found[4]), whole(found[5])
+  if not expires_at or not attempts or not finite(found[6]) or not whole(found[7]) then
     give_up(id, number, 'malformed', true)
     return { 'skipped', job_id, 'malformed' }
   end

@@ -7,12 +7,13 @@ local lease_ends_at = written(now + tonumber(ARGV[2]))
 local replies = {}
 for position = 4, #ARGV, 2 do
   local id = ARGV[position]
-  local found = redis.call('HMGET', ARGV[1] .. id, 'lease', 'delivery_status', 'status', 'queued_at')
+  local found = read_fields(ARGV[1] .. id, 'lease', 'delivery_status', 'status', 'queued_at')
   local reply = 'lost'
   if found[1] == ARGV[position + 1] and found[2] == 'sending' then
     reply = found[3] == 'pending' and 'held' or 'unwanted'
     redis.call('ZADD', KEYS[1], lease_ends_at, id)
-    if now - tonumber(found[4]) > tonumber(ARGV[3]) then
+    local queued_at = finite(found[4])
+    if queued_at and now - queued_at > tonumber(ARGV[3]) then
       redis.call('ZADD', KEYS[2], found[4], id)
     end
   end

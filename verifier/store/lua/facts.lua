@@ -7,9 +7,9 @@
 local oldest = tonumber(redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or '')
 for _, job in ipairs(redis.call('LRANGE', KEYS[3], 0, 19)) do
   local id, number = string.match(job, '^(%x+)%-(%d+)$')
-  local found = id and redis.pcall('HMGET', ARGV[1] .. id, 'delivery', 'delivery_status', 'queued_at') or {}
-  if found[1] and found[1] == number and found[2] == 'queued' and tonumber(found[3]) then
-    oldest = math.min(oldest or now, tonumber(found[3]))
+  local found = id and read_fields(ARGV[1] .. id, 'delivery', 'delivery_status', 'queued_at') or {}
+  if found[1] and found[1] == number and found[2] == 'queued' and finite(found[3]) then
+    oldest = math.min(oldest or now, finite(found[3]))
     break
   end
 end

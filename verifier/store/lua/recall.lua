@@ -7,7 +7,7 @@ local claims = {}
 write_although_full(KEYS[1])
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
   local record = ARGV[1] .. id
-  local found = redis.call('HMGET', record, 'lease', 'delivery_status', 'delivery')
+  local found = read_fields(record, 'lease', 'delivery_status', 'delivery')
   if found[1] == ARGV[3] and found[2] == 'sending' then
     -- Writes, so that WAIT on this connection also covers the claim.
     redis.call('HSET', record, 'lease', ARGV[3])

@@ -1,6 +1,4 @@
 -- Give an overdue delivery a fresh RQ job, unless its job still waits in the queue.
--- The queue is first in, first out, and each job was given a sequence number when it was queued. So a job
--- that is behind the head of the queue still waits there; one that should have come before it is lost.
 -- KEYS: record, due, queue, rq:queues, job, sequence, dead letters, late
 -- ARGV: verification id, delivery number, look again in (s), job id, least life left (s),
 --       expired leases are up for grabs (1 or 0), record prefix, life of a dead letter (s), most dead letters,
@@ -19,6 +17,7 @@ local function owe_no_longer()
 end
 if found.err then
   owe_no_longer()
+  add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', 'malformed')
   return 'malformed'
 end
 if not found[1] then
@@ -26,7 +25,7 @@ if not found[1] then
   add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', 'gone')
   return 'gone'
 end
-if found[2] ~= ARGV[2] and tonumber(found[2]) then
+if found[2] ~= ARGV[2] and whole(found[2]) then
   return 'changed'
 end
 local status = found[3]
@@ -34,7 +33,7 @@ if status ~= 'queued' and status ~= 'sending' and status ~= 'deferred' then
   owe_no_longer()
   return 'settled'
 end
-if not tonumber(found[2]) or not tonumber(found[4]) or not tonumber(found[5]) or not tonumber(found[6]) then
+if not whole(found[2]) or not finite(found[4]) or not whole(found[5]) or not finite(found[6]) then
   owe_no_longer()
   redis.call('HSET', KEYS[1], 'delivery_status', 'abandoned')
   add_dead_letter(KEYS[7], ARGV[8], ARGV[9], now, KEYS[1], id, ARGV[2], 'abandoned', 'malformed')
@@ -54,16 +53,10 @@ if found[1] ~= 'pending' or tonumber(found[4]) - now < tonumber(ARGV[5]) then
   return 'abandoned'
 end
 if status == 'queued' then
-  local head = redis.call('LINDEX', KEYS[3], 0)
-  if head then
-    local head_id, head_number = string.match(head, '^(%x+)%-(%d+)$')
-    local at_head = head_id and redis.call('HMGET', ARGV[7] .. head_id, 'delivery', 'sequence') or {}
-    -- A superseded job says nothing: its record has the number of the newer one, which is far behind.
-    local head_sequence = at_head[1] == head_number and at_head[2]
-    if not head_sequence or tonumber(found[5]) >= tonumber(head_sequence) then
-      redis.call('ZADD', KEYS[2], look_again_at, id)
-      return 'waiting'
-    end
+  local head_sequence, ours_may_wait = queue_head(KEYS[3], ARGV[7])
+  if head_sequence and whole(found[5]) >= head_sequence or not head_sequence and ours_may_wait then
+    redis.call('ZADD', KEYS[2], look_again_at, id)
+    return 'waiting'
   end
 end
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')

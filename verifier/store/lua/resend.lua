@@ -5,7 +5,8 @@
 -- Returns "accepted", "exists" (an earlier try of the same request arrived), "changed" or "full".
 local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'resent_by')
 if found[3] == ARGV[6] then
-  -- A write, so that WAIT on this connection also covers the earlier try.
+  -- A write, so that WAIT on this connection also covers the earlier try; the first can't be refused.
+  redis.call('HDEL', KEYS[1], '')
   redis.call('HSET', KEYS[1], 'resent_by', ARGV[6])
   return 'exists'
 end

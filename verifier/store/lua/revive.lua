@@ -3,12 +3,15 @@
 -- KEYS: record, due, dead letters
 -- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
 -- Returns { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
--- max_attempts_reached, expired, too late, or what it is anyway: queued, sending, sent.
+-- max_attempts_reached, expired, too late, malformed, or what it is anyway: queued, sending, sent.
 local id = ARGV[1]
-local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts')
+local found = read_fields(KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'attempts')
 local number = found[2]
 if not found[1] then
   return { 'gone', ARGV[2] }
+end
+if not whole(number) or not finite(found[4]) or not whole(found[5]) then
+  return { 'malformed', ARGV[2] }
 end
 if ARGV[2] ~= '' and ARGV[2] ~= number then
   return { 'superseded', number }

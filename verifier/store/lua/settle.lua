@@ -14,8 +14,9 @@ local function owe_no_longer()
   redis.call('ZREM', KEYS[5], ARGV[1])
   return redis.call('ZREM', KEYS[2], ARGV[1]) == 1
 end
-local found = redis.call('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'lease', 'tries', 'first_failed_at', 'queued_at',
-  'expires_at')
+local found = read_fields(KEYS[1], 'status', 'delivery', 'delivery_status', 'lease', 'tries', 'first_failed_at', 'queued_at',
+  'expires_at', 'ambiguous')
+local tries = whole(found[5]) or 0
 if not found[1] then
   if owe_no_longer() and ARGV[4] ~= 'sent' then
     add_letter('abandoned', 'gone')
@@ -41,24 +42,24 @@ end
 redis.call('HSET', KEYS[1], 'delivery_status', outcome, 'relay_reply', ARGV[6])
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
 if ARGV[11] == '1' then
-  redis.call('HINCRBY', KEYS[1], 'ambiguous', 1)
+  redis.call('HSET', KEYS[1], 'ambiguous', (whole(found[9]) or 0) + 1)
 end
 if ARGV[9] == '0' then
-  redis.call('HINCRBY', KEYS[1], 'tries', -1)
+  redis.call('HSET', KEYS[1], 'tries', math.max(0, tries - 1))
 elseif ARGV[4] ~= 'sent' then
   local failed_at = string.format('%.3f', now)
-  local first = tonumber(found[5]) > 1 and found[6] or failed_at
+  local first = tries > 1 and found[6] or failed_at
   redis.call('HSET', KEYS[1], 'first_failed_at', first, 'last_failed_at', failed_at)
 end
 if outcome == 'deferred' then
   local next_try_at = written(now + tonumber(ARGV[5]))
   redis.call('HSET', KEYS[1], 'next_try_at', next_try_at)
   redis.call('ZADD', KEYS[2], next_try_at, ARGV[1])
-  redis.call('ZADD', KEYS[4], found[7], ARGV[1])
+  redis.call('ZADD', KEYS[4], finite(found[7]) and found[7] or written(now), ARGV[1])
   if ARGV[10] == '1' then
     -- By the end of its code's life, so that what nobody came to wake can be dropped.
     redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', written(now))
-    redis.call('ZADD', KEYS[5], found[8], ARGV[1])
+    redis.call('ZADD', KEYS[5], finite(found[8]) and found[8] or written(now), ARGV[1])
   end
 elseif outcome == 'queued' then
   redis.call('ZADD', KEYS[2], written(now), ARGV[1])
@@ -66,8 +67,8 @@ else
   if outcome == 'sent' then
     redis.call('HSET', KEYS[1], 'sent_at', written(now))
     redis.call('SET', KEYS[6], written(now))
-    if found[3] == 'abandoned' then
-      -- Recovery had taken its silence for the end.
+    if found[3] == 'abandoned' or found[3] == 'rejected' then
+      -- Recovery had taken its silence for the end, or gave it to somebody whom the relay refused.
       remove_dead_letter(KEYS[3], ARGV[1], ARGV[2])
     end
   elseif outcome == 'rejected' or found[1] == 'pending' then

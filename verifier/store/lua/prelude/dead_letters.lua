@@ -1,11 +1,11 @@
--- Dead letters: stands, behind the clock, before each script that gives deliveries up, so that giving up and keeping what
+-- Dead letters: stands, behind the clock and `records`, before each script that gives deliveries up, so that giving up and keeping what
 -- operators need of it are one step.
 -- A letter is one JSON text with a time to live; the index is a sorted set of <verification id>-<delivery
 -- number>, scored by when each was given up. It never holds more than `most`, nor what has lived its time.
 
 local function add_dead_letter(index, life_s, most, now, record, id, number, outcome, found_as)
   local names = { 'address', 'tries', 'queued_at', 'first_failed_at', 'last_failed_at', 'expires_at', 'relay_reply' }
-  local values = redis.call('HMGET', record, unpack(names))
+  local values = read_fields(record, unpack(names))
   local letter = { outcome = outcome, found_as = found_as }
   for position, name in ipairs(names) do
     letter[name] = values[position] or nil

@@ -1,0 +1,159 @@
+"""What random orders of steps found in the store (tests/model), each as a plain case."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from redis import Redis
+
+from sentinel import MasterLink
+from tests.support.stores import Store, make_due, waiting_jobs
+from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.store import keyspace
+from verifier.store.dead_letters import names_of_dead_letters
+from verifier.store.deliveries import Claim, Deliveries, LeaseState, Settlement
+from verifier.store.keyspace import QUEUE, record_key
+from verifier.store.verifications import Resend
+
+FOREIGN = "5c4f0b2e-0f5b-4c1e-9d5e-0b7b6a0f1d11"
+
+
+@pytest.fixture
+def client(link: MasterLink) -> Redis:
+    """The workers' client."""
+    return link.redis
+
+
+def _claims(deliveries: Deliveries, client: Redis, lease: str = "ours") -> dict[str, Claim]:
+    found = deliveries.claim(client, lease, 10)
+    return {each.verification.id: each for each in found if isinstance(each, Claim)}
+
+
+def _replace(master: Redis, verification: Verification) -> None:
+    """Have somebody write something else to the key of a record."""
+    master.set(record_key(verification.id), "mine", ex=60)
+
+
+def test_a_replaced_record_costs_no_other_claim(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """The jobs that were taken off the queue together with its job are claimed all the same, before and behind it."""
+    before, replaced, behind = (store.accepted() for _ in range(3))
+    _replace(master, replaced)
+    assert set(_claims(deliveries, client)) == {before.id, behind.id}
+    assert [name for name, _ in names_of_dead_letters(client)] == [f"{replaced.id}-1"]
+    assert master.zscore(keyspace.DUE, replaced.id) is None
+
+
+@pytest.mark.parametrize("tries", ["rubbish", "", "1.5"])
+def test_tries_that_are_no_number_cost_no_other_claim(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, tries: str
+) -> None:
+    """Nothing can be added to it, which failed for all that were claimed together, again and again."""
+    malformed, other = store.accepted(), store.accepted()
+    master.hset(record_key(malformed.id), "tries", tries)
+    assert set(_claims(deliveries, client)) == {other.id}
+    assert master.zscore(keyspace.DUE, malformed.id) is None
+
+
+def test_a_replaced_record_costs_no_other_lease(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """Renewing and recalling go through for all others."""
+    replaced, other = store.accepted(), store.accepted()
+    claims = _claims(deliveries, client)
+    _replace(master, replaced)
+    states = deliveries.extend(client, [claims[replaced.id], claims[other.id]])
+    assert states == [LeaseState.LOST, LeaseState.HELD]
+    [recalled] = deliveries.recall(client, "ours")
+    assert isinstance(recalled, Claim)
+    assert recalled.verification.id == other.id
+
+
+def test_a_replaced_record_is_not_woken(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """Those that wait for a relay together with it are."""
+    replaced, other = store.accepted(), store.accepted()
+    claims = _claims(deliveries, client)
+    deliveries.settle(
+        client,
+        [Settlement(each, DeliveryStatus.DEFERRED, 60, waits_for_relay=True) for each in claims.values()],
+    )
+    _replace(master, replaced)
+    assert deliveries.wake(client, 10, 0.0) == 2
+    assert [due for due, _ in deliveries.overdue(client, 10)] == [other.id]
+
+
+def test_a_replaced_record_at_the_head_stalls_no_recovery(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """How far the queue has got, the next job tells."""
+    lost, replaced, waiting = (store.accepted() for _ in range(3))
+    master.lrem(QUEUE, 0, f"{lost.id}-1")
+    _replace(master, replaced)
+    make_due(master, lost, waiting)
+    assert deliveries.put_off(client, 10) == 1
+    assert deliveries.requeue(client, [(lost.id, 1)], reclaim_leases=True) == ["requeued"]
+
+
+@pytest.mark.parametrize("foreign", [1, 30])
+def test_a_strangers_job_at_the_head_stalls_no_recovery(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, foreign: int
+) -> None:
+    """It is put back each time, so it stands there for as long as nothing else does."""
+    lost = store.accepted()
+    master.delete(QUEUE)
+    master.rpush(QUEUE, *[FOREIGN] * foreign)
+    make_due(master, lost)
+    assert deliveries.requeue(client, [(lost.id, 1)], reclaim_leases=True) == ["requeued"]
+    assert waiting_jobs(master).count(f"{lost.id}-1") == 1
+
+
+@pytest.mark.parametrize("number", ["1.5", "-1", "nan"])
+def test_a_number_that_is_none_is_not_due_forever(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, number: str
+) -> None:
+    """It was taken for that of a newer delivery, and stood before everything else that was due."""
+    malformed = store.accepted()
+    master.hset(record_key(malformed.id), "delivery", number)
+    make_due(master, malformed)
+    assert deliveries.requeue(client, deliveries.overdue(client, 10), reclaim_leases=True) == ["malformed"]
+    assert deliveries.overdue(client, 10) == []
+
+
+@pytest.mark.parametrize("field", ["delivery", "expires_at", "attempts"])
+def test_a_malformed_record_is_not_revived(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, field: str
+) -> None:
+    """The command says why, and goes on with others."""
+    malformed = store.accepted()
+    master.hset(record_key(malformed.id), field, "rubbish")
+    assert deliveries.revive(client, malformed.id, None) == ("malformed", 0)
+
+
+def test_a_sent_mail_is_no_dead_letter_although_somebody_else_was_refused(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """The relay took the mail of the first, whose lease was over, and then refused that of the second."""
+    verification = store.accepted()
+    first = _claims(deliveries, client)[verification.id]
+    make_due(master, verification)
+    deliveries.requeue(client, [(verification.id, 1)], reclaim_leases=True)
+    second = _claims(deliveries, client, "theirs")[verification.id]
+    assert deliveries.settle(client, [Settlement(second, DeliveryStatus.REJECTED)]) == ["settled"]
+    assert deliveries.settle(client, [Settlement(first, DeliveryStatus.SENT)]) == ["settled"]
+    assert names_of_dead_letters(client) == []
+
+
+def test_a_resend_is_repeated_although_redis_is_full(store: Store, master: Redis) -> None:
+    """What was accepted is said once more."""
+    verification, request = store.accepted(), secrets.token_hex(8)
+    assert store.resend(verification, request) is Resend.ACCEPTED
+    limit = master.config_get("maxmemory")["maxmemory"]
+    master.config_set("maxmemory", 1_000_000)
+    try:
+        assert store.resend(verification, request) is Resend.ACCEPTED
+    finally:
+        master.config_set("maxmemory", limit)
