@@ -1,0 +1,176 @@
+"""A request that is repeated, because its answer got lost or was a 503, is the same request."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from tests.support.apps import container_of
+from tests.support.clock import RedisTime
+from verifier.container import Container
+from verifier.domain.codes import code_of
+from verifier.domain.errors import RequestReused, ServiceUnavailable
+from verifier.domain.keys import KeyRing
+from verifier.service import VerificationService
+from verifier.store import keyspace
+
+PATH = "/v1/verifications"
+KEY = {"Idempotency-Key": '"a-key-of-the-caller"'}
+
+
+@pytest.fixture(autouse=True)
+def _empty(master: Redis) -> None:
+    """Nothing was asked before."""
+
+
+def _code(app: Flask, verification_id: str) -> str:
+    container = container_of(app)
+    found = container.service.get(verification_id)
+    code = code_of(found.id, found.address, found.key_id, container.settings.keys, container.settings.rules)
+    assert code is not None
+    return code
+
+
+def test_a_start_with_the_same_key_leads_to_the_same_verification(app: Flask, master: Redis) -> None:
+    """One mail, however often and however many at a time."""
+
+    def post(_: int) -> str:
+        answer = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers=KEY)
+        assert answer.status_code == 201
+        return str(answer.json["id"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(post, range(8)))) == 1
+    assert master.llen(keyspace.QUEUE) == 1
+
+
+def test_without_a_key_each_start_is_a_new_one(app: Flask) -> None:
+    """As before."""
+    ids = {app.test_client().post(PATH, json={"to": "ann@example.org"}).json["id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_a_key_with_another_body_is_refused(app: Flask) -> None:
+    """As the IETF's draft has it; the first one stands."""
+    first = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers=KEY)
+    second = app.test_client().post(PATH, json={"to": "bob@example.org"}, headers=KEY)
+    assert (second.status_code, second.json["code"]) == (422, "idempotency_key_reused")
+    assert app.test_client().get(f"{PATH}/{first.json['id']}").json["to"] == "ann@example.org"
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "\xe9", "a\tb"])
+def test_a_key_that_is_none_is_refused(app: Flask, key: str) -> None:
+    """Too long, not ASCII, or not printable; one sentence."""
+    answer = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+    assert "Idempotency-Key" in answer.json["detail"]
+
+
+def test_a_right_code_checked_again_with_the_same_key_is_still_valid(app: Flask) -> None:
+    """And without a key, or with another one, it is not: a code works once."""
+    client = app.test_client()
+    verification_id = client.post(PATH, json={"to": "ann@example.org"}).json["id"]
+    body = {"code": _code(app, verification_id)}
+    answers = [client.post(f"{PATH}/{verification_id}/check", json=body, headers=KEY) for _ in range(3)]
+    assert [answer.json["valid"] for answer in answers] == [True, True, True]
+    assert answers[-1].json["check_attempts_remaining"] == answers[0].json["check_attempts_remaining"]
+    assert client.post(f"{PATH}/{verification_id}/check", json=body).json["valid"] is False
+
+
+def test_a_wrong_code_checked_again_with_the_same_key_costs_one_attempt(app: Flask) -> None:
+    """With another code the key is refused, and nothing is counted."""
+    client = app.test_client()
+    verification_id = client.post(PATH, json={"to": "ann@example.org"}).json["id"]
+    wrong = f"{(int(_code(app, verification_id)) + 1) % 1_000_000:06}"
+    for _ in range(3):
+        answer = client.post(f"{PATH}/{verification_id}/check", json={"code": wrong}, headers=KEY)
+        assert (answer.json["valid"], answer.json["check_attempts_remaining"]) == (False, 2)
+    other = {"code": _code(app, verification_id)}
+    answer = client.post(f"{PATH}/{verification_id}/check", json=other, headers=KEY)
+    assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+    assert client.get(f"{PATH}/{verification_id}").json["check_attempts_remaining"] == 2
+
+
+def test_a_resend_with_the_same_key_sends_once(app: Flask, clock: RedisTime, master: Redis) -> None:
+    """Though asking again would be too soon by then."""
+    client = app.test_client()
+    verification_id = client.post(PATH, json={"to": "ann@example.org"}).json["id"]
+    clock.move(31)
+    answers = [client.post(f"{PATH}/{verification_id}/resend", headers=KEY) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert {answer.json["delivery"]["number"] for answer in answers} == {2}
+    assert client.post(f"{PATH}/{verification_id}/resend").status_code == 429
+
+
+def test_a_form_sent_twice_leads_to_the_same_page(app: Flask, master: Redis) -> None:
+    """By an impatient finger, or by the page that tries again by itself."""
+    client = app.test_client()
+    form = client.get("/").text
+    fields = dict(re.findall(r'name="(csrf_token|request)" value="([^"]+)"', form))
+    places = {
+        client.post("/verify", data={**fields, "email": "ann@example.org"}).headers["Location"]
+        for _ in range(2)
+    }
+    assert len(places) == 1
+    assert master.llen(keyspace.QUEUE) == 1
+    other = client.post("/verify", data={**fields, "email": "bob@example.org"}).headers["Location"]
+    assert other not in places
+
+
+def test_a_503_names_the_key_with_which_trying_again_is_safe(app: Flask) -> None:
+    """And says that nobody knows yet."""
+    container: Container = container_of(app)
+
+    class Away(VerificationService):
+        def start(self, *_: object, **__: object) -> None:  # type: ignore[override]
+            raise ServiceUnavailable("We don't know yet.")
+
+    app.extensions["verifier"] = replace(
+        container, service=Away(container.service._store, container.settings.keys, container.settings.rules)
+    )
+    answer = app.test_client().post(PATH, json={"to": "ann@example.org"})
+    assert answer.status_code == 503
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["Idempotency-Key"])
+
+
+# Keys that are being rotated
+
+
+def _with_keys(container: Container, *names: str) -> VerificationService:
+    keys = KeyRing(names[0], {name: f"{name} is a secret that is long enough".encode() for name in names})
+    return VerificationService(container.service._store, keys, container.settings.rules)
+
+
+def test_a_process_that_lacks_the_key_counts_no_attempt(container: Container) -> None:
+    """The person is told to try again, and can: the attempts are all there."""
+    new, old = _with_keys(container, "k2", "k1"), _with_keys(container, "k1")
+    verification = new.start("ann@example.org")
+    for _ in range(5):
+        with pytest.raises(ServiceUnavailable, match="not counted"):
+            old.check(verification.id, "123456")
+    code = code_of(verification.id, verification.address, "k2", new._keys, new.rules)
+    assert code is not None
+    result = new.check(verification.id, code)
+    assert result.valid
+    assert result.verification.check_attempts == 1
+
+
+def test_a_repeat_finds_its_first_try_although_keys_were_rotated_between(container: Container) -> None:
+    """In two steps, as documented, or by a process that is a step behind."""
+    before, after = _with_keys(container, "k1", "k2"), _with_keys(container, "k2", "k1")
+    first = before.start("ann@example.org", request_key="one")
+    assert after.start("ann@example.org", request_key="one").id == first.id
+    with pytest.raises(RequestReused):
+        after.start("bob@example.org", request_key="one")
+    wrong = (
+        "000000"
+        if code_of(first.id, first.address, "k1", before._keys, before.rules) != "000000"
+        else "000001"
+    )
+    assert not before.check(first.id, wrong, request_key="c").valid
+    assert after.check(first.id, wrong, request_key="c").verification.check_attempts == 1
