@@ -28,6 +28,12 @@ class Pace:
     """How long all of Redis is down."""
     blind_s: float = 10.0
     """How long all sentinels are down."""
+    late_s: float = 35.0
+    """How long the relay keeps a sender waiting for an answer."""
+    relay_down_s: float = 20.0
+    """How long the relay is down."""
+    full_s: float = 10.0
+    """How long Redis refuses to grow."""
     heals_by_itself: bool = True
     """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
     settle_s: float = 40.0
@@ -48,6 +54,7 @@ class FaultContext:
     ) -> None:
         self.topology = testbed.topology
         self.service = testbed.service
+        self.mail_sink = testbed.mail_sink
         self.load = load
         self.pace = pace
         self.fault_at = 0.0
@@ -72,9 +79,9 @@ class FaultContext:
         if self.measurement is not None:
             self.measurement.stop(attempts)
 
-    def await_switch(self, timeout_s: float = 40.0) -> bool:
-        """Wait until a sentinel announces a new master."""
-        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
+    def await_switch(self, timeout_s: float = 40.0, *, number: int = 1) -> bool:
+        """Wait until a sentinel has announced a new master, or so many of them."""
+        return self.waiter.until(lambda: len(self._events.switches(self.fault_at)) >= number, timeout_s)
 
 
 def operators_access(topology: LocalTopology) -> Access:
