@@ -38,14 +38,14 @@ from sentinel.errors import (
 from sentinel.link.master_link import MasterLink
 
 if TYPE_CHECKING:
-    from sentinel.local.binary import RedisServerMissing, bundled_redis_server
+    from sentinel.local.binary import RedisServerMissing
     from sentinel.local.child import end_with_parent, tied_to_this_process
     from sentinel.local.options import LocalOptions
     from sentinel.local.ports import PortReservation
     from sentinel.local.process import LocalNode, LocalStartError
     from sentinel.local.running_topology import TopologyError
     from sentinel.local.topology import LocalTopology
-    from sentinel.local.waiting import wait_for
+    from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
@@ -72,9 +72,9 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "SwitchoverResult": "switchover.report",
     "Topology": "topology.snapshot",
     "TopologyError": "local.running_topology",
-    "bundled_redis_server": "local.binary",
     "end_with_parent": "local.child",
     "findings_of": "topology.checks",
+    "is_listening": "local.waiting",
     "refusals_of": "topology.checks",
     "survey": "topology.survey",
     "switch_over": "switchover.switchover",
@@ -117,9 +117,9 @@ __all__ = [
     "TopologyError",
     "TransientError",
     "UnknownMasterName",
-    "bundled_redis_server",
     "end_with_parent",
     "findings_of",
+    "is_listening",
     "parse_endpoint",
     "refusals_of",
     "survey",

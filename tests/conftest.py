@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from sentinel import LocalOptions, LocalTopology
+from sentinel import LocalOptions, LocalTopology, Login
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
-from verifier.settings import MailRelay, MailSettings, RedisSettings, Settings
+from verifier.settings import RedisSettings, Settings
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")
@@ -44,30 +44,13 @@ def settings(topology: LocalTopology) -> Settings:
         rules=Rules(max_check_attempts=3, max_sends=3),
         retention_s=60,
         max_owed_mails=1000,
-        trusted_proxies=0,
         redis=RedisSettings(
             sentinels=topology.sentinels,
             master_name=topology.master_name,
-            username=environment["VERIFIER_REDIS_USERNAME"],
-            password=environment["VERIFIER_REDIS_PASSWORD"],
-            sentinel_username=environment["VERIFIER_SENTINEL_USERNAME"],
-            sentinel_password=environment["VERIFIER_SENTINEL_PASSWORD"],
-            ops_username="",
-            ops_password="",
-            sentinel_ops_username="",
-            sentinel_ops_password="",
-            replicas_to_acknowledge=1,
-            acknowledge_timeout_ms=500,
-            request_deadline_s=10,
-        ),
-        mail=MailSettings(
-            relays=(MailRelay("127.0.0.1", 25, "", "", "none"),),
-            default_sender="verifier@localhost",
-            verify_certificates=True,
-            ca_file=None,
-            connect_timeout_s=5,
-            command_timeout_s=15,
-            connections=8,
+            login=Login(environment["VERIFIER_REDIS_USERNAME"], environment["VERIFIER_REDIS_PASSWORD"]),
+            sentinel_login=Login(
+                environment["VERIFIER_SENTINEL_USERNAME"], environment["VERIFIER_SENTINEL_PASSWORD"]
+            ),
         ),
     )
 

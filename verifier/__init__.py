@@ -1,7 +1,7 @@
 """Verifier proves that a person can read an email address.
 
-`create_app` puts the app together, from the parts that `wiring` makes. The way of a mail: web/ or api/ -> service -> store -> the RQ
-queue -> workers/.
+`create_app` puts the app together, from what `wiring` makes. The way of a mail: web/ or api/ -> service ->
+store -> the RQ queue -> workers/.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     install(app, container)
-    for rooms in (api, ops, web):
-        rooms.init_app(app)
+    for each in (api, ops, web):
+        each.init_app(app)
     return app

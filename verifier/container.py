@@ -16,7 +16,7 @@ _EXTENSION = "verifier"
 
 @dataclass(frozen=True)
 class Container:
-    """The parts of one app."""
+    """What one app is made of."""
 
     settings: Settings
     link: MasterLink
@@ -24,7 +24,7 @@ class Container:
 
 
 def make_container(settings: Settings) -> Container:
-    """Make the parts; nothing connects before the first request. Raises SettingsError."""
+    """Make it from the settings; nothing connects before the first request. Raises SettingsError."""
     link = link_of(settings)
     return Container(
         settings, link, VerificationService(store_of(settings, link), settings.keys, settings.rules)
@@ -32,15 +32,15 @@ def make_container(settings: Settings) -> Container:
 
 
 def install(app: Flask, container: Container) -> None:
-    """Keep the parts in the app."""
+    """Keep the container in the app."""
     app.extensions[_EXTENSION] = container
 
 
 def current_container() -> Container:
-    """Return the parts of the app that serves this request."""
-    parts = current_app.extensions[_EXTENSION]
-    assert isinstance(parts, Container)  # noqa: S101 - said for the type checker: `install` put it there
-    return parts
+    """Return the container of the app that serves this request."""
+    container = current_app.extensions[_EXTENSION]
+    assert isinstance(container, Container)  # noqa: S101 - for the type checker: `install` put it there
+    return container
 
 
 def current_service() -> VerificationService:

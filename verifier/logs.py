@@ -26,7 +26,7 @@ def configure_logging(level: int = logging.INFO) -> None:
 class ThrottledLog:
     """A log for what may happen to hundreds of requests at once: a line of a kind every `every_s` seconds.
 
-    Lines of a level are of one kind. What was left out is counted, and told with the next line. Safe for threads.
+    Lines of a level are of one kind. What was left out is counted, and the next line says how many. Safe for threads.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class ThrottledLog:
         self._every_s = every_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._said_at: dict[int, float] = {}
+        self._logged_at: dict[int, float] = {}
         self._left_out: dict[int, int] = {}
 
     def log(self, level: int, message: str, *values: object) -> None:
         """Log a line, unless one of its level was logged a moment ago."""
         with self._lock:
             now = self._clock()
-            if now - self._said_at.get(level, -self._every_s) < self._every_s:
+            if now - self._logged_at.get(level, -self._every_s) < self._every_s:
                 self._left_out[level] = self._left_out.get(level, 0) + 1
                 return
-            self._said_at[level] = now
+            self._logged_at[level] = now
             left_out = self._left_out.pop(level, 0)
         if left_out:
             message, values = f"{message} (and %d more since the last line)", (*values, left_out)

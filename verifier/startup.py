@@ -55,13 +55,13 @@ def _served_by_flask_run(context: click.Context) -> Flask:
     from verifier.dev import mailbox  # noqa: PLC0415
 
     reload = context.params.get("reload")
-    serving = embedded.Serving(
+    options = embedded.RunOptions(
         host=context.params["host"],
         port=context.params["port"],
         reloads=get_debug_flag() if reload is None else bool(reload),
     )
     try:
-        maildir = embedded.provide(serving, os.environ)
+        maildir = embedded.start(options, os.environ)
     except (RedisServerMissing, LocalStartError, TopologyError) as error:
         _end_with(str(error))
     app = create_app()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sentinel import Access, Login, MasterLink
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store.deliveries import Deliveries
@@ -14,11 +16,12 @@ from verifier.store.verifications import VerificationStore
 
 def access_of(redis: RedisSettings) -> Access:
     """Return the app's way to sentinels and nodes. Raises SettingsError where no sentinel is named."""
-    return _access(
-        redis,
-        Login(redis.username, redis.password),
-        Login(redis.sentinel_username, redis.sentinel_password),
-    )
+    if not redis.sentinels:
+        raise SettingsError(
+            "VERIFIER_SENTINELS: It is not set. Name the sentinels as host:port,host:port,... "
+            "(`flask run` and `make run` bring their own where it is not set)."
+        )
+    return Access(redis.sentinels, redis.master_name, redis.login, redis.sentinel_login)
 
 
 def access_of_operators(redis: RedisSettings) -> Access:
@@ -27,11 +30,11 @@ def access_of_operators(redis: RedisSettings) -> Access:
     Raises:
         SettingsError: no sentinel is named.
     """
-    app = access_of(redis)
-    return _access(
-        redis,
-        _login_of(redis.ops_username, redis.ops_password) or app.node_login,
-        _login_of(redis.sentinel_ops_username, redis.sentinel_ops_password) or app.sentinel_login,
+    app, nobody = access_of(redis), Login()
+    return replace(
+        app,
+        node_login=app.node_login if redis.ops_login == nobody else redis.ops_login,
+        sentinel_login=app.sentinel_login if redis.sentinel_ops_login == nobody else redis.sentinel_ops_login,
     )
 
 
@@ -59,16 +62,3 @@ def deliveries_of(settings: Settings) -> Deliveries:
 def acknowledgement_of(redis: RedisSettings) -> Acknowledgement:
     """Return how many replicas must have a write before it counts."""
     return Acknowledgement(redis.replicas_to_acknowledge, redis.acknowledge_timeout_ms)
-
-
-def _access(redis: RedisSettings, node_login: Login, sentinel_login: Login) -> Access:
-    if not redis.sentinels:
-        raise SettingsError(
-            "VERIFIER_SENTINELS: It is not set. Name the sentinels as host:port,host:port,... "
-            "(`flask run` and `make run` bring their own where it is not set)."
-        )
-    return Access(redis.sentinels, redis.master_name, node_login, sentinel_login)
-
-
-def _login_of(username: str, password: str) -> Login | None:
-    return Login(username, password) if username or password else None

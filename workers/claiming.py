@@ -1,4 +1,4 @@
-"""Claiming so that no claim is lost: when the answer gets lost in a failover, what was claimed is recalled."""
+"""Claiming so that no claim is lost: when the answer is lost in a failover, the next attempt recalls the claims."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Claiming:
         self._prefix = secrets.token_hex(4)
 
     def claim(self, how_many: int, job_ids: Sequence[str] = ()) -> list[Claim | Skipped]:
-        """Claim what the next jobs of the queue, or the named ones, stand for. Raises Stopping."""
+        """Claim the deliveries of the next `how_many` jobs of the queue, or of the named ones. Raises Stopping."""
         lease = f"{self._prefix}-{next(self._numbers)}"
         asked = False
 

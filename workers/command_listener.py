@@ -1,7 +1,7 @@
 """RQ's commands to a worker (`rq.command.send_shutdown_command`), read by a thread that outlives any Redis.
 
 RQ's own thread ends at the first error that is no ConnectionError, and waits forever on a hung master. This
-one reads with a short timeout, asks for a sign of life in between, and subscribes again after any trouble.
+one reads with a short timeout, sends a PING in between, and subscribes again after any error.
 Only `shutdown` means something here: a mail on its way can't be stopped.
 """
 
@@ -18,7 +18,7 @@ from workers.retry_policy import STATES_OF_REDIS, Stopping
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 5.0
+PING_AFTER_S = 5.0
 RESUBSCRIBE_AFTER_S = 0.5
 
 
@@ -26,35 +26,34 @@ class CommandListener:
     """One thread that listens on the worker's channel."""
 
     def __init__(self, container: WorkerContainer, channel: str, shut_down: Callable[[], None]) -> None:
-        self._container = container
+        self._retry_policy = container.retry_policy
         self._channel = channel
         self._shut_down = shut_down
         self._pool = container.link.redis.connection_pool
-        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="command-listener", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def _run(self) -> None:
-        retry_policy = self._container.retry_policy
-        while not self._over():
+        while not self._stopping():
             try:
-                self._listen(retry_policy.until_it_works(self._subscribe))
+                self._listen(self._retry_policy.until_it_works(self._subscribe))
             except Stopping:
                 return
             except STATES_OF_REDIS as error:
-                retry_policy.outage.failed(error)
-                retry_policy.pause(RESUBSCRIBE_AFTER_S)
+                self._retry_policy.outage.failed(error)
+                self._retry_policy.pause(RESUBSCRIBE_AFTER_S)
             except Exception:
-                if self._over():  # the link is being closed under us
+                if self._stopping():  # the link is being closed under us
                     return
                 # A mistake of ours, or a foreign message; the worker goes on without this command.
-                log.exception("An RQ command could not be read; the worker goes on without it")
-                retry_policy.pause(RESUBSCRIBE_AFTER_S)
+                log.exception("A command from RQ could not be read; it is left out.")
+                self._retry_policy.pause(RESUBSCRIBE_AFTER_S)
 
-    def _over(self) -> bool:
-        return self._container.retry_policy.stopping
+    def _stopping(self) -> bool:
+        return self._retry_policy.stopping
 
     def _subscribe(self) -> Any:
         connection = self._pool.get_connection()
@@ -62,25 +61,25 @@ class CommandListener:
             connection.send_command("SUBSCRIBE", self._channel)
             connection.read_response()
         except BaseException:
-            self._give_back(connection)
+            self._release(connection)
             raise
         return connection
 
     def _listen(self, connection: Any) -> None:
         try:
-            while not self._over():
+            while not self._stopping():
                 self._handle(self._next_message(connection))
         finally:
-            self._give_back(connection)
+            self._release(connection)
 
-    def _give_back(self, connection: Any) -> None:
+    def _release(self, connection: Any) -> None:
         # It is subscribed, so nobody else can use it as it is.
         connection.disconnect()
         self._pool.release(connection)
 
     @staticmethod
     def _next_message(connection: Any) -> Any:
-        if not connection.can_read(timeout=QUIET_S):
+        if not connection.can_read(timeout=PING_AFTER_S):
             # A master that hangs would be quiet too, so ask; a message in between is answered first.
             connection.send_command("PING")
         return connection.read_response()
@@ -93,5 +92,5 @@ class CommandListener:
         except (ValueError, KeyError, TypeError):
             return
         if command == "shutdown":
-            log.info("Asked to shut down by a command.")
+            log.info("A command of RQ asks this worker to shut down.")
             self._shut_down()

@@ -30,7 +30,7 @@ class WorkerContainer:
     relays: Relays
 
     def settle(self, settlements: list[Settlement]) -> list[str]:
-        """Write down what became of claims, however long Redis stays away. Raises Stopping."""
+        """Write settlements, however long Redis stays away; return what became of each. Raises Stopping."""
         return self.retry_policy.until_it_works(
             lambda: self.deliveries.settle(self.link.redis, settlements), also_while_stopping=True
         )
@@ -52,14 +52,16 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
         retry_policy=retry_policy,
         deliveries=deliveries,
         claiming=Claiming(deliveries, link, retry_policy),
-        deliverer=Deliverer(mailer, settings.keys, settings.rules, deliveries.least_life_s),
+        deliverer=Deliverer(
+            mailer, relays, settings.keys, settings.rules, least_life_s=deliveries.least_life_s
+        ),
         relays=relays,
     )
 
 
 @functools.cache
 def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key of the cache: a forked process makes its own
-    """Return the runtime of this process, made from its environment at the first call."""
+    """Return the container of this process, made from its environment at the first call."""
     return make_worker_container(load_settings())
 
 
@@ -69,7 +71,7 @@ def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
         )
-        return relays, Mailer(settings.mail.default_sender, settings.name, relays)
+        return relays, Mailer(settings.mail.default_sender, settings.name)
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 

@@ -2,7 +2,7 @@
 
 Pure. A deferred mail is tried again about 5, 20, 50, 110, 230 s after it was first queued, the gaps
 doubling up to four minutes, each moved by jitter so that mails deferred together do not come back
-together. No try starts while the code has less than `min_life_s` left: a dead code is never mailed.
+together. No try starts while the code has less than `least_life_s` left: a dead code is never mailed.
 All times are seconds of one clock, the caller's.
 """
 
@@ -15,12 +15,11 @@ FIRST_GAP_S = 5.0
 SECOND_GAP_S = 15.0
 LONGEST_GAP_S = 240.0
 JITTER = 0.2  # a gap is moved by up to this share, both ways
-MIN_LIFE_S = 60.0
 
 
-def has_life(now: float, expires_at: float, min_life_s: float = MIN_LIFE_S) -> bool:
-    """Whether a mail that leaves at `now` still gives the person `min_life_s` to use the code."""
-    return expires_at - now >= min_life_s
+def has_life(now: float, expires_at: float, least_life_s: float) -> bool:
+    """Return whether a mail that leaves at `now` still leaves the person `least_life_s` to use the code."""
+    return expires_at - now >= least_life_s
 
 
 def next_try(
@@ -29,13 +28,15 @@ def next_try(
     first_queued_at: float,
     expires_at: float,
     *,
+    least_life_s: float,
     jitter: Callable[[], float] = random.random,
-    min_life_s: float = MIN_LIFE_S,
 ) -> float | None:
-    """The time of the next try, or None: give up, the code would be (nearly) dead on arrival.
+    """Return the time of the next try, or None: give up, the code would be (nearly) dead on arrival.
 
-    `tries_so_far` counts the tries made, at least 1. `jitter` returns a number from 0 up to 1. Raises
-    ValueError when no try was made yet: the first one is due at once and needs no backoff.
+    `tries_so_far` counts the tries made. `jitter` returns a number from 0 up to 1.
+
+    Raises:
+        ValueError: no try was made yet; the first one is due at once and needs no backoff.
     """
     if tries_so_far < 1:
         raise ValueError("next_try is asked after a try; the first one needs no backoff")
@@ -43,11 +44,11 @@ def next_try(
     # A try that took long, or a worker that was away, must not make the next one come at once.
     planned = max(first_queued_at + _offset_s(tries_so_far), now + gap / 2)
     due = max(now, planned + gap * JITTER * (2 * jitter() - 1))
-    return due if has_life(due, expires_at, min_life_s) else None
+    return due if has_life(due, expires_at, least_life_s) else None
 
 
 def gap_s(tries_so_far: int) -> float:
-    """Seconds between this try and the next one, before jitter."""
+    """Return the seconds between this try and the next one, before jitter."""
     if tries_so_far == 1:
         return FIRST_GAP_S
     doublings = min(tries_so_far - 2, 30)  # far beyond the longest gap; keeps the number finite
@@ -55,5 +56,5 @@ def gap_s(tries_so_far: int) -> float:
 
 
 def _offset_s(tries_so_far: int) -> float:
-    """Seconds from the first try to the one after `tries_so_far`."""
+    """Return the seconds from the first try to the one after `tries_so_far`."""
     return sum(gap_s(tries) for tries in range(1, tries_so_far + 1))

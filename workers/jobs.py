@@ -1,7 +1,7 @@
-"""The RQ job, by its name `workers.jobs.deliver`.
+"""The RQ job `deliver`, by whose dotted path any RQ worker finds it.
 
-The project's own worker claims many deliveries at a time and calls the `Deliverer` itself; any other RQ worker that
-finds the job runs this, with the same guarantees.
+The project's own worker claims many deliveries at a time and calls the `Deliverer` itself; a stock RQ worker
+that takes the job runs `deliver`, one delivery at a time, with the same guarantees.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from workers.container import worker_container_of
 
 
 def deliver(verification_id: str, delivery_number: int) -> str:
-    """Send one mail, as an RQ job; return what became of it.
+    """Send one mail; return the delivery's new status.
 
     Does nothing where the delivery is settled, superseded or in flight elsewhere.
     """
     container = worker_container_of(os.getpid())
-    name = job_id(verification_id, delivery_number)
-    for claim in container.claiming.claim(1, [name]):
+    for claim in container.claiming.claim(1, [job_id(verification_id, delivery_number)]):
         if isinstance(claim, Claim):
             settlement = container.deliverer.deliver(claim)
             container.settle([settlement])

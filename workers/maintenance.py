@@ -1,5 +1,6 @@
-"""The maintenance thread: it renews leases, recovers what is due, closes idle relay connections, and keeps the
-worker visible to `rq info`."""
+"""The maintenance thread: renews leases, recovers what is due, closes idle connections to relays, and keeps
+the worker visible to `rq info`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Maintenance:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Wait at most `timeout_s` seconds for the thread, which ends when the worker stops and nothing is in flight."""
+        """Wait at most `timeout_s` seconds for the thread: it ends when the worker stops and nothing is in flight."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -49,13 +50,13 @@ class Maintenance:
                 return
             except Exception:
                 # A mistake of ours; without this thread leases would run out one by one.
-                log.exception(
-                    "A round of maintenance failed on a mistake of this program; the next one follows"
-                )
+                log.exception("A round of maintenance failed; the next one follows in %g s.", RECOVER_EVERY_S)
             retry_policy.pause(RECOVER_EVERY_S)
-        self._last_leases()
+        self._extend_until_all_are_settled()
 
     def _round(self) -> None:
+        # First, since it is the one thing here that can be done while Redis is away.
+        self._container.relays.close_idle()
         now = time.monotonic()
         if now - self._extended_at >= EXTEND_EVERY_S:
             self._extend()
@@ -63,16 +64,14 @@ class Maintenance:
             self._announce()
             self._announced_at = now
         self._recovery.run()
-        self._container.relays.close_idle()
 
     def _extend(self) -> None:
-        claims = self._in_flight.held()
+        claims = self._in_flight.claims()
         if claims:
             self._container.deliveries.extend(self._container.link.redis, claims)
         self._extended_at = time.monotonic()
 
-    def _last_leases(self) -> None:
-        """While the last mails are finished their leases must hold as well."""
+    def _extend_until_all_are_settled(self) -> None:
         while not self._in_flight.wait_until_empty(EXTEND_EVERY_S):
             try:
                 self._extend()

@@ -1,7 +1,7 @@
 """Several worker processes under one: for several cores, and started again should one ever end.
 
 The parent only waits. A signal to it is passed on once, and it ends when the last of its children has. When
-it is killed, the kernel tells the children to stop, so nobody works unseen.
+it is killed, the kernel sends SIGTERM to the children, so that none of them is left behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESTART_AFTER_S = 1.0
 
 
 class Processes:
-    """Runs `work(number)` in `count` forked processes until told to stop.
+    """Runs `work(number)` in `count` forked processes until SIGTERM or SIGINT.
 
     To be made before any thread is started, since only the forking thread lives on in a child.
     """
@@ -43,7 +43,7 @@ class Processes:
             pid, status = os.wait()
             number = self._children.pop(pid)
             if not self._stopping:
-                log.error("Worker process %d ended with %s; it is started again.", number, _ending(status))
+                log.error("Worker process %d ended with %s; another one is started.", number, _ending(status))
                 time.sleep(RESTART_AFTER_S)
                 self._start_unless_stopping(number)
 
@@ -72,7 +72,7 @@ class Processes:
                 self._work(number)
             code = 0
         except Exception:
-            log.exception("Worker process %d could not go on", number)
+            log.exception("Worker process %d ends because of an error.", number)
         finally:
             # Not sys.exit: what the parent registered for its own end is not the child's to do.
             os._exit(code)

@@ -40,7 +40,7 @@ class Recovery:
             if len(overdue) < BATCH:
                 break
         if requeued:
-            log.info("Recovery put %d due deliveries back into the queue.", requeued)
+            log.info("Recovery put %d deliveries that were due into the queue again.", requeued)
         return requeued
 
     def _may_reclaim(self) -> bool:
@@ -49,7 +49,8 @@ class Recovery:
         While Redis was away nobody could renew a lease or settle a mail, so after an outage everybody alive
         gets the time of a lease to do so first: otherwise their mails would go out twice.
         """
-        over_for_s = self._container.retry_policy.outage.over_for_s()
-        if self._container.retry_policy.outage.is_on():
+        outage = self._container.retry_policy.outage
+        over_for_s = outage.over_for_s()
+        if outage.is_on():
             return False
         return over_for_s is None or over_for_s > LEASE_S

@@ -1,4 +1,5 @@
-"""Trying until it works: what every loop of a worker does around every command to Redis, and what it logs meanwhile.
+"""When a command to Redis is tried again, and when no more: every loop of a worker goes by this policy; and what it
+logs meanwhile.
 
 Waits are jittered, exponential and capped, and end at once when the watcher sees the master move or when
 the worker is asked to stop.
@@ -21,9 +22,9 @@ Result = TypeVar("Result")
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 NOTICE_STOP_WITHIN_S = 0.5
-SAY_AGAIN_AFTER_S = 60.0
-# Shorter than this is a reconnect, not an outage, and is only said when it is over.
-WORTH_A_LINE_S = 0.5
+LOG_AGAIN_AFTER_S = 60.0
+# Shorter than this is a reconnect, not an outage, and is not logged.
+SHORTEST_OUTAGE_S = 0.5
 # What a state of Redis may raise; anything else is a mistake of ours.
 STATES_OF_REDIS = (*TRANSIENT, Backpressure, PermanentError)
 
@@ -43,7 +44,7 @@ class RetryPolicy:
         self._gives_up_at: float | None = None
 
     def ask_to_stop(self) -> None:
-        """Have whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
+        """Let whoever waits give up soon. Only sets a flag, so a signal handler may call it: it takes no lock."""
         self._asked_to_stop = True
 
     def stop(self, grace_s: float) -> None:
@@ -59,7 +60,7 @@ class RetryPolicy:
         return self._asked_to_stop
 
     def until_it_works(self, operation: Callable[[], Result], *, also_while_stopping: bool = False) -> Result:
-        """Do something that is safe to repeat, again and again, until Redis lets it work.
+        """Run an operation that is safe to repeat, again and again, until Redis lets it work; return its result.
 
         Raises:
             Stopping: the worker stops, and the rest of the time was not enough.
@@ -103,26 +104,27 @@ class RetryPolicy:
 class Outage:
     """Whether Redis is away, since when, and when it was last back; safe for threads.
 
-    All loops of a worker report here, so that five of them do not log the same thing five times: once that Redis can't be
-    reached, each minute that it still is so, once that it is back.
+    All threads of a worker report here, so that five of them do not log the same thing five times. It is more than a
+    `verifier.logs.ThrottledLog`: it is silent on a short reconnect, logs an error that an operator must mend at once,
+    logs the end, and knows for how long Redis has been back, which recovery asks.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._since: float | None = None
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
         self._back_at: float | None = None
         self._kind: type[Exception] | None = None
 
     def failed(self, error: Exception) -> None:
-        """Note that something did not work."""
+        """Note that a command failed because of a state of Redis."""
         with self._lock:
             now = self._clock()
             if self._since is None:
-                self._since, self._said_at, self._kind = now, None, None
-            if self._worth_a_line(error, now):
-                self._said_at, self._kind = now, type(error)
+                self._since, self._logged_at, self._kind = now, None, None
+            if self._is_to_be_logged(error, now):
+                self._logged_at, self._kind = now, type(error)
                 log.log(
                     _level(error),
                     "%s (waiting for %.0f s so far): %s",
@@ -132,15 +134,15 @@ class Outage:
                 )
 
     def worked(self) -> None:
-        """Note that something worked."""
+        """Note that a command worked."""
         if not self.is_on():
             return
         with self._lock:
             if self._since is None:
                 return
             now = self._clock()
-            if self._said_at is not None:
-                log.warning("Redis is back after %.1f s; going on.", now - self._since)
+            if self._logged_at is not None:
+                log.warning("Redis is back after %.1f s.", now - self._since)
             self._since, self._back_at = None, now
 
     def is_on(self) -> bool:
@@ -154,13 +156,13 @@ class Outage:
                 return None
             return self._clock() - self._back_at
 
-    def _worth_a_line(self, error: Exception, now: float) -> bool:
+    def _is_to_be_logged(self, error: Exception, now: float) -> bool:
         permanent = isinstance(error, PermanentError)
-        if self._said_at is None:
-            return permanent or now - (self._since or now) >= WORTH_A_LINE_S
+        if self._logged_at is None:
+            return permanent or now - (self._since or now) >= SHORTEST_OUTAGE_S
         if permanent and self._kind is not type(error):
             return True
-        return now - self._said_at >= SAY_AGAIN_AFTER_S
+        return now - self._logged_at >= LOG_AGAIN_AFTER_S
 
 
 def _headline(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Several threads that send at the same time, each over connections of its own.
 
-A sender takes a claim, hands the mail to the relay and passes the settlement on. It never touches Redis.
+A sender takes a claim, has a relay take the mail and passes the settlement on. It never touches Redis.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from verifier.store.deliveries import Claim, Settlement
 from workers.delivery import Deliverer
 
 log = logging.getLogger(__name__)
+
+RETRY_AFTER_MISTAKE_S = 30.0
 
 
 class Senders:
@@ -36,7 +38,7 @@ class Senders:
             thread.start()
 
     def send(self, claim: Claim) -> None:
-        """Have a claim's mail sent by the next free thread."""
+        """Leave a claim to the next free thread."""
         self._claims.put(claim)
 
     def stop(self) -> None:
@@ -58,8 +60,8 @@ class Senders:
         except Exception:
             # A mistake of ours in one mail must not end the thread; the delivery is tried again later.
             log.exception(
-                "Delivery %d of verification %s failed on a mistake of this program; it is tried again",
+                "Delivery %d of verification %s failed because of an error in the worker; it is tried again.",
                 claim.number,
                 claim.verification.id,
             )
-            return Settlement(claim, DeliveryStatus.DEFERRED, 30.0, "internal error")
+            return Settlement(claim, DeliveryStatus.DEFERRED, RETRY_AFTER_MISTAKE_S, "internal error")

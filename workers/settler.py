@@ -1,4 +1,4 @@
-"""A thread that writes down what became of mails, in batches, until Redis takes it.
+"""A thread that writes settlements to Redis, in batches, however long Redis stays away.
 
 A mail that went out stays sent: an absent Redis only delays the writing, and meanwhile the claim stays in
 flight and its lease is renewed as soon as that works again.
@@ -37,11 +37,11 @@ class Settler:
         self._thread.start()
 
     def put(self, settlement: Settlement) -> None:
-        """Have a settlement written down."""
+        """Leave a settlement to the thread."""
         self._waiting.put(settlement)
 
     def stop(self, timeout_s: float) -> None:
-        """Write down what is there, then end; wait at most `timeout_s` seconds for it."""
+        """Write what is there, then end; wait at most `timeout_s` seconds for it."""
         self._waiting.put(None)
         self._thread.join(timeout_s)
 
@@ -53,7 +53,7 @@ class Settler:
                 self._settle(batch)
 
     def _next_batch(self) -> tuple[list[Settlement], bool]:
-        """Wait for one settlement and take what else is there; False with the last ones."""
+        """Wait for one settlement and take what else is there; return the batch, and False with the last one."""
         batch: list[Settlement] = []
         settlement = self._waiting.get()
         while settlement is not None:
@@ -69,16 +69,14 @@ class Settler:
         except Stopping:
             sent = sum(settlement.outcome is DeliveryStatus.SENT for settlement in batch)
             log.error(  # noqa: TRY400 - Redis being away is no mistake of the program
-                "Redis did not come back before this worker had to stop: it could not write down %d deliveries. "
-                "%d of them were sent and will be sent once more, with the same code.",
+                "Redis stayed away until the worker had to stop: the results of %d deliveries could not be written. "
+                "%d of these mails were sent and will be sent once more, with the same code.",
                 len(batch),
                 sent,
             )
         except Exception:
-            # A mistake of ours; the leases run out and the deliveries are seen to again.
-            log.exception(
-                "%d settlements failed on a mistake of this program; their leases run out", len(batch)
-            )
+            # A mistake of ours; the leases run out, and recovery sees to the deliveries.
+            log.exception("%d settlements were not written; those deliveries are tried again.", len(batch))
         else:
             self._count(batch, replies)
         self._in_flight.remove([settlement.claim for settlement in batch])

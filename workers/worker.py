@@ -1,16 +1,10 @@
 """The worker that follows the master: an RQ worker in everything RQ shows, and in nothing that can end it.
 
-Its life: it announces itself to RQ, waits for the queue to have jobs, claims as many as its senders can take,
-lets sender threads mail them, and settles. What it claims, renews, settles and recovers is done in atomic
-steps (verifier/store/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its
-loops. A signal only sets a flag: the mails on their way are finished, the rest is given back.
-
-    main thread   wait for jobs, claim
-    sender-*      render, talk to the relay
-    settler       write down what became of the mails
-    maintenance   renew leases, recover what is due, announce the worker
-    commands      listen for RQ's shutdown command
-    watcher       hear of the master's moves (sentinel/link/watcher.py)
+It announces itself to RQ, waits for the queue to have jobs, claims as many as may be in flight, lets sender
+threads mail them, and settles. What it claims, renews, settles and recovers is done in atomic steps
+(verifier/store/deliveries.py), each repeated until Redis lets it work; no state of Redis ends any of its loops.
+A signal only sets a flag: the mails on their way are finished, the other claims are released. The threads are
+listed in `workers/__init__.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +36,7 @@ from workers.settler import Settler
 log = logging.getLogger(__name__)
 
 BLOCK_S = 1.0
-CLAIMS_PER_CONNECTION = 8
+IN_FLIGHT_PER_CONNECTION = 8
 # How long a stopping worker tries to write down what became of its last mails while Redis is away.
 STOP_GRACE_S = 3.0
 # RQ forgets a worker that has not been heard of for this long.
@@ -50,7 +44,7 @@ WORKER_TTL_S = 60
 
 
 class MailWorker(Worker):
-    """Works on the mail queue until it is told to stop."""
+    """Works on the mail queue until it is asked to stop."""
 
     def __init__(self, container: WorkerContainer, name: str | None = None) -> None:
         """Make a worker; nothing connects before `work`."""
@@ -68,7 +62,7 @@ class MailWorker(Worker):
         )
         self.birth_date = rq_now()
         connections = container.settings.mail.connections
-        self._in_flight = InFlight(connections * CLAIMS_PER_CONNECTION)
+        self._in_flight = InFlight(connections * IN_FLIGHT_PER_CONNECTION)
         self._settler = Settler(container, self._in_flight)
         self._senders = Senders(container.deliverer, self._settler.put, connections)
         self._maintenance = Maintenance(container, self._in_flight, self.announce)
@@ -76,7 +70,7 @@ class MailWorker(Worker):
         self._suspended = False
 
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
-        """Work until told to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
+        """Work until asked to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
         log.info("Worker %s starts on queue %s with pid %d.", self.name, keyspace.QUEUE_NAME, os.getpid())
         self._settler.start()
@@ -84,14 +78,14 @@ class MailWorker(Worker):
         self._maintenance.start()
         self._command_listener.start()
         try:
-            self._claim_until_told_to_stop(burst=burst)
+            self._claim_until_asked_to_stop(burst=burst)
         except Stopping:
             pass
         finally:
             self._wind_up()
         return self._settler.sent > 0
 
-    def _claim_until_told_to_stop(self, *, burst: bool) -> None:
+    def _claim_until_asked_to_stop(self, *, burst: bool) -> None:
         while not self._stop_requested:
             try:
                 if not self._claim_some() and burst:
@@ -101,18 +95,18 @@ class MailWorker(Worker):
                 raise
             except Exception:
                 # A mistake of ours; ending the worker would turn one mail's trouble into everybody's.
-                log.exception("Claiming failed on a mistake of this program; the worker goes on")
+                log.exception("The worker could not claim because of an error; it tries again.")
                 self._retry_policy.pause(1.0)
 
     def _claim_some(self) -> bool:
-        """Wait for jobs and for free hands, claim, and hand over; return whether there was anything to do."""
+        """Wait for capacity and for jobs, claim, and leave the claims to the senders; return whether to go on."""
         if self._suspended:
             self._retry_policy.pause(BLOCK_S)
             return True
-        room = self._in_flight.wait_for_room(BLOCK_S)
-        if room == 0 or self._stop_requested:
+        capacity = self._in_flight.wait_for_capacity(BLOCK_S)
+        if capacity == 0 or self._stop_requested:
             return True
-        found = self._container.claiming.claim(room)
+        found = self._container.claiming.claim(capacity)
         if not found:
             return self._wait_for_jobs()
         claims = [each for each in found if isinstance(each, Claim)]
@@ -137,16 +131,16 @@ class MailWorker(Worker):
         return self._retry_policy.until_it_works(wait) is not None
 
     def _wind_up(self) -> None:
-        """Finish the mails on their way, give back the others, say goodbye to RQ."""
+        """Finish the mails on their way, release the other claims, take leave of RQ."""
         log.info("Worker %s stops; %d deliveries are in flight.", self.name, len(self._in_flight))
         self._retry_policy.stop(STOP_GRACE_S)
         self._senders.stop()
         self._in_flight.wait_until_empty(self._container.relays.longest_send_s + STOP_GRACE_S)
         self._settler.stop(timeout_s=STOP_GRACE_S)
-        # Otherwise it might announce the worker again after its goodbye.
+        # Otherwise it might announce the worker again after it has taken leave.
         self._maintenance.stop(timeout_s=1.0)
         self._container.relays.close()
-        self._say_goodbye()
+        self._leave_rq()
         self._container.link.close()
         log.info(
             "Worker %s has stopped: %d mails sent, %d given up.",
@@ -155,11 +149,11 @@ class MailWorker(Worker):
             self._settler.failed,
         )
 
-    def _say_goodbye(self) -> None:
+    def _leave_rq(self) -> None:
         try:
             self._retry_policy.until_it_works(self.register_death)
         except Stopping:
-            log.info("Redis is away, so RQ will forget this worker by itself within %d s.", WORKER_TTL_S)
+            log.info("Redis is away, so RQ goes on listing this worker for up to %d s.", WORKER_TTL_S)
 
     def announce(self) -> None:
         """Write the worker's record as RQ's tools read it, all of it each time, and read `rq suspend`'s flag.
@@ -170,10 +164,10 @@ class MailWorker(Worker):
         self.last_heartbeat = rq_now()
         self.successful_job_count, self.failed_job_count = self._settler.sent, self._settler.failed
         with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
             pipeline.hset(
                 self.key,
                 mapping={
+                    **self.serialize(),
                     "state": self._state,
                     "last_heartbeat": utcformat(self.last_heartbeat),
                     "successful_job_count": self.successful_job_count,

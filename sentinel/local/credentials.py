@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A user name and its password, which no repr shows."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-def _user(username: str) -> Credential:
-    return Credential(username, secrets.token_hex(24))
+from sentinel.access import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +16,23 @@ class Credentials:
     A field's name and `_password` make the secret's file name, in the templates, in compose and here.
     """
 
-    redis_app: Credential
-    redis_replica: Credential
-    redis_sentinel: Credential
-    redis_health: Credential
-    redis_ops: Credential
-    redis_drill: Credential
-    sentinel_peer: Credential
-    sentinel_app: Credential
-    sentinel_health: Credential
-    sentinel_ops: Credential
+    redis_app: Login
+    redis_replica: Login
+    redis_sentinel: Login
+    redis_health: Login
+    redis_ops: Login
+    redis_drill: Login
+    sentinel_peer: Login
+    sentinel_app: Login
+    sentinel_health: Login
+    sentinel_ops: Login
 
     @classmethod
     def random(cls) -> Credentials:
-        """Make up a password for each."""
-        return cls(**{one.name: _user(one.name.partition("_")[2]) for one in fields(cls)})
+        """Make a random password for each."""
+        return cls(
+            **{one.name: Login(one.name.partition("_")[2], secrets.token_hex(24)) for one in fields(cls)}
+        )
 
     def write(self, directory: Path) -> None:
         """Write each password into a file of its own that only we can read."""

@@ -1,4 +1,4 @@
-"""The directory an embedded topology writes into, and what became of those whose owners were killed.
+"""The directory an embedded topology writes into, and the removal of those whose owners were killed.
 
 A temporary directory is locked as long as its owner lives. Whoever dies of kill -9 cannot remove it, but loses
 the lock: the next topology to start removes it then.
@@ -17,22 +17,18 @@ from pathlib import Path
 from sentinel.local.running_topology import TopologyError
 
 PREFIX = "verifier-local-"
-YOUNG_S = 60.0
-"""A directory younger than this may be about to be locked, and is left alone."""
-
-
-class DirectoryInUse(TopologyError):
-    """A named directory holds files already: name a new one for the embedded topology."""
+MIN_AGE_S = 60.0
+"""A directory younger than this may be about to be locked, and is not removed."""
 
 
 class LocalDirectory:
-    """A temporary directory that goes on `release`, or a named one that stays."""
+    """A temporary directory that is removed on `release`, or a named one that stays."""
 
     def __init__(self, named: Path | None) -> None:
-        """Make it.
+        """Make it and lock it.
 
         Raises:
-            DirectoryInUse: the named directory is not empty.
+            TopologyError: the named directory is not empty.
         """
         self._temporary = named is None
         if named is None:
@@ -44,17 +40,17 @@ class LocalDirectory:
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
-        """Remove what is temporary."""
+        """Unlock it, and remove it where it is temporary."""
         if self._temporary:
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove our temporary directories that nobody holds any more."""
+    """Remove our temporary directories in `parent` that nobody holds the lock of any more."""
     for directory in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # held, somebody else's, or gone already
-            if time.time() - directory.stat().st_mtime > YOUNG_S:
+        with suppress(OSError):  # locked, somebody else's, or gone already
+            if time.time() - directory.stat().st_mtime > MIN_AGE_S:
                 _remove_if_free(directory)
 
 
@@ -70,5 +66,5 @@ def _remove_if_free(directory: Path) -> None:
 def _empty(directory: Path) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(directory.iterdir()):
-        raise DirectoryInUse(f"{directory} is not empty: name a new directory for the embedded topology.")
+        raise TopologyError(f"{directory} is not empty: name a new directory for the embedded topology.")
     return directory.absolute()

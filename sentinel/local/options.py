@@ -23,16 +23,16 @@ class LocalOptions:
     redis_server: Path | None = None
     """None: as `binary.find_redis_server` finds it."""
     directory: Path | None = None
-    """Where configuration, data and logs stay for looking at; None: a temporary one, removed on stop."""
+    """Where configuration, data and logs are kept after the end; None: a temporary one, removed on stop."""
     master_name: str = "verifier"
     hostname: str | None = None
-    """A name of 127.0.0.1 by which all know each other, as containers do by names; None: by address."""
+    """A name of 127.0.0.1 that all use for each other, as containers use names; None: they use addresses."""
 
     def __post_init__(self) -> None:
-        """Refuse what could never work.
+        """Check that the options could work.
 
         Raises:
-            ValueError: the sentence says which option.
+            ValueError: one could not; the message says which.
         """
         if self.replicas < 0 or self.sentinels < 1:
             raise ValueError("A topology needs at least one sentinel and no negative number of replicas.")
@@ -42,7 +42,7 @@ class LocalOptions:
                 "every write: lower it or add replicas."
             )
         if self.superuser and not self.acl:
-            raise ValueError("superuser=True is for a topology with users; with acl=False everybody is one.")
+            raise ValueError("superuser=True needs acl=True: with acl=False every client is a superuser.")
 
     @property
     def quorum(self) -> int:

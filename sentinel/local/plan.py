@@ -1,13 +1,14 @@
 """Which processes an embedded topology consists of, and the environment each one's start script gets.
 
 The scripts are those of a deployment, `sentinel/config/start-redis.sh` and `start-sentinel.sh`; only where
-they listen, where they write and whom they know beforehand is different here.
+they listen, where they write and what they know from the beginning is different here.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,22 +30,29 @@ class Planner:
     secrets: Path
     ports: PortReservation
 
-    def nodes(self) -> tuple[LocalNode, ...]:
+    def reserve_sentinels(self) -> dict[Endpoint, str]:
+        """Choose where each sentinel will listen, and its id."""
+        return {self._reserve(): secrets.token_hex(20) for _ in range(self.options.sentinels)}
+
+    def nodes(self, sentinels: Iterable[Endpoint]) -> tuple[LocalNode, ...]:
         """Plan the master and its replicas, master first."""
         endpoints = [self._reserve() for _ in range(1 + self.options.replicas)]
+        asked = {
+            "REDIS_SENTINELS": ",".join(map(str, sentinels)),
+            "SENTINEL_MASTER_NAME": self.options.master_name,
+        }
         master = {"REDIS_REPLICAOF": _words(endpoints[0])}
         return tuple(
-            self._node(f"redis-{number}", endpoint, master if number > 1 else {})
+            self._node(f"redis-{number}", endpoint, asked | (master if number > 1 else {}))
             for number, endpoint in enumerate(endpoints, start=1)
         )
 
-    def sentinels(self, nodes: tuple[LocalNode, ...]) -> tuple[LocalNode, ...]:
-        """Plan the sentinels.
+    def sentinels(self, nodes: tuple[LocalNode, ...], peers: dict[Endpoint, str]) -> tuple[LocalNode, ...]:
+        """Plan the sentinels at the endpoints and with the ids that were reserved.
 
-        Each is told of the replicas and of the other sentinels, which saves the ten seconds in which they
-        would find out by themselves.
+        The replicas and the other sentinels stand in the configuration of each, which saves the ten seconds in
+        which it would find them by itself.
         """
-        peers = {self._reserve(): secrets.token_hex(20) for _ in range(self.options.sentinels)}
         watched = {
             "SENTINEL_MASTER_NAME": self.options.master_name,
             "SENTINEL_MASTER": _words(nodes[0].endpoint),
@@ -59,7 +67,7 @@ class Planner:
         )
 
     def stranger(self, name: str, *, shares_users: bool) -> LocalNode:
-        """Plan a Redis that belongs to nobody; with our users it would serve our nodes its empty data."""
+        """Plan a Redis that is no part of the topology; with our users it would sync its empty data to our nodes."""
         alone = {"REDIS_MIN_REPLICAS_TO_WRITE": "0"}
         if not shares_users:
             alone["REDIS_ACL"] = "no"
@@ -103,5 +111,5 @@ class Planner:
 
 
 def _words(endpoint: Endpoint) -> str:
-    """Write an endpoint as Redis's configuration wants it."""
+    """Return an endpoint as Redis's configuration wants it."""
     return f"{endpoint.host} {endpoint.port}"

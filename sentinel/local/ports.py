@@ -1,6 +1,6 @@
-"""Free loopback ports that stay ours while the server behind them is down.
+"""Free loopback ports that stay reserved while the server behind them is down.
 
-A free port found and let go may be taken by anybody before the server binds it, or while the server is being
+A free port found and released may be taken by anybody before the server binds it, or while the server is being
 restarted. So each is held by a socket that is bound and never listens: the kernel gives the port to nobody
 else, a client is refused as if nobody were there, and redis-server may still bind it beside us, since both
 sides say SO_REUSEADDR and only one listens.
@@ -23,7 +23,7 @@ class PortReservation:
         self._held: list[socket.socket] = []
 
     def reserve(self) -> Endpoint:
-        """Take one more free port."""
+        """Return one more free port."""
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._held.append(holder)
         holder.bind((LOOPBACK, 0))
@@ -32,6 +32,6 @@ class PortReservation:
         return Endpoint(LOOPBACK, holder.getsockname()[1])
 
     def release(self) -> None:
-        """Let all of them go."""
+        """Release all of them."""
         while self._held:
             self._held.pop().close()

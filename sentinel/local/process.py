@@ -1,7 +1,7 @@
-"""One server process of the embedded topology, and what may befall it.
+"""One server process of the embedded topology, and the faults it can be given.
 
 A process runs in a session of its own, so that Ctrl-C in the terminal reaches us and not the servers. It is
-killed by the kernel when the thread that started it goes; therefore a `Spawner` starts all of them in one
+killed by the kernel when the thread that started it ends; therefore a `Spawner` starts all of them in one
 thread, which lives as long as the topology. Nothing is left behind even when the parent is killed with -9.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -20,13 +20,13 @@ from pathlib import Path
 
 from sentinel.endpoints import Endpoint
 from sentinel.local.child import tied_to_this_process
-from sentinel.local.waiting import wait_for
+from sentinel.local.waiting import is_listening, wait_for
 
-START_TIMEOUT = 20.0
-"""Seconds a server may take to listen; generous, since it counts only when something is wrong."""
+START_TIMEOUT_S = 20.0
+"""How long a server may take to listen; generous, since it counts only when something is wrong."""
 
-STOP_TIMEOUT = 3.0
-"""Seconds between SIGTERM and SIGKILL."""
+STOP_TIMEOUT_S = 3.0
+"""The time between SIGTERM and SIGKILL."""
 
 
 class LocalStartError(Exception):
@@ -34,7 +34,7 @@ class LocalStartError(Exception):
 
 
 class Spawner:
-    """A thread that starts processes, and by living keeps them alive."""
+    """A thread that starts processes; they live as long as it does."""
 
     def __init__(self) -> None:
         """Start the thread."""
@@ -123,14 +123,29 @@ class LocalNode:
         self._spawner = spawner
         self._process = spawner.spawn(self._script, self._environment, self.log)
 
+    def order_first_master(self) -> None:
+        """Order, once, that a data node without data starts as the first master (see start-redis.sh).
+
+        Raises:
+            LocalStartError: the script refuses; the message is its own.
+        """
+        command = ["/bin/sh", str(self._script), "first-master"]
+        ordered = subprocess.run(  # noqa: S603 - our own script with our own settings
+            command, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if ordered.returncode:
+            raise LocalStartError(f"{self.name} cannot be the first master: {ordered.stderr.strip()}")
+
     def wait_until_listening(self) -> None:
         """Wait until connections are accepted.
 
         Raises:
-            LocalStartError: the process ended, or does not listen after START_TIMEOUT seconds.
+            LocalStartError: the process ended, or does not listen after START_TIMEOUT_S seconds.
         """
-        if not wait_for(lambda: not self.running or self._listens(), START_TIMEOUT, interval=0.005):
-            raise LocalStartError(self._complaint(f"does not listen after {START_TIMEOUT:.0f} s"))
+        if not wait_for(
+            lambda: not self.running or is_listening(self.endpoint), START_TIMEOUT_S, interval_s=0.005
+        ):
+            raise LocalStartError(self._complaint(f"does not listen after {START_TIMEOUT_S:.0f} s"))
         if not self.running:
             raise LocalStartError(self._complaint("ended while starting"))
 
@@ -144,19 +159,30 @@ class LocalNode:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause` (SIGCONT)."""
+        """Continue it after `pause` (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
-    def shutdown_gracefully(self, timeout: float = 15.0) -> None:
-        """Ask it to end, as a service manager does (SIGTERM), and wait `timeout` seconds before killing it.
+    def shutdown_gracefully(self, timeout_s: float = 15.0) -> None:
+        """Ask it to end, as a service manager does (SIGTERM), and wait `timeout_s` seconds before killing it.
 
         From Redis 7 on, a master waits up to ten seconds for its replicas to catch up.
         """
         self.terminate()
-        self.wait_until_ended(time.monotonic() + timeout)
+        self.wait_until_ended(time.monotonic() + timeout_s)
 
-    def restart(self) -> None:
+    def lose_disk(self) -> None:
+        """Kill it and remove all that it wrote, as a machine with a new disk; our log of it stays."""
+        self.kill()
+        for entry in self.directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != self.log:
+                entry.unlink()
+
+    def restart(self, *, wait: bool = True) -> None:
         """Start it again at its port with its data, killing it before when it still runs.
+
+        With `wait=False` it is not waited for: a node without data does not listen before it can join a master.
 
         Raises:
             LocalStartError: it does not start.
@@ -166,10 +192,11 @@ class LocalNode:
         if self.running:
             self.kill()
         self.spawn(self._spawner)
-        self.wait_until_listening()
+        if wait:
+            self.wait_until_listening()
 
     def terminate(self) -> None:
-        """Ask it to end without waiting; a hung one is woken up to hear it."""
+        """Ask it to end without waiting; a hung one is continued, or it would not react."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
@@ -187,16 +214,9 @@ class LocalNode:
             self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal the whole session, so that a child rewriting the AOF shares its parent's fate."""
+        """Signal the whole session, so that a child rewriting the AOF ends or hangs with its parent."""
         if self._process is not None and self.running:
             os.killpg(self._process.pid, number)
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(self.endpoint, timeout=0.5).close()
-        except OSError:
-            return False
-        return True
 
     def _complaint(self, what: str) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []

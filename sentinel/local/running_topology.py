@@ -1,27 +1,45 @@
-"""A running embedded topology: asking it, waiting for it, disturbing it, setting it right again."""
+"""A running embedded topology: asking it, waiting for it, disturbing it, repairing it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sentinel.access import Access, Login
+from sentinel.direct_connection import connection_arguments
 from sentinel.endpoints import Endpoint
-from sentinel.local import view as local_view
-from sentinel.local.credentials import Credential, Credentials
+from sentinel.local.credentials import Credentials
 from sentinel.local.process import LocalNode
-from sentinel.local.view import SentinelView
 from sentinel.local.waiting import wait_for
+from sentinel.protocol import Role
+from sentinel.topology.snapshot import SentinelState, Topology
+from sentinel.topology.survey import survey
+
+# Short, so that a dead or hung process costs little.
+REPLY_TIMEOUT_S = 0.5
 
 
 class TopologyError(Exception):
     """The embedded topology is not in the state the caller needs; the message says what is missing."""
 
 
+def connect(endpoint: Endpoint, login: Login) -> Redis:
+    """Return a client of one process that answers within half a second or fails; use it in a `with`."""
+    return Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        socket_timeout=REPLY_TIMEOUT_S,
+        socket_connect_timeout=REPLY_TIMEOUT_S,
+        decode_responses=True,
+        **connection_arguments(login),
+    )
+
+
 class RunningTopology:
-    """The processes of a topology and who may come in."""
+    """The processes of a topology, and the logins to them."""
 
     def __init__(self, master_name: str, credentials: Credentials | None, *, superuser: bool) -> None:
         """Know of no process yet."""
@@ -48,34 +66,41 @@ class RunningTopology:
 
         On a data node that is the superuser, where there is one, else the operators' user.
         """
-        return local_view.connect(node.endpoint, self._admin_of(node))
+        return connect(node.endpoint, self._admin_login(node))
 
-    def sentinel_view(self) -> tuple[SentinelView, ...]:
-        """Ask every sentinel what it knows."""
-        return tuple(
-            local_view.sentinel_view(sentinel, self.master_name, self._sentinel_ops())
-            for sentinel in self.sentinels
+    def operators_access(self) -> Access:
+        """Return how an operator's commands reach this topology."""
+        users = self.credentials
+        node_login, sentinel_login = (users.redis_ops, users.sentinel_ops) if users else (Login(), Login())
+        return Access(self.sentinels, self.master_name, node_login, sentinel_login)
+
+    def snapshot(self) -> Topology:
+        """Ask every sentinel and every node; whoever does not answer within half a second is silent."""
+        return survey(
+            replace(
+                self.operators_access(), sentinel_timeout_s=REPLY_TIMEOUT_S, node_timeout_s=REPLY_TIMEOUT_S
+            )
         )
 
     def current_master(self) -> LocalNode:
-        """Find the node that most sentinels name and that says itself that it is the master.
+        """Return the node that most sentinels name and that says itself that it is the master.
 
         Raises:
             TopologyError: there is none at the moment.
         """
-        address = local_view.majority_address(self.sentinels, self.master_name, self._sentinel_ops())
+        snapshot = self.snapshot()
+        master = self._master_in(snapshot)
         for node in self.nodes:
-            if (
-                node.endpoint == address
-                and local_view.role_of(node.endpoint, self._admin_of(node)) == "master"
-            ):
+            if node.endpoint == master:
                 return node
+        named = ", ".join(f"{endpoint} by {count}" for endpoint, count in snapshot.named_masters.items())
         raise TopologyError(
-            f"No node is the master now: most sentinels name {address or 'none'}, and ROLE there does not agree."
+            f"No node is the master now: of {len(self.sentinels)} sentinels, the master is named "
+            f"{named or 'by none'}, and it must be named by most and be the master in its answer to ROLE."
         )
 
     def replicas(self) -> tuple[LocalNode, ...]:
-        """All nodes but the current master.
+        """Return all nodes but the current master.
 
         Raises:
             TopologyError: there is no master at the moment.
@@ -84,20 +109,20 @@ class RunningTopology:
         return tuple(node for node in self.nodes if node is not master)
 
     def is_healthy(self) -> bool:
-        """Whether all processes run, follow one master, know each other, and could fail over."""
-        return all(self._sees_everything(view) for view in self.sentinel_view()) and self._has_one_master()
+        """Return whether all processes run, follow one master, know each other, and could fail over."""
+        return self._is_healthy_in(self.snapshot())
 
-    def wait_until_healthy(self, timeout: float = 60.0) -> None:
-        """Wait for `is_healthy`, at most `timeout` seconds.
+    def wait_until_healthy(self, timeout_s: float = 60.0) -> None:
+        """Wait for `is_healthy`, at most `timeout_s` seconds.
 
         Raises:
-            TopologyError: it did not come to that; the message holds what the sentinels said last.
+            TopologyError: it did not come to that; the message holds the last snapshot.
         """
-        if not wait_for(self.is_healthy, timeout):
-            raise TopologyError(f"Not healthy after {timeout:.0f} s: {self.sentinel_view()}")
+        if not wait_for(self.is_healthy, timeout_s):
+            raise TopologyError(f"Not healthy after {timeout_s:.0f} s: {self.snapshot()}")
 
     def failover(self) -> None:
-        """Return a bare `SENTINEL FAILOVER` and do not wait for it.
+        """Order a bare `SENTINEL FAILOVER` and do not wait for it.
 
         Raises:
             TopologyError: the sentinel refuses; the message is its own.
@@ -109,7 +134,7 @@ class RunningTopology:
             raise TopologyError(f"{self.sentinel_nodes[0]} refuses the failover: {error}") from error
 
     def make_rogue(self, stranger: Endpoint) -> LocalNode:
-        """Tell the master to follow a stranger, as somebody else's tool might; gives the node it was.
+        """Make the master follow a stranger, as somebody else's tool might; return the node it was.
 
         Raises:
             TopologyError: there is no master at the moment.
@@ -119,68 +144,79 @@ class RunningTopology:
             client.execute_command("REPLICAOF", stranger.host, stranger.port)
         return master
 
-    def heal(self, timeout: float = 60.0) -> None:
-        """Undo every fault: wake, restart, give each node its place again, and wait until it is healthy.
+    def heal(self, timeout_s: float = 60.0) -> None:
+        """Undo every fault: resume, restart, give each node its role again, and wait until it is healthy.
 
-        Sentinel would do the latter by itself, but takes ten to thirty seconds.
+        Sentinel would restore the roles by itself, but takes ten to thirty seconds.
 
         Raises:
-            TopologyError: it does not become healthy in time.
+            TopologyError: it does not become healthy in time; the message holds the last snapshot.
         """
         for process in (*self.nodes, *self.sentinel_nodes):
             if process.running:
                 process.resume()
             else:
                 process.restart()
-        if not wait_for(self._is_straightened, timeout, interval=0.1):
-            raise TopologyError(f"Not healed after {timeout:.0f} s: {self.sentinel_view()}")
+        if not wait_for(self._is_repaired, timeout_s, interval_s=0.1):
+            raise TopologyError(f"Not healthy {timeout_s:.0f} s after all was undone: {self.snapshot()}")
 
-    def _is_straightened(self) -> bool:
-        if self.is_healthy():
+    def _is_repaired(self) -> bool:
+        """Return whether it is healthy; otherwise restore the roles."""
+        snapshot = self.snapshot()
+        if self._is_healthy_in(snapshot):
             return True
-        views = self.sentinel_view()
-        named = views[0].master
         # Anything else means that a failover is on its way, which must not be crossed.
-        if named is not None and all(view.master == named and not view.failover for view in views):
-            self._give_places(named)
+        if snapshot.is_agreed and not any(each.leads_failover for each in snapshot.sentinels):
+            self._restore_roles(snapshot)
         return False
 
-    def _give_places(self, master: Endpoint) -> None:
+    def _restore_roles(self, snapshot: Topology) -> None:
         """Have the master follow nobody and every other node follow the master."""
         for node in self.nodes:
-            wanted = None if node.endpoint == master else master
-            role = local_view.role_of(node.endpoint, self._admin_of(node))
-            if role and local_view.following(node.endpoint, self._admin_of(node))[0] != wanted:
+            wanted = None if node.endpoint == snapshot.named_master else snapshot.named_master
+            state = snapshot.node(node.endpoint)  # None: no sentinel knows it yet
+            if state is None or (state.answers and state.follows != wanted):
                 self._replicaof(node, wanted)
 
     def _replicaof(self, node: LocalNode, master: Endpoint | None) -> None:
-        """Return the order, and have it outlive a restart; a node that is gone again is left to the next round."""
+        """Send the order, and have it outlive a restart; the next round repeats it where a node is gone again."""
         with suppress(RedisError), self.admin(node) as client:
             client.execute_command("REPLICAOF", *(master or ("NO", "ONE")))
             client.execute_command("CONFIG", "REWRITE")
 
-    def _sees_everything(self, view: SentinelView) -> bool:
-        nodes = {node.endpoint for node in self.nodes}
-        others = set(self.sentinels) - {view.sentinel}
-        return view.master_is_up and view.replicas == nodes - {view.master} and view.sentinels == others
+    def _is_healthy_in(self, snapshot: Topology) -> bool:
+        master = self._master_in(snapshot)
+        in_sync = {each.endpoint for each in snapshot.healthy_replicas}
+        return (
+            master is not None
+            and all(self._knows_everybody(each) for each in snapshot.sentinels)
+            and in_sync == self._nodes_without(master)
+        )
 
-    def _has_one_master(self) -> bool:
-        try:
-            master = self.current_master()
-        except TopologyError:
-            return False
-        return self._follow([node for node in self.nodes if node is not master], master)
+    def _knows_everybody(self, sentinel: SentinelState) -> bool:
+        """Return whether a sentinel is connected with everybody and could promote each replica."""
+        peers = {each.endpoint for each in sentinel.peers if each.flags == {"sentinel"} and each.run_id}
+        usable = {each.endpoint for each in sentinel.replicas if each.flags == {"slave"} and each.run_id}
+        return (
+            sentinel.flags == {"master"}
+            and usable == self._nodes_without(sentinel.master)
+            and peers == set(self.sentinels) - {sentinel.endpoint}
+        )
 
-    def _follow(self, replicas: Sequence[LocalNode], master: LocalNode) -> bool:
-        wanted = (master.endpoint, True)
-        return all(local_view.following(node.endpoint, self._admin_of(node)) == wanted for node in replicas)
-
-    def _admin_of(self, node: LocalNode) -> Credential | None:
-        if self.credentials is None or node in self.strangers:
+    def _master_in(self, snapshot: Topology) -> Endpoint | None:
+        """Return whom more than half of the sentinels name, if that one is a master by its own word."""
+        master = snapshot.master
+        if master is None or master.role is not Role.MASTER:
             return None
+        votes = snapshot.named_masters[master.endpoint]
+        return master.endpoint if 2 * votes > len(self.sentinels) else None
+
+    def _nodes_without(self, master: Endpoint | None) -> set[Endpoint]:
+        return {node.endpoint for node in self.nodes} - {master}
+
+    def _admin_login(self, node: LocalNode) -> Login:
+        if self.credentials is None or node in self.strangers:
+            return Login()
         if node in self.sentinel_nodes:
             return self.credentials.sentinel_ops
         return self.credentials.redis_drill if self._superuser else self.credentials.redis_ops
-
-    def _sentinel_ops(self) -> Credential | None:
-        return self.credentials.sentinel_ops if self.credentials else None

@@ -3,7 +3,7 @@
 For development, tests and drills. It runs the very files a deployment runs, `sentinel/config/`, on free ports
 with random passwords in a temporary directory. When `start` returns, every replica is in sync and every
 sentinel knows the master, the replicas and the other sentinels: a failover right then would work. When the
-process that started it goes, however it goes, the servers go too.
+process that started it ends, in whatever way, the servers end too.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from redis.exceptions import RedisError
+
+from sentinel.access import Login
 from sentinel.local.binary import find_redis_server
-from sentinel.local.credentials import Credential, Credentials
-from sentinel.local.directory import DirectoryInUse, LocalDirectory
+from sentinel.local.credentials import Credentials
+from sentinel.local.directory import LocalDirectory
 from sentinel.local.options import LocalOptions
 from sentinel.local.plan import Planner
 from sentinel.local.ports import PortReservation
-from sentinel.local.process import START_TIMEOUT, STOP_TIMEOUT, LocalNode, LocalStartError, Spawner
+from sentinel.local.process import START_TIMEOUT_S, STOP_TIMEOUT_S, LocalNode, Spawner
 from sentinel.local.running_topology import RunningTopology, TopologyError
 from sentinel.local.waiting import wait_for
-
-__all__ = ["DirectoryInUse", "LocalNode", "LocalOptions", "LocalStartError", "LocalTopology", "TopologyError"]
+from sentinel.protocol import role_in
 
 
 class LocalTopology(RunningTopology):
@@ -41,7 +44,7 @@ class LocalTopology(RunningTopology):
         self._environ = os.environ if environ is None else environ
         self._ports = PortReservation()
         self._spawner: Spawner | None = None
-        self._held: LocalDirectory | None = None
+        self._local_directory: LocalDirectory | None = None
         self._planner: Planner | None = None
         self._owner = os.getpid()
         self._stopping = threading.Lock()
@@ -72,14 +75,14 @@ class LocalTopology(RunningTopology):
         Raises:
             RedisServerMissing: there is no redis-server to run.
             LocalStartError: a server did not start; the message holds the end of its log.
-            DirectoryInUse: the directory named in the options is not empty.
-            TopologyError: it was started before, or the servers do not find each other.
+            TopologyError: it was started before, the directory named in the options is not empty, or the servers
+                do not find each other.
         """
         if self._planner is not None:
             raise TopologyError("This embedded topology was started before: make another one.")
         server = self.options.redis_server or find_redis_server(self._environ)
-        self._held = LocalDirectory(self.options.directory)
-        directory = self._held.path
+        self._local_directory = LocalDirectory(self.options.directory)
+        directory = self._local_directory.path
         self._planner = Planner(self.options, server, directory, directory / "secrets", self._ports)
         self._owner = os.getpid()
         self._spawner = Spawner()
@@ -95,19 +98,19 @@ class LocalTopology(RunningTopology):
         if os.getpid() != self._owner:
             return
         with self._stopping:
-            if self._spawner is None or self._held is None:
+            if self._spawner is None or self._local_directory is None:
                 return
             atexit.unregister(self.stop)
             self._end_processes()
             self._spawner.close()
             self._spawner = None
             self._ports.release()
-            self._held.release()
+            self._local_directory.release()
 
     def start_stranger(self, *, shares_users: bool = False) -> LocalNode:
-        """Start a Redis that belongs to nobody, for `make_rogue`; it ends with the topology.
+        """Start a Redis that is no part of the topology, for `make_rogue`; it ends with the topology.
 
-        With `shares_users` it accepts our nodes as replicas and hands them its empty data: they are wiped.
+        With `shares_users` it accepts our nodes as replicas and syncs its empty data to them: they are wiped.
 
         Raises:
             LocalStartError: it does not start.
@@ -119,6 +122,7 @@ class LocalTopology(RunningTopology):
         name = f"stranger-{len(self.strangers) + 1}"
         stranger = planner.stranger(name, shares_users=shares_users)
         self.strangers = (*self.strangers, stranger)
+        stranger.order_first_master()
         _start([stranger], spawner)
         return stranger
 
@@ -144,20 +148,31 @@ class LocalTopology(RunningTopology):
         """Master first, since a replica that finds none tries again only a second later; sentinels last."""
         if self.credentials is not None:
             self.credentials.write(planner.secrets)
-        self.nodes = planner.nodes()
-        self.sentinel_nodes = planner.sentinels(self.nodes)
+        peers = planner.reserve_sentinels()
+        self.nodes = planner.nodes(peers)
+        self.sentinel_nodes = planner.sentinels(self.nodes, peers)
         master, replicas = self.nodes[0], self.nodes[1:]
+        master.order_first_master()
         _start([master], spawner)
         _start(replicas, spawner)
-        _require(lambda: self._follow(replicas, master), "The replicas did not get in sync with the master")
+        _require(
+            lambda: all(self._is_in_sync(each, master) for each in replicas),
+            "The replicas did not get in sync with the master",
+        )
         _start(self.sentinel_nodes, spawner)
         _require(self.is_healthy, "The sentinels did not find each other and all nodes")
+
+    def _is_in_sync(self, replica: LocalNode, master: LocalNode) -> bool:
+        with suppress(RedisError), self.admin(replica) as client:
+            reply = role_in(client.execute_command("ROLE"))
+            return reply is not None and (reply.follows, reply.link) == (master.endpoint, "connected")
+        return False
 
     def _end_processes(self) -> None:
         """End all at once: sentinels must not see their nodes go one by one."""
         for process in self.processes:
             process.terminate()
-        deadline = time.monotonic() + STOP_TIMEOUT
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for process in self.processes:
             process.wait_until_ended(deadline)
 
@@ -171,11 +186,11 @@ def _start(nodes: Sequence[LocalNode], spawner: Spawner) -> None:
 
 
 def _require(condition: Callable[[], bool], complaint: str) -> None:
-    if not wait_for(condition, START_TIMEOUT, interval=0.01):
+    if not wait_for(condition, START_TIMEOUT_S, interval_s=0.01):
         raise TopologyError(
-            f"{complaint} within {START_TIMEOUT:.0f} s: look whether this machine is overloaded."
+            f"{complaint} within {START_TIMEOUT_S:.0f} s: look whether this machine is overloaded."
         )
 
 
-def _user_settings(prefix: str, credential: Credential) -> dict[str, str]:
-    return {f"{prefix}_USERNAME": credential.username, f"{prefix}_PASSWORD": credential.password}
+def _user_settings(prefix: str, login: Login) -> dict[str, str]:
+    return {f"{prefix}_USERNAME": login.username, f"{prefix}_PASSWORD": login.password}

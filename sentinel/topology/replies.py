@@ -23,7 +23,7 @@ from sentinel.protocol import (
     role_in,
 )
 from sentinel.topology.node_commands import right_to
-from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState
+from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState
 
 Found = TypeVar("Found")
 _SETTINGS = ("replica-priority", "min-replicas-*", "appendonly", "maxmemory-policy")
@@ -72,6 +72,7 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
         raise UnknownMasterName(f"it watches no master named {name!r}; compare the master name with its file")
     fields = _required(fields_in, answers.to("SENTINEL", "MASTER", name))
     replicas = _required(all_fields_in, answers.to("SENTINEL", "REPLICAS", name))
+    peers = _required(all_fields_in, answers.to("SENTINEL", "SENTINELS", name))
     return SentinelState(
         endpoint,
         run_id=str(answers.to("SENTINEL", "MYID")),
@@ -85,14 +86,9 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
         ckquorum=_ckquorum(name, answers),
         tilt=_tilt(answers),
         replicas=tuple(_known_replica(each) for each in replicas),
+        peers=tuple(_known_sentinel(each) for each in peers),
         missing_rights=tuple(answers.missing_rights),
     )
-
-
-def peers_in(reply: Any) -> dict[str, Endpoint]:
-    """Read the other sentinels by run id from the answer to SENTINEL SENTINELS."""
-    peers = _required(all_fields_in, reply)
-    return {peer["runid"]: _required(address_of, peer) for peer in peers if peer.get("runid")}
 
 
 def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
@@ -145,7 +141,12 @@ def _known_replica(fields: Fields) -> KnownReplica:
         flags_of(fields),
         number_in(fields.get("slave-priority")) or 0,
         Role(reported) if (reported := fields.get("role-reported", "")) in set(Role) else None,
+        fields.get("runid") or None,
     )
+
+
+def _known_sentinel(fields: Fields) -> KnownSentinel:
+    return KnownSentinel(_required(address_of, fields), flags_of(fields), fields.get("runid") or None)
 
 
 def _required(read: Callable[[Any], Found | None], reply: Any) -> Found:

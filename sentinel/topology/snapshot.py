@@ -49,11 +49,23 @@ class KnownReplica:
     priority: int
     reported: Role | None = Role.REPLICA
     """What it said it was when this sentinel asked last, which may be ten seconds ago."""
+    run_id: str | None = None
+    """None until it answered this sentinel for the first time: before, Sentinel does not promote it."""
 
     @property
     def is_down(self) -> bool:
         """Return whether this sentinel would not promote it because it does not reach it."""
         return bool(self.flags & {"s_down", "o_down", "disconnected"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSentinel:
+    """A sentinel as another one sees it."""
+
+    endpoint: Endpoint
+    flags: frozenset[str]
+    run_id: str | None
+    """None until the two have met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +88,19 @@ class SentinelState:
     """The answer to SENTINEL CKQUORUM: it starts with OK, or says what is missing."""
     tilt: bool | None = None
     replicas: tuple[KnownReplica, ...] = ()
+    peers: tuple[KnownSentinel, ...] = ()
+    """The other sentinels."""
     missing_rights: tuple[str, ...] = ()
 
     @property
     def answers(self) -> bool:
         """Return whether it named a master."""
         return self.master is not None
+
+    @property
+    def leads_failover(self) -> bool:
+        """Return whether it is leading a failover at the moment."""
+        return "failover_in_progress" in self.flags
 
     @property
     def has_quorum(self) -> bool | None:
@@ -113,6 +132,11 @@ class Topology:
         """Who is called the master by how many sentinels, the most often named first."""
         votes = Counter(each.master for each in self.answering if each.master is not None)
         return dict(votes.most_common())
+
+    @property
+    def is_agreed(self) -> bool:
+        """Return whether all sentinels answer and name the same master."""
+        return len(self.named_masters) == 1 and len(self.answering) == len(self.sentinels)
 
     @property
     def named_master(self) -> Endpoint | None:

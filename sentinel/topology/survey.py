@@ -18,7 +18,7 @@ from sentinel.access import Access
 from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import PermanentError
 from sentinel.topology.node_commands import NodeCommands
-from sentinel.topology.replies import Answers, node_state, peers_in, sentinel_state
+from sentinel.topology.replies import Answers, node_state, sentinel_state
 from sentinel.topology.snapshot import NodeState, SentinelState, Topology
 
 # A node that takes longer is not waited for: operators want to see the others.
@@ -58,31 +58,26 @@ def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelStat
     The run id of a silent one is unknown, so its address is taken instead, or it would count twice.
     """
     first = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
-    states = {state.run_id or str(state.endpoint): state for state, _ in first}
-    silent = {
-        address for state, _ in first if state.run_id is None for address in addresses_of(state.endpoint)
-    }
+    states = {state.run_id or str(state.endpoint): state for state in first}
+    silent = {address for state in first if state.run_id is None for address in addresses_of(state.endpoint)}
     unknown = {
-        run_id: endpoint
-        for _, peers in first
-        for run_id, endpoint in peers.items()
-        if run_id not in states and not silent & addresses_of(endpoint)
+        peer.run_id: peer.endpoint
+        for state in first
+        for peer in state.peers
+        if peer.run_id and peer.run_id not in states and not silent & addresses_of(peer.endpoint)
     }
     second = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), unknown.values())
-    for state, _ in second:
+    for state in second:
         states.setdefault(state.run_id or str(state.endpoint), state)
     return tuple(states.values())
 
 
-def _ask_sentinel(
-    commands: NodeCommands, endpoint: Endpoint, name: str
-) -> tuple[SentinelState, dict[str, Endpoint]]:
+def _ask_sentinel(commands: NodeCommands, endpoint: Endpoint, name: str) -> SentinelState:
     answers = Answers(lambda *words: commands.ask(endpoint, *words))
     try:
-        peers = peers_in(answers.to("SENTINEL", "SENTINELS", name))
-        return sentinel_state(endpoint, name, answers), peers
+        return sentinel_state(endpoint, name, answers)
     except RedisError as error:
-        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError)), {}
+        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
 
 
 def _ask_node(commands: NodeCommands, endpoint: Endpoint) -> NodeState:

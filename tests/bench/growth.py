@@ -104,7 +104,7 @@ def _after_never_sending(testbed: BenchTestbed, sizes: Sizes) -> float:
 
 def _wait_until_expired(testbed: BenchTestbed, lifetime_s: float) -> None:
     timeout_s = lifetime_s + 60
-    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval=0.5):
+    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval_s=0.5):
         raise RigError(f"Not all verifications expired within {timeout_s:.0f} s.")
 
 
@@ -117,7 +117,7 @@ def _send_all(testbed: BenchTestbed, mails: int, **settings: str) -> None:
 
 def _wait_until_nothing_is_owed(testbed: BenchTestbed) -> None:
     with testbed.admin() as client:
-        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval=0.1):
+        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:mail"), 60, interval_s=0.1):
             raise RigError("The worker did not clear the queue within 60 s.")
 
 

@@ -18,8 +18,6 @@ from verifier.drill.rig.service import Service
 from verifier.drill.rig.systems import PROJECT, SystemUnderTest, verifier
 from verifier.drill.rig.testbed import Testbed
 from workers.mail.mailer import Mailer
-from workers.smtp.connection import RelaySettings
-from workers.smtp.relays import Relays
 
 PEERS_PYTHON = PROJECT / ".venv-bench" / "bin" / "python"
 PROGRAMS = Path(__file__).with_name("programs")
@@ -113,9 +111,7 @@ def with_settings(system: SystemUnderTest, **settings: str) -> SystemUnderTest:
 
 def our_mail_bytes() -> int:
     """Return the size of one of our mails."""
-    mailer = Mailer(
-        "Verifier <verifier@localhost>", "Verifier", Relays([RelaySettings("none", "127.0.0.1", 25)])
-    )
+    mailer = Mailer("Verifier <verifier@localhost>", "Verifier")
     mail = mailer.render("0" * 32, 1, "user000001@example.org", "123456", expires_in_s=600, now=time.time())
     return len(mail.payload)
 

@@ -11,24 +11,11 @@ from typing import Any, Self
 
 import pytest
 
-from sentinel import Access, LocalTopology, Login
-from sentinel.local.credentials import Credential
+from sentinel import LocalTopology
 from verifier.container import Container, make_container
 from verifier.domain.errors import VerifierError
 from verifier.settings import load_settings
 from verifier.store import keyspace
-
-
-def operators_of(topology: LocalTopology) -> Access:
-    """Give the operators' way to a topology."""
-    users = topology.credentials
-
-    def login(user: Credential) -> Login:
-        return Login(user.username, user.password)
-
-    if users is None:
-        return Access(topology.sentinels, topology.master_name)
-    return Access(topology.sentinels, topology.master_name, login(users.redis_ops), login(users.sentinel_ops))
 
 
 @contextmanager

@@ -184,6 +184,24 @@ def test_sentinels_watch_the_first_master_with_a_majority(services: dict[str, An
     assert int(environments[0]["SENTINEL_DOWN_AFTER_MS"]) >= 3000
 
 
+def test_data_nodes_know_whom_to_ask_for_the_master(services: dict[str, Any]) -> None:
+    """They are given every sentinel, and the name under which these watch the master."""
+    environment = services["redis-1"]["environment"]
+    sentinels = [parse_endpoint(text, 0) for text in environment["REDIS_SENTINELS"].split(",")]
+    assert sentinels == [(sentinel, 26379) for sentinel in SENTINELS]
+    watched = services["sentinel-1"]["environment"]["SENTINEL_MASTER_NAME"]
+    assert environment["SENTINEL_MASTER_NAME"] == watched
+
+
+def test_the_first_master_is_ordered_by_a_documented_command(services: dict[str, Any]) -> None:
+    """The script takes the order that the file's head and the README name."""
+    command = "docker compose run --rm --no-deps redis-1 first-master"
+    assert command in COMPOSE.read_text()
+    assert command in (ROOT / "README.md").read_text()
+    script = Path(services["redis-1"]["entrypoint"][-1]).name
+    assert "\n    first-master)\n" in (CONFIG / script).read_text()
+
+
 def test_scripts_know_every_variable_they_are_given(services: dict[str, Any]) -> None:
     """A variable for a start script that the script does not read would be a setting without effect."""
     for name in (*DATA_NODES, *SENTINELS):
@@ -220,10 +238,10 @@ def test_every_variable_is_documented() -> None:
 
 
 def test_start_order_is_nodes_then_sentinels_then_app(services: dict[str, Any]) -> None:
-    """Each waits until those it needs are healthy."""
+    """The app waits for healthy sentinels; these for the nodes' names only, since nodes may wait for them."""
     for sentinel in SENTINELS:
         assert services[sentinel]["depends_on"] == {
-            node: {"condition": "service_healthy"} for node in DATA_NODES
+            node: {"condition": "service_started"} for node in DATA_NODES
         }
     for name in ("web", "worker"):
         assert services[name]["depends_on"] == {one: {"condition": "service_healthy"} for one in SENTINELS}

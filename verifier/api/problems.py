@@ -22,10 +22,10 @@ _CODES = {
 _DETAILS = {
     400: "The body is not valid JSON.",
     404: "There is nothing at this address. Verifications live at /v1/verifications/<id>.",
-    405: "This address does not answer to that method.",
+    405: "This address does not support that method.",
     413: "The body is too large.",
     415: "Send the body as application/json.",
-    500: "Something went wrong here; it was written down for the operators.",
+    500: "Something went wrong on our side; the error is in the log for the operators.",
 }
 
 
@@ -48,7 +48,10 @@ def of_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     detail = _DETAILS.get(status) or error.description or ""
     response = problem(status, _CODES.get(status, "http_error"), HTTPStatus(status).phrase, detail)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    response.headers.update(allowed_methods(error))
     return response
+
+
+def allowed_methods(error: HTTPException) -> dict[str, str]:
+    """Return the Allow header of an error that has one (405)."""
+    return {name: value for name, value in error.get_headers() if name.lower() == "allow"}

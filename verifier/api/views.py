@@ -29,7 +29,7 @@ def start() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/verifications/<verification_id>")
 def read(verification_id: str) -> Response:
-    """Tell where a verification and its mail stand."""
+    """Return where a verification and its mail stand."""
     return jsonify(_representation(current_service().get(verification_id)))
 
 
@@ -54,7 +54,7 @@ def cancel(verification_id: str) -> Response:
 
 @blueprint.after_request
 def keep_out_of_caches(response: Response) -> Response:
-    """An address and its state are nobody's to keep on the way."""
+    """Forbid caches: nobody on the way may keep an address and its state."""
     response.headers["Cache-Control"] = "no-store"
     return response
 

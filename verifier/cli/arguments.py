@@ -33,7 +33,9 @@ class NameType(click.ParamType[Name]):
         """Read it, in upper or lower case."""
         found = _NAME.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no id: 32 hexadecimal digits, and maybe -1 for delivery 1.", param, ctx)
+            self.fail(
+                f"{value!r} is not an id: 32 hexadecimal digits, and maybe -1 for delivery 1.", param, ctx
+            )
         return Name(found[1], None if found[2] is None else int(found[2]))
 
 
@@ -46,5 +48,5 @@ class DurationType(click.ParamType[float]):
         """Return the seconds."""
         found = _DURATION.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no duration such as 90s, 5m, 2h or 1d.", param, ctx)
+            self.fail(f"{value!r} is not a duration such as 90s, 5m, 2h or 1d.", param, ctx)
         return float(found[1]) * _UNIT_S[found[2]]

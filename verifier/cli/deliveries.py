@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import click
-from redis import Redis
 from rich.console import Console
 
 from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
@@ -40,15 +39,15 @@ _REFUSALS = {
     "superseded": "the person asked for the mail again, and delivery {number} took its place",
     "approved": "the address is verified already",
     "canceled": "the verification was canceled",
-    "max_attempts_reached": "its code was typed wrong too often and is of no use any more",
+    "max_attempts_reached": "its code was typed wrong too often and is not valid any more",
     "expired": "its code has expired",
     "too late": "its code lives for less than {least_life_s:g} seconds more, too little to be mailed",
     "sent": "it was sent: the relay has accepted it",
 }
 _ON_ITS_WAY = {
     "requeued": "is due now.",
-    "queued": "stands in the queue already.",
-    "sending": "is being sent just now.",
+    "queued": "is in the queue already.",
+    "sending": "is being sent at the moment.",
 }
 
 
@@ -103,9 +102,7 @@ def list_command(
         console = _console()
         console.print(listing_for_people(listing, now, console.width))
     if listing.more:
-        click.echo(
-            f"There is more than {limit} of a kind: narrow it down, or give a higher --limit.", err=True
-        )
+        click.echo(f"There are more than {limit} of a kind: filter them, or pass a higher --limit.", err=True)
 
 
 @deliveries_group.command("show")
@@ -152,7 +149,7 @@ def discard_command(
 ) -> None:
     """Forget dead letters for good. What is still owed can't be discarded: it was promised."""
     if bool(names) == everything or (older_than is not None and not everything):
-        raise click.UsageError("Give either ids, or --all, which --older-than narrows down.")
+        raise click.UsageError("Pass either ids, or --all, which --older-than narrows down.")
     with _command_context() as context:
         found, unknown = _to_discard(context, names, older_than or 0.0)
         if found and not yes:
@@ -168,11 +165,9 @@ def discard_command(
 
 def _requeue(context: CommandContext, name: Name) -> bool:
     """Requeue one and say what came of it; return whether its mail is on its way."""
-
-    def revive(client: Redis) -> tuple[str, int]:
-        return context.deliveries.revive(client, name.verification_id, name.number)
-
-    what, number = context.link.run(revive)
+    what, number = context.link.run(
+        lambda client: context.deliveries.revive(client, name.verification_id, name.number)
+    )
     if what in _ON_ITS_WAY:
         click.echo(f"Delivery {name.verification_id}-{number} {_ON_ITS_WAY[what]}")
         return True
@@ -196,16 +191,15 @@ def _to_discard(
 
 
 def _letters_of(context: CommandContext, name: Name) -> list[str]:
-    def find(client: Redis) -> list[str]:
-        letters = find_named(client, name.verification_id, name.number, context.settings.rules)
-        return [letter.name for letter in letters]
-
-    return context.link.run(find)
+    letters = context.link.run(
+        lambda client: find_named(client, name.verification_id, name.number, context.settings.rules)
+    )
+    return [letter.name for letter in letters]
 
 
 @contextmanager
 def _command_context() -> Iterator[CommandContext]:
-    """Return the way to Redis, and end with a sentence where there is none."""
+    """Make a context from the environment, and close its link in the end. Raises ClickException."""
     try:
         settings = load_settings()
         link = link_of(settings, watch=False)
@@ -214,7 +208,7 @@ def _command_context() -> Iterator[CommandContext]:
     try:
         yield CommandContext(settings, link, deliveries_of(settings))
     except Backpressure as error:
-        raise click.ClickException(f"Redis has no room for it: {error}") from None
+        raise click.ClickException(f"Redis has no memory left for it: {error}") from None
     except PermanentError as error:
         raise click.ClickException(f"Redis can't be used: {error}") from None
     except TRANSIENT as error:

@@ -27,9 +27,9 @@ _NOTHING = Text("Nothing that matches is owed, and no dead letter matches.")
 _FOUND = {
     "queued": "found in the queue when too little of its code's life was left",
     "deferred": "found waiting for its next try when too little of its code's life was left",
-    "sending": "its worker never said what became of it, and then too little of its code's life was left; "
+    "sending": "its worker never reported the result, and then too little of its code's life was left; "
     "the mail may have gone out",
-    "gone": "its record had ended before anybody could send it or say what became of it",
+    "gone": "its record had ended before anybody could send it or report the result",
 }
 
 
@@ -81,22 +81,22 @@ def report_as_json(report: DeliveryReport) -> dict[str, Any]:
 
 def listing_for_people(listing: Listing, now: float, width: int) -> RenderableType:
     """Return a listing as tables, or where they do not fit, delivery by delivery."""
-    parts: list[RenderableType] = []
+    blocks: list[RenderableType] = []
     if width < _LEAST_WIDTH:
-        parts = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
-        return Group(*parts) if parts else _NOTHING
+        blocks = [_lines(report, now) for report in (*listing.owed, *listing.dead_letters)]
+        return Group(*blocks) if blocks else _NOTHING
     if listing.owed:
-        parts.append(_owed_table(listing.owed, now))
+        blocks.append(_owed_table(listing.owed, now))
     if listing.dead_letters:
-        parts.append(_dead_table(listing.dead_letters, now))
-    return Group(*parts) if parts else _NOTHING
+        blocks.append(_dead_table(listing.dead_letters, now))
+    return Group(*blocks) if blocks else _NOTHING
 
 
 def details_as_text(details: Details, now: float, rules: Rules) -> RenderableType:
     """Return everything on one verification for people."""
-    parts: list[RenderableType] = []
+    blocks: list[RenderableType] = []
     if (verification := details.verification) is not None:
-        parts += [
+        blocks += [
             Text(f"Verification {verification.id}", style="bold"),
             _pairs(
                 ("address", verification.address),
@@ -112,8 +112,8 @@ def details_as_text(details: Details, now: float, rules: Rules) -> RenderableTyp
         *([("Delivery", details.newest)] if details.newest else []),
         *(("Dead letter", letter) for letter in details.dead_letters),
     ]:
-        parts += [Text(f"\n{title} {report.name}", style="bold"), _report_pairs(report, now)]
-    return Group(*parts)
+        blocks += [Text(f"\n{title} {report.name}", style="bold"), _report_pairs(report, now)]
+    return Group(*blocks)
 
 
 def moment(at: float | None, now: float) -> str:

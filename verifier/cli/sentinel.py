@@ -58,7 +58,7 @@ def status_command(*, wants_json: bool) -> None:
     type=click.FloatRange(2, 60),
     default=HOLD_AT_MOST_S,
     show_default=True,
-    help="For how many seconds writes may be held in all before it is given up.",
+    help="For how many seconds writes may be held in all before the switchover is given up.",
 )
 def switchover_command(*, yes: bool, timeout: float) -> None:
     """Have a replica take over from the master without losing a write.
@@ -73,7 +73,9 @@ def switchover_command(*, yes: bool, timeout: float) -> None:
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
     try:
-        result = switch_over(access, report=lambda progress: _tell(progress, console), hold_at_most_s=timeout)
+        result = switch_over(
+            access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout
+        )
     except SwitchoverError as error:
         raise click.ClickException(str(error)) from None
     after = survey(access)
@@ -94,7 +96,7 @@ def _preview(topology: Topology, console: Console) -> None:
     )
 
 
-def _tell(progress: Progress, console: Console) -> None:
+def _print_step(progress: Progress, console: Console) -> None:
     console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
 
 

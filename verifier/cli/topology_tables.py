@@ -16,7 +16,7 @@ _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
 
 
 def as_tables(topology: Topology) -> RenderableType:
-    """Show the nodes and the sentinels; `?` is what nobody told us."""
+    """Show the nodes and the sentinels; `?` stands for what is not known."""
     return Group(_nodes(topology), "", _sentinels(topology), "")
 
 
@@ -30,7 +30,7 @@ def as_sentences(findings: Iterable[Finding]) -> RenderableType:
 
 
 def as_json(topology: Topology, findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return both as `json` can write them: an endpoint is `host:port`, what nobody told us is null."""
+    """Return both as `json` can write them: an endpoint is `host:port`, what is not known is null."""
     return {
         "master_name": topology.master_name,
         "master": _plain(topology.named_master),
@@ -95,7 +95,7 @@ def _sentinels(topology: Topology) -> Table:
 
 
 def _sight(sentinel: SentinelState) -> str:
-    """What it sees of the master beside that it is one."""
+    """Return what it sees of the master beside that it is one."""
     seen = sorted(sentinel.flags - {"master"}) + (["tilt"] if sentinel.tilt else [])
     return ", ".join(seen) or ("ok" if sentinel.answers else "?")
 

@@ -1,1 +1,9 @@
-"""For development only: the mailbox that catches what the embedded service sends."""
+"""For development only: what `flask run` brings with it where no sentinels are configured, and the mailbox.
+
+embedded         the embedded surroundings: topology, mail server and worker, started in this order
+mail_server      takes every mail and keeps it in a Maildir
+maildir          reads that Maildir
+mailbox          shows the mails at /dev/mailbox
+worker_process   keeps a worker running beside the app
+banner           prints the addresses as soon as the app answers
+"""

@@ -1,4 +1,4 @@
-"""Says where to look, once there is something to see."""
+"""Print where the app and the mailbox are, as soon as the app answers."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sentinel import LocalOptions, LocalTopology
 from verifier.dev.banner import announce_when_it_answers
-from verifier.dev.mail_server import MailServer
+from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.settings import load_settings
 
@@ -29,7 +29,7 @@ MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
 
 
 @dataclass(frozen=True)
-class Serving:
+class RunOptions:
     """How `flask run` was called."""
 
     host: str
@@ -45,8 +45,8 @@ def is_wanted(environ: MutableMapping[str, str]) -> bool:
     return not configured or MAILBOX_VARIABLE in environ
 
 
-def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
-    """Start what is missing, point the settings in `environ` to it, and give the mailbox's directory.
+def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
+    """Start what is missing, point the settings in `environ` to it, and return the mailbox's directory.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -56,19 +56,19 @@ def provide(serving: Serving, environ: MutableMapping[str, str]) -> Path:
     _end_on_signals()
     if outer:
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
-        load_settings()  # a wrong one is told before anything is started
+        load_settings()  # raises for a wrong one before anything is started
         _start_surroundings(environ)
     mailbox = Path(environ[MAILBOX_VARIABLE])
-    if not (outer and serving.reloads):
+    if not (outer and options.reloads):
         WorkerProcess().start()
-        announce_when_it_answers(serving.host, serving.port, _mail_note(environ))
+        announce_when_it_answers(options.host, options.port, _mail_note(environ))
     return mailbox
 
 
 def _start_surroundings(environ: MutableMapping[str, str]) -> None:
     directory = Path(tempfile.mkdtemp(prefix="verifier-mailbox-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    mail_server = MailServer(directory / "mails")
+    mail_server = MailServer(MaildirHandler(directory / "mails"))
     mail_server.start()
     atexit.register(mail_server.stop)
     topology = LocalTopology(LocalOptions())
@@ -84,14 +84,14 @@ def _start_surroundings(environ: MutableMapping[str, str]) -> None:
 
 
 def _mail_note(environ: MutableMapping[str, str]) -> str | None:
-    """Say where mails go when somebody has named a mail server of their own."""
+    """Return where mails go when somebody has named a mail server of their own."""
     if environ["VERIFIER_MAIL_SERVER"] == "127.0.0.1":
         return None
     return f"Mails go to {environ['VERIFIER_MAIL_SERVER']} (VERIFIER_MAIL_SERVER), not to the mailbox."
 
 
 def _end_on_signals() -> None:
-    """End as Ctrl-C does when the terminal closes or somebody says `kill`: what was started must be stopped."""
+    """End on SIGHUP and SIGTERM as Ctrl-C does, so that what was started is stopped."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))

@@ -1,4 +1,7 @@
-"""The development mail server: takes every mail on a free port of loopback and keeps the newest in a Maildir."""
+"""The development mail server: takes every mail on a free port of loopback.
+
+What happens to a mail is up to the handler; the one of `flask run` keeps the newest in a Maildir.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,22 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from verifier.dev.maildir import arrival
+
 MOST_MAILS = 1000
 _PRUNE_EVERY = 100
 
 
-class _IntoMaildir:
-    """Keeps mails as they came; the oldest go when there are too many."""
+class MaildirHandler:
+    """Stores mails as they came; the oldest are removed when there are too many."""
 
     def __init__(self, directory: Path) -> None:
+        """Make the Maildir where there is none."""
         self._maildir = mailbox.Maildir(directory)
         self._since_pruned = 0
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802 - aiosmtpd's name and signature
-        """Keep one mail."""
+        """Store one mail, and return the reply to the client."""
         content = envelope.content
         self._maildir.add(content if isinstance(content, bytes) else str(content).encode())
         self._since_pruned += 1
@@ -35,33 +41,22 @@ class _IntoMaildir:
         return "250 Kept in the development mailbox"
 
     def _prune(self) -> None:
-        # A Maildir's keys begin with the second of delivery and a counter of the process.
-        for key in sorted(self._maildir.keys(), key=_by_age)[:-MOST_MAILS]:
+        for key in sorted(self._maildir.keys(), key=arrival)[:-MOST_MAILS]:
             self._maildir.discard(key)
-
-
-def _by_age(key: str) -> tuple[int, int]:
-    second, _, rest = key.partition(".")
-    count = rest.partition("Q")[2].partition(".")[0]
-    return int(second) if second.isdigit() else 0, int(count) if count.isdigit() else 0
 
 
 class MailServer(Controller):
     """aiosmtpd in a thread of its own, on a port that the system chooses."""
 
-    def __init__(self, directory: Path) -> None:
-        """Bind the port; mails are taken after `start`."""
+    port: int
+
+    def __init__(self, handler: object) -> None:
+        """Bind the port; mails go to the handler's `handle_DATA` after `start`."""
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int
         # Its lines would hold addresses and commands of every mail.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
-        super().__init__(
-            _IntoMaildir(directory),
-            hostname="127.0.0.1",
-            port=self._socket.getsockname()[1],
-            enable_SMTPUTF8=True,
-            ready_timeout=15,
-        )
+        port = self._socket.getsockname()[1]
+        super().__init__(handler, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True, ready_timeout=15)
 
     def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
         factory: Any = self._factory_invoker

@@ -33,11 +33,11 @@ def newest_mails(maildir: Path, limit: int = NEWEST) -> list[Mail]:
     if not (maildir / "new").is_dir():
         return []
     box = mailbox.Maildir(maildir, factory=None, create=False)
-    keys = sorted(box.keys(), key=_arrival, reverse=True)[:limit]
+    keys = sorted(box.keys(), key=arrival, reverse=True)[:limit]
     return list(_read_all(box, keys))
 
 
-def _arrival(key: str) -> tuple[float, int]:
+def arrival(key: str) -> tuple[float, int]:
     """Read out of a mail's name when it arrived, and as which of its process."""
     match = _KEY.match(key)
     if match is None:
@@ -59,7 +59,7 @@ def _read(key: str, content: bytes) -> Mail:
     message = email.message_from_bytes(content, policy=modern_policy)
     return Mail(
         key=key,
-        received_at=_arrival(key)[0],
+        received_at=arrival(key)[0],
         to=_header(message, "To"),
         subject=_header(message, "Subject"),
         text=_body(message, "plain"),

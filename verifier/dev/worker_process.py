@@ -27,7 +27,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._keep_running, name="worker-process", daemon=True)
 
     def start(self) -> None:
         """Start it."""
@@ -47,12 +47,14 @@ class WorkerProcess:
             process.kill()
             process.wait()
 
-    def _keep(self) -> None:
+    def _keep_running(self) -> None:
         while not self._stopping.is_set():
             self._process = _start()
             code = self._process.wait()
             if not self._stopping.is_set():
-                log.error("The worker ended with code %d; it is started again.", code)
+                log.error(
+                    "The worker ended with exit code %d; starting it again in %g s.", code, RESTART_AFTER_S
+                )
                 self._stopping.wait(RESTART_AFTER_S)
 
 
@@ -64,6 +66,6 @@ def _start() -> subprocess.Popen[bytes]:
         env={
             name: value for name, value in os.environ.items() if not name.startswith(("WERKZEUG_", "FLASK_"))
         },
-        # The terminal's Ctrl-C reaches us first; we tell it.
+        # The terminal's Ctrl-C reaches this process, which then stops the worker.
         start_new_session=True,
     )

@@ -108,6 +108,6 @@ class QueueFull(ServiceUnavailable):
 
     def __init__(self, retry_after_s: int = 10) -> None:
         super().__init__(
-            "Too many mails are waiting to be sent, so this one was not taken. Please try again shortly.",
+            "Too many mails are waiting to be sent, so this one was not accepted. Please try again shortly.",
             retry_after_s,
         )

@@ -54,7 +54,7 @@ def parse_keys(text: str) -> KeyRing:
         if not colon or not _KEY_ID.fullmatch(key_id):
             raise ValueError(f"entry {number} is not id:secret with an id of letters, digits, _ and -")
         if key_id in secrets:
-            raise ValueError(f"the key id {key_id!r} stands there twice")
+            raise ValueError(f"the key id {key_id!r} is there twice")
         if len(secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(
                 f"the secret of key {key_id!r} has fewer than {MIN_SECRET_CHARACTERS} characters; "

@@ -25,7 +25,7 @@ _LOOK_FOR_S = 2.0
 
 @blueprint.get("/healthz")
 def alive() -> Response:
-    """Tell that the process answers."""
+    """Return that the process answers."""
     return jsonify(status="ok")
 
 

@@ -1,4 +1,4 @@
-"""Every setting, parsed once at the start; this module is the room's face.
+"""Every setting, parsed once at the start; import from here.
 
 model     the settings as frozen values
 loading   from the environment and `.env` to the values, or to a sentence for each wrong one

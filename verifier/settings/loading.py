@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
+from sentinel import Login
 from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import endpoints, existing_file, one_line, parsed, sender, service_name
-from verifier.settings.relays import MailRelay, parse_relays
+from verifier.settings.relays import SCHEMES, MailRelay, parse_relays
 
 PREFIX = "VERIFIER_"
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
@@ -35,6 +36,7 @@ _NOT_SET = {
 
 log = logging.getLogger(__name__)
 
+Range = validate.Range
 Read = TypeVar("Read")
 
 
@@ -115,12 +117,12 @@ def _sentences(messages: dict[str, Any]) -> Iterator[str]:
 
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
-        name=parsed(env, "NAME", service_name, "Verifier"),
+        name=parsed(env, "NAME", service_name, Settings.name),
         keys=parsed(env, "SECRET_KEYS", parse_keys, None),
         rules=_read_rules(env),
-        retention_s=env.float("RETENTION", 600, validate=validate.Range(0, 30 * 86400)),
-        max_owed_mails=env.int("MAX_OWED_MAILS", 100_000, validate=validate.Range(1)),
-        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
+        retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
+        max_owed_mails=env.int("MAX_OWED_MAILS", Settings.max_owed_mails, validate=Range(1)),
+        trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),
     )
@@ -128,60 +130,67 @@ def _read(env: FileAwareEnv) -> Settings:
 
 def _read_rules(env: FileAwareEnv) -> Rules:
     return Rules(
-        code_digits=env.int("CODE_DIGITS", 6, validate=validate.Range(4, 10)),
-        lifetime_s=env.float("CODE_LIFETIME", 600, validate=validate.Range(1, 86400)),
-        max_check_attempts=env.int("MAX_CHECK_ATTEMPTS", 5, validate=validate.Range(1, 100)),
-        resend_after_s=env.float("RESEND_AFTER", 30, validate=validate.Range(0, 86400)),
-        resend_growth=env.float("RESEND_GROWTH", 2, validate=validate.Range(1, 10)),
-        max_sends=env.int("MAX_SENDS", 5, validate=validate.Range(1, 100)),
+        code_digits=env.int("CODE_DIGITS", Rules.code_digits, validate=Range(4, 10)),
+        lifetime_s=env.float("CODE_LIFETIME", Rules.lifetime_s, validate=Range(1, 86400)),
+        max_check_attempts=env.int("MAX_CHECK_ATTEMPTS", Rules.max_check_attempts, validate=Range(1, 100)),
+        resend_after_s=env.float("RESEND_AFTER", Rules.resend_after_s, validate=Range(0, 86400)),
+        resend_growth=env.float("RESEND_GROWTH", Rules.resend_growth, validate=Range(1, 10)),
+        max_sends=env.int("MAX_SENDS", Rules.max_sends, validate=Range(1, 100)),
     )
 
 
 def _read_redis(env: FileAwareEnv) -> RedisSettings:
+    usual = RedisSettings
     return RedisSettings(
         sentinels=parsed(env, "SENTINELS", endpoints, ""),
-        master_name=parsed(env, "SENTINEL_MASTER", one_line, "mymaster"),
-        username=env.str("REDIS_USERNAME", ""),
-        password=env.str("REDIS_PASSWORD", ""),
-        sentinel_username=env.str("SENTINEL_USERNAME", ""),
-        sentinel_password=env.str("SENTINEL_PASSWORD", ""),
-        ops_username=env.str("REDIS_OPS_USERNAME", ""),
-        ops_password=env.str("REDIS_OPS_PASSWORD", ""),
-        sentinel_ops_username=env.str("SENTINEL_OPS_USERNAME", ""),
-        sentinel_ops_password=env.str("SENTINEL_OPS_PASSWORD", ""),
-        replicas_to_acknowledge=env.int("REPLICAS_TO_ACKNOWLEDGE", 1, validate=validate.Range(0, 10)),
-        acknowledge_timeout_ms=env.int("ACKNOWLEDGE_TIMEOUT_MS", 500, validate=validate.Range(10, 10_000)),
-        request_deadline_s=env.float("REQUEST_DEADLINE", 10, validate=validate.Range(0.5, 60)),
+        master_name=parsed(env, "SENTINEL_MASTER", one_line, usual.master_name),
+        login=_read_login(env, "REDIS"),
+        sentinel_login=_read_login(env, "SENTINEL"),
+        ops_login=_read_login(env, "REDIS_OPS"),
+        sentinel_ops_login=_read_login(env, "SENTINEL_OPS"),
+        replicas_to_acknowledge=env.int(
+            "REPLICAS_TO_ACKNOWLEDGE", usual.replicas_to_acknowledge, validate=Range(0, 10)
+        ),
+        acknowledge_timeout_ms=env.int(
+            "ACKNOWLEDGE_TIMEOUT_MS", usual.acknowledge_timeout_ms, validate=Range(10, 10_000)
+        ),
+        request_deadline_s=env.float("REQUEST_DEADLINE", usual.request_deadline_s, validate=Range(0.5, 60)),
     )
+
+
+def _read_login(env: FileAwareEnv, user: str) -> Login:
+    return Login(env.str(f"{user}_USERNAME", ""), env.str(f"{user}_PASSWORD", ""))
 
 
 def _read_mail(env: FileAwareEnv) -> MailSettings:
+    usual = MailSettings
     return MailSettings(
-        relays=_read_relays(env),
-        default_sender=parsed(env, "MAIL_DEFAULT_SENDER", sender, "verifier@localhost"),
-        verify_certificates=env.bool("MAIL_VERIFY_CERTIFICATES", True),
+        relays=parsed(env, "MAIL_RELAYS", parse_relays, "") or (_read_relay(env),),
+        default_sender=parsed(env, "MAIL_DEFAULT_SENDER", sender, usual.default_sender),
+        verify_certificates=env.bool("MAIL_VERIFY_CERTIFICATES", usual.verify_certificates),
         ca_file=parsed(env, "MAIL_CA_FILE", existing_file, ""),
-        connect_timeout_s=env.float("MAIL_CONNECT_TIMEOUT", 5, validate=validate.Range(0.1, 60)),
-        command_timeout_s=env.float("MAIL_COMMAND_TIMEOUT", 15, validate=validate.Range(0.1, 300)),
-        connections=env.int("MAIL_CONNECTIONS", 8, validate=validate.Range(1, 100)),
+        connect_timeout_s=env.float("MAIL_CONNECT_TIMEOUT", usual.connect_timeout_s, validate=Range(0.1, 60)),
+        command_timeout_s=env.float(
+            "MAIL_COMMAND_TIMEOUT", usual.command_timeout_s, validate=Range(0.1, 300)
+        ),
+        connections=env.int("MAIL_CONNECTIONS", usual.connections, validate=Range(1, 100)),
     )
 
 
-def _read_relays(env: FileAwareEnv) -> tuple[MailRelay, ...]:
-    listed: tuple[MailRelay, ...] = parsed(env, "MAIL_RELAYS", parse_relays, "")
-    return listed or (_read_relay(env),)
-
-
 def _read_relay(env: FileAwareEnv) -> MailRelay:
-    starttls = env.bool("MAIL_USE_TLS", False)
-    tls = env.bool("MAIL_USE_SSL", False)
-    usual_port = 465 if tls else 587 if starttls else 25
+    """Read the one relay of the single settings."""
+    scheme = "smtp"
+    if env.bool("MAIL_USE_TLS", False):
+        scheme = "smtp+starttls"
+    if env.bool("MAIL_USE_SSL", False):
+        scheme = "smtps"
+    security, usual_port = SCHEMES[scheme]
     return MailRelay(
-        host=parsed(env, "MAIL_SERVER", one_line, "127.0.0.1"),
-        port=env.int("MAIL_PORT", usual_port, validate=validate.Range(1, 65535)),
+        host=parsed(env, "MAIL_SERVER", one_line, MailRelay.host),
+        port=env.int("MAIL_PORT", usual_port, validate=Range(1, 65535)),
         username=env.str("MAIL_USERNAME", ""),
         password=env.str("MAIL_PASSWORD", ""),
-        security="tls" if tls else "starttls" if starttls else "none",
+        security=security,
     )
 
 
@@ -195,7 +204,7 @@ def _warn_of(settings: Settings) -> None:
         bare = name.removesuffix("_FILE")
         if name.startswith(PREFIX) and bare not in known and name not in known:
             near = difflib.get_close_matches(bare, known, n=1)
-            log.warning("%s is no setting%s", name, f"; did you mean {near[0]}?" if near else ".")
+            log.warning("%s is not a setting%s", name, f"; did you mean {near[0]}?" if near else ".")
 
 
 def known_names() -> frozenset[str]:

@@ -1,11 +1,11 @@
-"""The settings of a process as frozen values; nothing in here reads anything."""
+"""The settings of a process as frozen values, with their defaults; nothing in here reads anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sentinel import Endpoint
+from sentinel import Endpoint, Login
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.settings.relays import MailRelay
@@ -13,45 +13,41 @@ from verifier.settings.relays import MailRelay
 
 @dataclass(frozen=True)
 class RedisSettings:
-    """Where the sentinels are and how to log in; empty names and passwords mean no login."""
+    """Where the sentinels are and how to log in; no login is an empty one."""
 
-    sentinels: tuple[Endpoint, ...]
-    master_name: str
-    username: str
-    password: str = field(repr=False)
-    sentinel_username: str
-    sentinel_password: str = field(repr=False)
-    ops_username: str
-    ops_password: str = field(repr=False)
-    sentinel_ops_username: str
-    sentinel_ops_password: str = field(repr=False)
-    replicas_to_acknowledge: int
-    acknowledge_timeout_ms: int
-    request_deadline_s: float
+    sentinels: tuple[Endpoint, ...] = ()
+    master_name: str = "mymaster"
+    login: Login = field(default_factory=Login)
+    sentinel_login: Login = field(default_factory=Login)
+    ops_login: Login = field(default_factory=Login)
+    sentinel_ops_login: Login = field(default_factory=Login)
+    replicas_to_acknowledge: int = 1
+    acknowledge_timeout_ms: int = 500
+    request_deadline_s: float = 10
 
 
 @dataclass(frozen=True)
 class MailSettings:
     """The relays and what the mails say of themselves."""
 
-    relays: tuple[MailRelay, ...]
-    default_sender: str
-    verify_certificates: bool
-    ca_file: Path | None
-    connect_timeout_s: float
-    command_timeout_s: float
-    connections: int
+    relays: tuple[MailRelay, ...] = (MailRelay(),)
+    default_sender: str = "verifier@localhost"
+    verify_certificates: bool = True
+    ca_file: Path | None = None
+    connect_timeout_s: float = 5
+    command_timeout_s: float = 15
+    connections: int = 8
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings of one process."""
 
-    name: str
     keys: KeyRing
-    rules: Rules
-    retention_s: float
-    max_owed_mails: int
-    trusted_proxies: int
-    redis: RedisSettings
-    mail: MailSettings
+    name: str = "Verifier"
+    rules: Rules = field(default_factory=Rules)
+    retention_s: float = 600
+    max_owed_mails: int = 100_000
+    trusted_proxies: int = 0
+    redis: RedisSettings = RedisSettings()
+    mail: MailSettings = MailSettings()

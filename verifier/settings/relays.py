@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 Security = Literal["none", "starttls", "tls"]
 
-_SCHEMES: dict[str, tuple[Security, int]] = {
+SCHEMES: dict[str, tuple[Security, int]] = {
     "smtp": ("none", 25),
     "smtp+starttls": ("starttls", 587),
     "smtps": ("tls", 465),
@@ -25,11 +25,11 @@ _SCHEMES: dict[str, tuple[Security, int]] = {
 class MailRelay:
     """One SMTP relay; `weight` is None where relays are used in order."""
 
-    host: str
-    port: int
-    username: str
-    password: str = field(repr=False)
-    security: Security
+    host: str = "127.0.0.1"
+    port: int = 25
+    username: str = ""
+    password: str = field(default="", repr=False)
+    security: Security = "none"
     weight: float | None = None
 
 
@@ -39,13 +39,13 @@ def parse_relays(text: str) -> tuple[MailRelay, ...]:
     Raises:
         ValueError: one of them is wrong; the message says which by its number and never holds a password.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    relays = tuple(_parse(part, number) for number, part in enumerate(parts, start=1))
+    urls = [url.strip() for url in text.split(",") if url.strip()]
+    relays = tuple(_parse(url, number) for number, url in enumerate(urls, start=1))
     weighted = [relay for relay in relays if relay.weight is not None]
     if weighted and len(weighted) < len(relays):
         raise ValueError("give either each relay a weight or none")
     if len({(relay.host, relay.port) for relay in relays}) < len(relays):
-        raise ValueError("a relay stands there twice")
+        raise ValueError("the same host and port are there twice")
     return relays
 
 
@@ -54,10 +54,10 @@ def _parse(url: str, number: int) -> MailRelay:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"relay {number} is no URL with a port from 1 to 65535") from None
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ValueError(f"relay {number} is not a URL with a port from 1 to 65535") from None
+    if parts.scheme not in SCHEMES or not parts.hostname:
         raise ValueError(f"relay {number} must be smtp://, smtp+starttls:// or smtps:// and name a host")
-    security, default_port = _SCHEMES[parts.scheme]
+    security, default_port = SCHEMES[parts.scheme]
     return MailRelay(
         host=parts.hostname,
         port=port or default_port,

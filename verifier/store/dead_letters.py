@@ -30,7 +30,7 @@ class Retention:
     at_most: int = 10_000
 
     def arguments(self) -> list[Argument]:
-        """Return what the scripts are told."""
+        """Return both as arguments of the scripts."""
         return [self.life_s, self.at_most]
 
 

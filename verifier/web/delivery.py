@@ -23,7 +23,7 @@ _AWAY = DeliveryWords(
 
 @blueprint.get("/verify/<verification_id>/delivery.json")
 def as_json(verification_id: str) -> tuple[Response, int]:
-    """Tell the script; `pending` false means that the whole page is out of date."""
+    """Answer the script; `pending` false means that the whole page is out of date."""
     try:
         verification, words = _look(verification_id)
     except VerificationNotFound as error:

@@ -12,9 +12,8 @@ from http import HTTPStatus
 from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from verifier.api import problems
+from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
-from verifier.web.paths import is_for_api
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
@@ -22,8 +21,8 @@ _TYPED_FIELDS = ("email", "code")
 
 _WORDS = {
     400: (
-        "This could not be read",
-        "Your browser sent something that can't be read here. Please start again.",
+        "This request could not be read",
+        "Your browser sent something that the service can't read. Please start again.",
     ),
     404: (
         "Page not found",
@@ -36,7 +35,7 @@ _WORDS = {
     ),
     500: (
         "Something went wrong",
-        "Something went wrong here. It was written down for the people who run this service.",
+        "Something went wrong on our side. The people who run this service find the error in their log.",
     ),
 }
 
@@ -53,9 +52,7 @@ def http_error(error: HTTPException) -> Response:
     status = error.code or 500
     title, sentence = _WORDS.get(status) or (HTTPStatus(status).phrase, "")
     response = error_page(status, title, sentence)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    response.headers.update(problems.allowed_methods(error))
     return response
 
 

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from verifier.web.paths import is_for_api
+from verifier.api import is_for_api
 
 # The same origin may frame one page: where the mail is, shown live without JavaScript. The referrer must
 # reach our own forms, because under https it is compared with the host.
@@ -28,7 +28,7 @@ class PageSessions(SecureCookieSessionInterface):
     """Sessions whose cookie is for https only where it was set over https."""
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - the interface's signature
-        """Tell from this request; create_app sees to it that a trusted proxy is believed."""
+        """Return whether this request came over https; create_app has the trusted proxies believed."""
         return request.is_secure
 
 

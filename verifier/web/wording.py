@@ -53,13 +53,13 @@ class ResendWords:
 
 
 def describe_delivery(delivery: Delivery, now: float) -> DeliveryWords:
-    """Say where the mail is."""
+    """Describe where the mail is."""
     settled = delivery.status not in OWED
     return DeliveryWords(_sentence_of(delivery, now), _TONES.get(delivery.status, "waiting"), settled)
 
 
 def describe_resend(verification: Verification, rules: Rules, now: float) -> ResendWords:
-    """Say from when the mail can be sent again and how often."""
+    """Describe from when the mail can be sent again and how often."""
     if verification.sends >= rules.max_sends:
         return ResendWords("The mail was sent as often as is allowed.", None)
     available_at = verification.resend_available_at(rules)
@@ -75,17 +75,17 @@ def describe_resend(verification: Verification, rules: Rules, now: float) -> Res
 
 
 def describe_wrong_code(attempts_left: int) -> str:
-    """Say that the code is wrong and how many attempts are left."""
+    """Describe a wrong code and how many attempts are left."""
     return f"This is not the right code. {describe_attempts(attempts_left)}"
 
 
 def describe_attempts(attempts_left: int) -> str:
-    """Say how many attempts are left."""
+    """Describe how many attempts are left."""
     return f"You have {count(attempts_left, 'attempt')} left."
 
 
 def soon(seconds: float) -> str:
-    """Say when something happens, rounded so that a reader of the screen isn't told each second."""
+    """Describe when something happens, rounded so that a screen reader does not read out each second."""
     if seconds <= 5:
         return "in a few seconds"
     if seconds < 55:
@@ -99,7 +99,7 @@ def count(number: int, noun: str) -> str:
 
 
 def times(number: int) -> str:
-    """Return how often."""
+    """Return a number as how often."""
     return "once" if number == 1 else "twice" if number == 2 else f"{number} times"
 
 

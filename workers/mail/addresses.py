@@ -31,7 +31,7 @@ class Address:
 
 
 def recipient_address(text: str) -> Address:
-    """The address to write to; ValueError unless it is exactly one plain address."""
+    """Return the address to write to. Raises ValueError unless it is exactly one plain address."""
     if len(text) > _LONGEST or not _PLAIN.fullmatch(text):
         raise ValueError("The recipient is not one plain email address.")
     if text.isascii():
@@ -41,7 +41,7 @@ def recipient_address(text: str) -> Address:
 
 
 def parse_sender(setting: str) -> Address:
-    """The sender's address and name from a setting; ValueError, in one sentence, when it is wrong."""
+    """Read the sender's address and name from a setting. Raises ValueError, in one sentence, when it is wrong."""
     addresses = getaddresses([setting])
     name, spec = addresses[0] if len(addresses) == 1 else ("", "")
     if not setting.isprintable() or not _PLAIN.fullmatch(spec) or len(spec) > _LONGEST:

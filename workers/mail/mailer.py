@@ -1,9 +1,7 @@
-"""From a code to a mail handed over to a relay.
+"""From a code to a finished mail: subject, text and HTML from the templates, headers for other machines.
 
-`Mailer.render` makes the mail: subject, text and HTML from the templates, and the headers that tell
-other machines what it is. A repeat of a delivery has the same Message-ID, so that mailboxes can fold
-the two into one. `Mailer.deliver` hands it over. The message is built by Flask-Mail; see
-`workers.mail.message` for how, and for why no line of it can be injected.
+A repeat of a delivery has the same Message-ID, so that mailboxes can fold the two into one. The message is
+built by Flask-Mail; see `workers.mail.message` for how, and for why no line of it can be injected.
 """
 
 from __future__ import annotations
@@ -12,25 +10,21 @@ import re
 from email.utils import formatdate
 
 from workers.mail.addresses import Address, parse_sender, recipient_address
-from workers.mail.message import CodeMessage
-from workers.smtp.answers import Outcome
+from workers.mail.message import life_in_words, message_template, subject_end
 from workers.smtp.outgoing_mail import OutgoingMail
-from workers.smtp.relays import Transport
-
-__all__ = ["Mailer", "OutgoingMail"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
 
 
 class Mailer:
-    """Render and hand over the mails of one service; safe for threads."""
+    """Renders the mails of one service. Thread-safe."""
 
-    def __init__(self, sender: str, service_name: str, relays: Transport) -> None:
-        """`sender` is an address, or `Name <address>`. ValueError, in one sentence, for a bad setting."""
+    def __init__(self, sender: str, service_name: str) -> None:
+        """`sender` is an address, or `Name <address>`. Raises ValueError, in one sentence, for a bad setting."""
         self._sender: Address = parse_sender(sender)
-        self._relays = relays
-        self._message = CodeMessage(self._sender, service_name)
+        self._template = message_template(self._sender, service_name)
+        self._subject_end = subject_end(service_name)
         self._date = (0, b"")
 
     def render(
@@ -43,26 +37,31 @@ class Mailer:
         expires_in_s: float,
         now: float,
     ) -> OutgoingMail:
-        """The finished mail. `now` is a Unix time; the life of the code is told in whole minutes.
+        """Return the finished mail. `now` is a Unix time; the mail states the life of the code in whole minutes.
 
-        Raises ValueError for an address, id or code that is none: they are checked long before.
+        Raises:
+            ValueError: for an address, id or code that is none; they are checked long before.
         """
         if not _ID.fullmatch(verification_id) or not _CODE.fullmatch(code) or delivery_number < 0:
             raise ValueError("A mail needs a verification id, a delivery number and a code.")
-        recipient = recipient_address(to)
+        recipient = recipient_address(to).spec
         message_id = f"<{verification_id}.{delivery_number}@{self._sender.domain}>"
+        values = {
+            "to": recipient.encode(),
+            "message id": message_id.encode(),
+            "subject": code.encode() + self._subject_end,
+            "code": code.encode(),
+            "life": life_in_words(expires_in_s).encode(),
+            "date": self._date_of(now),
+        }
         return OutgoingMail(
             sender=self._sender.spec,
-            recipient=recipient.spec,
+            recipient=recipient,
             message_id=message_id,
-            payload=self._message.fill(recipient.spec, message_id, code, expires_in_s, self._date_of(now)),
-            needs_smtputf8=not recipient.spec.isascii(),
+            payload=self._template.fill(values),
+            needs_smtputf8=not recipient.isascii(),
             code=code,
         )
-
-    def deliver(self, mail: OutgoingMail) -> Outcome:
-        """Hand the mail to a relay; whatever happens there is an outcome."""
-        return self._relays.send(mail)
 
     def _date_of(self, now: float) -> bytes:
         second = int(now)

@@ -26,6 +26,7 @@ from workers.mail.template import Template
 _NAME = re.compile(r"(?!.*=\?)\S(.{0,58}\S)?")
 _A_DATE = 1_000_000_000.0  # any; found again in the serialised message and replaced
 
+SECONDS_ON_THE_WAY = 5
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 _QUOTED_PRINTABLE = Charset("utf-8")
@@ -51,13 +52,10 @@ class SevenBitMessage(flask_mail.Message):
         return MIMEText(body, subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
 
 
-SECONDS_ON_THE_WAY = 5
-
-
 def build(
     sender: Address, service_name: str, *, to: str, message_id: str, code: str, minutes: str, date: float
 ) -> flask_mail.Message:
-    """One whole message, as Flask-Mail's own class."""
+    """Make one whole message, as Flask-Mail's own class."""
     words = {"service_name": service_name, "code": code, "minutes": minutes}
     message = SevenBitMessage(
         subject=subject(code, service_name),
@@ -74,7 +72,7 @@ def build(
 
 
 def serialise(message: flask_mail.Message) -> bytes:
-    """The message as bytes; Flask-Mail asks an app for its settings, so it is given one."""
+    """Return the message as bytes; Flask-Mail asks an app for its settings, so it is given one."""
     app = Flask(__name__)
     flask_mail.Mail().init_app(app)
     with app.app_context():
@@ -82,46 +80,22 @@ def serialise(message: flask_mail.Message) -> bytes:
 
 
 def subject(code: str, service_name: str) -> str:
-    """The subject as people read it."""
+    """Return the subject as people read it."""
     return f"{code} is your {service_name} code"
 
 
 def life_in_words(expires_in_s: float) -> str:
-    """The life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
+    """Return the life left, in whole minutes; a few seconds on the way to the relay do not cost a minute of it."""
     minutes = max(1, int((expires_in_s + SECONDS_ON_THE_WAY) // 60))
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-class CodeMessage:
-    """The mail of one service, ready to be filled in. Raises ValueError for a name that cannot be used."""
+def message_template(sender: Address, service_name: str) -> Template:
+    """Build and serialise the one message that all others of a service are made from.
 
-    def __init__(self, sender: Address, service_name: str) -> None:
-        """Build and serialise the one message that all others are made from."""
-        if not _NAME.fullmatch(service_name) or not service_name.isprintable():
-            raise ValueError(
-                "The service's name must be one line of 1 to 60 characters, without '=?' "
-                f"and spaces around it, not {service_name!r}."
-            )
-        self._subject_end = f" is your {_in_header(service_name)} code".encode()
-        self._template = _template(sender, service_name)
-
-    def fill(self, to: str, message_id: str, code: str, expires_in_s: float, date: bytes) -> bytes:
-        """The message as bytes; the caller has checked every value."""
-        code_bytes = code.encode()
-        return self._template.fill(
-            {
-                "to": to.encode(),
-                "message id": message_id.encode(),
-                "subject": code_bytes + self._subject_end,
-                "code": code_bytes,
-                "life": life_in_words(expires_in_s).encode(),
-                "date": date,
-            }
-        )
-
-
-def _template(sender: Address, service_name: str) -> Template:
-    """Build a message around tokens that nothing else in it can contain."""
+    Its tokens are such that nothing else in it can contain them. Raises ValueError for a name that cannot be used.
+    """
+    _check_name(service_name)
     mark = secrets.token_hex(5)
     code, life, title = f"zc{mark}", f"zl{mark}", f"zs{mark}"
     to, message_id = f"zt{mark}@example.com", f"<zm{mark}@example.com>"
@@ -141,8 +115,17 @@ def _template(sender: Address, service_name: str) -> Template:
     return Template(raw, {**{name: token.encode() for name, token in tokens.items()}, "date": date}, counts)
 
 
-def _in_header(name: str) -> str:
-    """The service's name for the subject: as it is, or in encoded words, each on a line of its own."""
-    if name.isascii():
-        return name
-    return Header(name, "utf-8", maxlinelen=70).encode(linesep="\r\n")
+def subject_end(service_name: str) -> bytes:
+    """Return what follows the code in the subject's header: as it is, or in encoded words, each on a line of its own."""
+    name = service_name
+    if not name.isascii():
+        name = Header(name, "utf-8", maxlinelen=70).encode(linesep="\r\n")
+    return f" is your {name} code".encode()
+
+
+def _check_name(service_name: str) -> None:
+    if not _NAME.fullmatch(service_name) or not service_name.isprintable():
+        raise ValueError(
+            "The service's name must be one line of 1 to 60 characters, without '=?' "
+            f"and spaces around it, not {service_name!r}."
+        )

@@ -54,8 +54,8 @@ class Outcome:
     `code` is the relay's three digits, None when it gave none (silence, a lost connection, or a
     limit found on our side). `reply` is for operators: printable, at most 200 characters.
     `ambiguous` is true when the connection was lost after the final dot and before its answer: the
-    relay may have the mail. `untried_for_s` is set where no relay was asked because all of them rest: for
-    how many more seconds they do.
+    relay may have the mail. `cooldown_left_s` is set where no relay was asked, because each failed a moment
+    ago: the seconds until the first of them may be asked again.
     """
 
     kind: Kind
@@ -64,11 +64,11 @@ class Outcome:
     code: int | None = None
     reply: str = ""
     ambiguous: bool = False
-    untried_for_s: float | None = None
+    cooldown_left_s: float | None = None
 
     @property
-    def rests_relay(self) -> bool:
-        """True when the relay itself failed, whoever the mail was for."""
+    def relay_failed(self) -> bool:
+        """Whether the relay itself failed, whoever the mail was for."""
         if self.kind in (Kind.SENT, Kind.REJECTED):
             return False
         if self.stage in (Stage.CONNECT, Stage.MAIL):
@@ -78,15 +78,15 @@ class Outcome:
 
     @property
     def next_relay_may_help(self) -> bool:
-        """True when another relay may take the mail in the same breath without a second copy."""
+        """Whether another relay may take the mail at once, without a second copy."""
         if self.ambiguous or self.kind is Kind.SENT:
             return False
         found_here = self.kind is Kind.REJECTED and self.code is None
-        return found_here or self.rests_relay or self.kind is Kind.RELAY_REFUSES_US
+        return found_here or self.relay_failed or self.kind is Kind.RELAY_REFUSES_US
 
 
 def accepted(stage: Stage, code: int) -> bool:
-    """Whether the dialogue may go on after this code."""
+    """Return whether the dialogue may go on after this code."""
     return code // 100 == (3 if stage is Stage.DATA else 2)
 
 
@@ -116,13 +116,13 @@ def outcome_of_error(stage: Stage, error: BaseException, relay: str, *, dot_sent
 
 
 def smtputf8_missing(relay: str) -> Outcome:
-    """The address needs SMTPUTF8 and this relay does not offer it."""
+    """Return the outcome for an address that needs SMTPUTF8, at a relay that does not offer it."""
     words = "this address needs a relay that offers SMTPUTF8, and this one does not"
     return Outcome(Kind.REJECTED, Stage.MAIL, relay, None, words)
 
 
 def printable(reply: bytes | str) -> str:
-    """One line of at most 200 printable characters."""
+    """Return one line of at most 200 printable characters."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
     text = " ".join(text[: 4 * REPLY_LIMIT].split())
     if not text.isprintable():
@@ -131,7 +131,7 @@ def printable(reply: bytes | str) -> str:
 
 
 def enhanced_status(reply: str) -> str:
-    """The reply's enhanced status, such as 5.1.1, or an empty string."""
+    """Return the reply's enhanced status, such as 5.1.1, or an empty string."""
     found = _ENHANCED.match(reply)
     return found.group() if found else ""
 
@@ -166,7 +166,7 @@ def _names_us(code: int, reply: str) -> bool:
 
 
 def _answer_in(error: BaseException) -> smtplib.SMTPResponseException | None:
-    """The first reply in an exception's chain: 421 and a close leave it in `__context__`."""
+    """Return the first reply in an exception's chain: 421 and a close leave it in `__context__`."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, smtplib.SMTPResponseException):
@@ -176,7 +176,7 @@ def _answer_in(error: BaseException) -> smtplib.SMTPResponseException | None:
 
 
 def _is_about_us(error: BaseException) -> bool:
-    """Trouble that no waiting mends: the certificate, TLS or login not on offer, a wrong setting."""
+    """Return whether no waiting mends it: the certificate, TLS or login not on offer, a wrong setting."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | smtplib.SMTPServerDisconnected):
         return False
     if isinstance(error, ssl.SSLError | smtplib.SMTPNotSupportedError | ValueError):
@@ -185,7 +185,7 @@ def _is_about_us(error: BaseException) -> bool:
 
 
 def _in_words(error: BaseException) -> str:
-    """The exception's cause in our own words: its text may carry what was said in the dialogue."""
+    """Return the exception's cause in our own words: its text may hold parts of the dialogue."""
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words

@@ -1,9 +1,9 @@
-"""One relay, one connection: Flask-Mail's connection, made fit for work.
+"""One connection to one relay: Flask-Mail's connection, made fit for a worker.
 
-It differs from Flask-Mail's own in that it stays open between mails, has timeouts everywhere, verifies certificates,
-pipelines where the relay allows it, and answers with an `Outcome` instead of raising: whatever a relay does is an
-outcome, only a caller's mistake is an exception. Not for several threads at once; `connection_pool` shares connections
-out.
+It differs from Flask-Mail's own in that it stays open between mails, has timeouts everywhere, verifies
+certificates, pipelines where the relay allows it, and answers with an `Outcome` instead of raising: whatever
+a relay does is an outcome, only a caller's mistake is an exception. Not for several threads at once;
+`workers.smtp.connection_pool` shares connections out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ class RelayConnection(flask_mail.Connection):
 
     def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None = None) -> None:
         """`context` comes from `tls_context`, made once for all connections to the relay."""
-        super().__init__(_mail_state(settings))
+        # Without an app it has no settings, and none is read: `configure_host` is ours. So no dialogue is printed either.
+        super().__init__(flask_mail.Mail())
         self.settings = settings
         self._context = context
         self._used_at = 0.0
         self._ends_at = math.inf
 
     def deliver(self, mail: OutgoingMail, ends_at: float = math.inf) -> Outcome:
-        """Hand the mail over; never raises for anything the relay or the network does.
+        """Send the mail; never raises for anything the relay or the network does.
 
         The final dot is never sent after the total timeout, nor after `ends_at` of `time.monotonic()`:
         whoever holds a lease for as long knows that no copy leaves once it is over.
@@ -49,7 +50,7 @@ class RelayConnection(flask_mail.Connection):
         return outcome
 
     def configure_host(self) -> RelayDialogue:
-        """Connect, greet, secure and log in; raises OSError or ValueError, and leaves nothing open."""
+        """Connect, greet, secure and log in; raises OSError or ValueError, and then leaves nothing open."""
         dialogue = RelayDialogue(self.settings, self._context)
         dialogue.begin(self._ends_at)
         try:
@@ -66,7 +67,7 @@ class RelayConnection(flask_mail.Connection):
             self.host = None
 
     def idle_too_long(self, now: float) -> bool:
-        """Whether an unused connection should be closed; `now` is `time.monotonic()`."""
+        """Return whether an unused connection should be closed; `now` is `time.monotonic()`."""
         return now - self._used_at > self.settings.max_idle_s
 
     def _attempt(self, mail: OutgoingMail, *, fresh: bool) -> tuple[Transaction | None, Outcome]:
@@ -94,22 +95,6 @@ class RelayConnection(flask_mail.Connection):
         if self.host is None or self.num_emails >= self.settings.max_mails_per_connection:
             return False
         idle_s = time.monotonic() - self._used_at
-        if idle_s > self.settings.max_idle_s or self.host.has_unexpected_words():
+        if idle_s > self.settings.max_idle_s or self.host.has_unexpected_input():
             return False
-        return idle_s <= self.settings.doubt_after_s or self.host.answers()
-
-
-def _mail_state(settings: RelaySettings) -> flask_mail.Mail:
-    """The state Flask-Mail's connection reads; debug stays 0, so that no dialogue is printed."""
-    mail = flask_mail.Mail()
-    mail.state = mail.init_mail(
-        {
-            "MAIL_SERVER": settings.host,
-            "MAIL_PORT": settings.port,
-            "MAIL_USE_TLS": settings.security == "starttls",
-            "MAIL_USE_SSL": settings.security == "tls",
-            "MAIL_DEBUG": 0,
-            "MAIL_SUPPRESS_SEND": False,
-        }
-    )
-    return mail
+        return idle_s <= self.settings.noop_after_s or self.host.answers()

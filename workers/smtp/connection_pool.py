@@ -1,6 +1,6 @@
 """The open connections to one relay, shared out to one mail at a time.
 
-The connection used last is given out first, so that a quiet worker keeps one warm and lets the others
+The connection used last is given out first, so that a quiet worker keeps one in use and lets the others
 go. A relay that takes only so many connections at once says 421 to one more: while others are open
 that is a limit and no failure. It is remembered for a while, in which nothing beyond it is opened and
 whoever needs a connection waits for one of those there are.
@@ -18,31 +18,31 @@ from workers.smtp.relay_settings import RelaySettings
 _REMEMBER_LIMIT_S = 20.0
 
 
-class Connections:
+class ConnectionPool:
     """Thread-safe."""
 
     def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None) -> None:
-        """Opens nothing: a connection opens itself when it first has a mail."""
+        """Make an empty pool: a connection opens itself when it first has a mail."""
         self._settings = settings
         self._context = context
         self._changed = threading.Condition()
-        self._idle: list[RelayConnection] = []
+        self._idle: list[RelayConnection] = []  # the one used last is the last
         self._in_use: set[RelayConnection] = set()
         self._limit: int | None = None
         self._limit_ends_at = 0.0
         self._closed = False
 
     def take(self) -> RelayConnection | None:
-        """A connection for one mail; None when the relay's limit leaves none within the command timeout."""
+        """Return a connection for one mail; None when the limit leaves none within the command timeout."""
         with self._changed:
-            if not self._changed.wait_for(self._may_give, self._settings.command_timeout_s):
+            if not self._changed.wait_for(self._may_take, self._settings.command_timeout_s):
                 return None
             connection = self._idle.pop() if self._idle else RelayConnection(self._settings, self._context)
             self._in_use.add(connection)
             return connection
 
     def put_back(self, connection: RelayConnection) -> None:
-        """Keep it for the next mail if it is still open."""
+        """Keep a connection for the next mail if it is still open."""
         with self._changed:
             self._in_use.discard(connection)
             keep = connection.host is not None and not self._closed
@@ -53,7 +53,7 @@ class Connections:
             connection.close()
 
     def learn_limit(self) -> bool:
-        """The relay took no further connection: whether the ones there are will do for a while."""
+        """Note that the relay took no further connection; return whether others are open, to be used for a while."""
         with self._changed:
             if not self._in_use and not self._idle:
                 return False
@@ -63,19 +63,9 @@ class Connections:
             self._limit_ends_at = time.monotonic() + _REMEMBER_LIMIT_S
             return True
 
-    def open_now(self) -> int:
-        """How many are open or being opened."""
-        with self._changed:
-            return len(self._in_use) + len(self._idle)
-
-    def close_idle(self) -> None:
-        """Close those that stood unused for too long."""
-        now = time.monotonic()
-        with self._changed:
-            old = [c for c in self._idle if c.idle_too_long(now)]
-            self._idle = [c for c in self._idle if c not in old]
-            self._changed.notify_all()
-        for connection in old:
+    def close_idle(self, ends_at: float) -> None:
+        """Close the connections that were idle for too long, but begin on none after this `time.monotonic()`."""
+        while time.monotonic() < ends_at and (connection := self._idle_too_long()):
             connection.close()
 
     def close(self) -> None:
@@ -87,7 +77,13 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _may_give(self) -> bool:
+    def _idle_too_long(self) -> RelayConnection | None:
+        with self._changed:
+            if self._idle and self._idle[0].idle_too_long(time.monotonic()):
+                return self._idle.pop(0)
+            return None
+
+    def _may_take(self) -> bool:
         if self._idle or self._limit is None:
             return True
         if time.monotonic() > self._limit_ends_at:

@@ -3,6 +3,8 @@
 smtplib's timeout counts from the last byte, so that a relay that sends one byte a second, or one
 continuation line after another, holds its client for ever. Here each reply has a deadline, and so has
 the whole attempt. The socket is read by us, which also lets one write be answered by several replies.
+No library does both; and what is sent must be known to the byte, since an answer that is lost after the final
+dot leaves open whether the relay has the mail.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import time
 
 from workers.smtp.relay_settings import RelaySettings
 
-_LONGEST_LINE = 2048  # RFC 5321 allows 512; some relays take it lightly
+_LONGEST_LINE = 2048  # RFC 5321 allows 512; some relays send longer ones
 _MOST_LINES = 128
 _QUIT_TIMEOUT_S = 1.0
 
@@ -30,10 +32,8 @@ class RelayDialogue(smtplib.SMTP):
     """
 
     def __init__(self, settings: RelaySettings, context: ssl.SSLContext | None) -> None:
-        """Only remembers; `open` connects. A local name is given, or smtplib would look one up."""
-        super().__init__(
-            local_hostname=settings.local_hostname or "[127.0.0.1]", timeout=settings.connect_timeout_s
-        )
+        """`open` connects. Without a local name smtplib would look one up; the real one is set then."""
+        super().__init__(local_hostname="[127.0.0.1]", timeout=settings.connect_timeout_s)
         self._settings = settings
         self._context = context
         self._host = settings.host  # what the certificate must name, in smtplib's own place
@@ -49,7 +49,7 @@ class RelayDialogue(smtplib.SMTP):
         self._reply_timeout_s = self._settings.command_timeout_s
 
     def wait_for_the_answer(self) -> None:
-        """Be more patient from here on: the final dot is out."""
+        """Use the longer timeout from here on: the final dot is out."""
         self._reply_timeout_s = self._settings.answer_timeout_s
 
     def open(self) -> None:
@@ -78,7 +78,7 @@ class RelayDialogue(smtplib.SMTP):
 
     def write(self, data: bytes) -> None:
         """Send all of `data` within the command timeout, or raise OSError."""
-        self._retry_policy(self._settings.command_timeout_s)
+        self._set_timeout(self._settings.command_timeout_s)
         self._connected().sendall(data)
 
     def getreply(self) -> tuple[int, bytes]:
@@ -93,8 +93,8 @@ class RelayDialogue(smtplib.SMTP):
                 return code, b"\n".join(words)
         raise smtplib.SMTPServerDisconnected("a reply without an end")
 
-    def has_unexpected_words(self) -> bool:
-        """Whether the relay closed, or spoke unasked (a 421, as a rule), since the last reply."""
+    def has_unexpected_input(self) -> bool:
+        """Return whether the relay closed, or spoke unasked (a 421, as a rule), since the last reply."""
         if self._unread or self.sock is None:
             return True
         watch = select.poll()
@@ -104,7 +104,7 @@ class RelayDialogue(smtplib.SMTP):
         return self._reads_something()
 
     def answers(self) -> bool:
-        """Whether the session is still alive; without an answer in the connect timeout it is closed."""
+        """Return whether the session is still alive; without an answer in the connect timeout it is closed."""
         self._reply_timeout_s = self._settings.connect_timeout_s
         with contextlib.suppress(OSError, ValueError):
             if self.noop()[0] // 100 == 2:
@@ -113,11 +113,11 @@ class RelayDialogue(smtplib.SMTP):
         return False
 
     def quit(self) -> tuple[int, bytes]:
-        """Say goodbye and close: at most a second, and never an exception. A mail's fate is settled."""
+        """Send QUIT and close: at most a second, and never an exception. A mail's fate is settled."""
         answer = (221, b"")
         with contextlib.suppress(OSError, ValueError):
             self._ends_at = time.monotonic() + _QUIT_TIMEOUT_S
-            self._retry_policy(_QUIT_TIMEOUT_S)
+            self._set_timeout(_QUIT_TIMEOUT_S)
             if self.sock is not None:
                 self.sock.sendall(b"QUIT\r\n")
                 answer = self.getreply()
@@ -130,13 +130,12 @@ class RelayDialogue(smtplib.SMTP):
             super().close()
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        """smtplib's hook for making the socket, as SMTP_SSL uses it."""
+        """Make the socket: smtplib's hook, as SMTP_SSL uses it."""
         sock = socket.create_connection((host, port), timeout)
         try:
             # A command follows a reply: waiting for more to send only waits.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._settings.local_hostname is None:
-                self.local_hostname = _address_literal(sock)
+            self.local_hostname = _address_literal(sock)
             if self._settings.security == "tls" and self._context is not None:
                 return self._context.wrap_socket(sock, server_hostname=host)
         except BaseException:
@@ -150,7 +149,7 @@ class RelayDialogue(smtplib.SMTP):
         return self.sock
 
     def _line(self, deadline: float) -> bytes:
-        """One line without its end, and never more than a line's worth of memory."""
+        """Read one line, without its end, and never more than a line's worth of memory."""
         while (end := self._unread.find(b"\n")) < 0:
             if len(self._unread) > _LONGEST_LINE:
                 raise smtplib.SMTPServerDisconnected("a line without an end")
@@ -162,18 +161,18 @@ class RelayDialogue(smtplib.SMTP):
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("no answer in time")
-        self._retry_policy(left)
+        self._set_timeout(left)
         data = self._connected().recv(_LONGEST_LINE)
         if not data:
             self.close()
             raise smtplib.SMTPServerDisconnected("closed by the relay")
         return data
 
-    def _retry_policy(self, seconds: float) -> None:
+    def _set_timeout(self, timeout_s: float) -> None:
         """Set the socket's timeout, but not for a difference nobody notices: it is a system call."""
-        if not 0.9 * self._socket_timeout_s <= seconds <= 1.1 * self._socket_timeout_s:
-            self._connected().settimeout(seconds)
-            self._socket_timeout_s = seconds
+        if not 0.9 * self._socket_timeout_s <= timeout_s <= 1.1 * self._socket_timeout_s:
+            self._connected().settimeout(timeout_s)
+            self._socket_timeout_s = timeout_s
 
     def _reads_something(self) -> bool:
         sock = self._connected()
@@ -189,6 +188,6 @@ class RelayDialogue(smtplib.SMTP):
 
 
 def _address_literal(sock: socket.socket) -> str:
-    """Our name in EHLO when none is set: the address we come from, which no lookup can delay."""
+    """Return our name in EHLO: the address we come from, which no lookup can delay."""
     address = sock.getsockname()[0]
     return f"[IPv6:{address}]" if sock.family == socket.AF_INET6 else f"[{address}]"

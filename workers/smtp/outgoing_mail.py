@@ -1,4 +1,4 @@
-"""A finished mail on its way to a relay."""
+"""A finished mail, ready for a relay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENVELOPE_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """A finished mail: envelope, and the message as bytes with CRLF line ends.
+    """Envelope, and the message as bytes with CRLF line ends.
 
     `code` is only there to be blanked out of a relay's reply; neither it nor the payload is ever in a
     repr. Raises ValueError for an envelope address that could end an SMTP command.

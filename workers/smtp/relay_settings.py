@@ -1,4 +1,4 @@
-"""How to reach one relay, and the TLS rules that follow from it."""
+"""How to reach one relay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from verifier.settings import Security
 
@@ -16,13 +17,13 @@ _OWN_MACHINE = ("127.", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """How to reach one relay. All times are seconds.
+    """How to reach one relay.
 
     `connect_timeout_s` bounds the TCP connection and each TLS handshake, `command_timeout_s` the wait
     for each reply, `answer_timeout_s` the wait for the reply to the final dot (longer: giving up there
-    may mean a second mail), `total_timeout_s` the whole of `deliver`; only a name lookup or a connection under way at its
-    end may outlast it, and no mail leaves after it. `doubt_after_s` is how long a connection
-    may stand unused before it is asked whether it is still alive, `max_idle_s` before it is replaced.
+    may mean a second mail), `total_timeout_s` the whole of `deliver`; only a name lookup or a connection
+    under way at its end may outlast it, and no mail leaves after it. A connection that was idle for
+    `noop_after_s` is asked with NOOP whether it is still alive; after `max_idle_s` it is closed.
     """
 
     name: str
@@ -33,28 +34,29 @@ class RelaySettings:
     security: Security = "none"
     ca_file: Path | None = None
     verify_certificates: bool = True
-    connect_timeout_s: float = 5.0
-    command_timeout_s: float = 15.0
+    connect_timeout_s: float = field(kw_only=True)
+    command_timeout_s: float = field(kw_only=True)
     answer_timeout_s: float = 30.0
     total_timeout_s: float = 60.0
     max_mails_per_connection: int = 100
-    doubt_after_s: float = 5.0
+    noop_after_s: float = 5.0
     max_idle_s: float = 20.0
-    local_hostname: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no relay can be reached with."""
         if not self.host or not 0 < self.port < 65536:
             raise ValueError(f"Relay {self.name}: a host and a port from 1 to 65535 are needed.")
-        if self.security not in ("none", "starttls", "tls"):
+        if self.security not in get_args(Security):
             raise ValueError(f"Relay {self.name}: security is none, starttls or tls, not {self.security}.")
 
 
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
-    """The TLS rules for this relay, None without TLS; ValueError when its CA file cannot be read."""
+    """Return the TLS rules for this relay, None without TLS. Raises ValueError when its CA file cannot be read."""
     if settings.security == "none":
         if settings.username and not settings.host.startswith(_OWN_MACHINE):
-            log.warning("Relay %s: the password crosses the network in the clear.", settings.name)
+            log.warning(
+                "Relay %s: the password is sent without encryption. Use STARTTLS or TLS.", settings.name
+            )
         return None
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)

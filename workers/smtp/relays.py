@@ -1,6 +1,6 @@
-"""Several relays behind one `send`: in order, or by weight, resting those that fail.
+"""Several relays behind one `send`: in order, or by weight, leaving out those that failed a moment ago.
 
-A relay that cannot be reached, times out, answers 421 or refuses us is rested, and the next one takes
+A relay that cannot be reached, times out, answers 421 or refuses us gets a cooldown, and the next one takes
 the mail within the same call. What the next relay is not asked for:
 
 - a mail a relay refused for its recipient or content, for good (5xx) or for now (4xx). The answer
@@ -15,21 +15,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from workers.smtp.answers import Kind, Outcome, Stage
 from workers.smtp.outgoing_mail import OutgoingMail
-from workers.smtp.relay import Relay, RelayState
+from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
 
-__all__ = ["RelayState", "Relays", "Transport"]
-
-
-class Transport(Protocol):
-    """What the mailer hands its mails to: `Relays`, or a double in a test."""
-
-    def send(self, mail: OutgoingMail) -> Outcome:
-        """Hand one mail over; never raises for what a relay does."""
+_CLOSE_IDLE_FOR_S = 1.0
 
 
 class Relays:
@@ -43,7 +35,7 @@ class Relays:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Without weights the first relay is used while it works; with them each mail draws lots.
+        """Without weights the first relay is used while it works; with them the order is drawn for each mail.
 
         Raises ValueError for no relays, names used twice, weights that are not one positive number a
         relay, or a CA file that cannot be read.
@@ -60,34 +52,37 @@ class Relays:
 
     @property
     def longest_send_s(self) -> float:
-        """No mail leaves later than this after its `send` began: a lease that lasts longer is safe."""
+        """The seconds after which no mail of a `send` leaves any more."""
         return sum(relay.settings.total_timeout_s for relay in self._relays)
 
     def send(self, mail: OutgoingMail) -> Outcome:
-        """Try the relays until one has an answer that counts."""
+        """Try the relays until one gives an answer that counts; return that, or the most useful one for operators.
+
+        Never raises for what a relay does.
+        """
         best: Outcome | None = None
         ends_at = time.monotonic() + self.longest_send_s
         for relay in self._in_turn():
-            outcome = relay.send(mail, ends_at) or _resting(relay)
+            outcome = relay.send(mail, ends_at) or _in_cooldown(relay)
             if not outcome.next_relay_may_help:
                 return outcome
-            best = _more_telling(best, outcome)
+            best = _more_useful(best, outcome)
         assert best is not None  # noqa: S101 (said for the type checker: there is a relay)
         return best
 
-    def state(self) -> tuple[RelayState, ...]:
-        """A snapshot of each relay, in the order they were given."""
-        return tuple(relay.state() for relay in self._relays)
-
     def close_idle(self) -> None:
-        """Close connections that stood unused too long; for a worker's quiet moments."""
+        """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.
+
+        A relay that does not answer QUIT costs a second for each, and who calls this has leases to renew.
+        """
+        ends_at = time.monotonic() + _CLOSE_IDLE_FOR_S
         for relay in self._relays:
-            relay.close_idle()
+            relay.connections.close_idle(ends_at)
 
     def close(self) -> None:
         """Close every connection; one that is in use, when its mail is through."""
         for relay in self._relays:
-            relay.close()
+            relay.connections.close()
 
     def _in_turn(self) -> Sequence[Relay]:
         if self._weights is None:
@@ -98,21 +93,21 @@ class Relays:
         return [self._relays[i] for i in order]
 
 
-def _resting(relay: Relay) -> Outcome:
+def _in_cooldown(relay: Relay) -> Outcome:
     return Outcome(
         Kind.DEFERRED,
         Stage.CONNECT,
         relay.settings.name,
-        reply="this relay is resting after a failure",
-        untried_for_s=relay.rests_for_s(),
+        reply="this relay failed a moment ago and is not asked again yet",
+        cooldown_left_s=relay.cooldown_left_s(),
     )
 
 
-def _more_telling(first: Outcome | None, then: Outcome) -> Outcome:
-    """What to report when no relay took it: a refusal of us, or the first that may yet take it."""
+def _more_useful(first: Outcome | None, then: Outcome) -> Outcome:
+    """Return what to report when no relay took it: a refusal of us, or the first that may yet take it."""
     if first is None or first.kind is Kind.REJECTED:
         return then
-    if first.untried_for_s is not None:
-        sooner = then.untried_for_s is None or then.untried_for_s < first.untried_for_s
+    if first.cooldown_left_s is not None:
+        sooner = then.cooldown_left_s is None or then.cooldown_left_s < first.cooldown_left_s
         return then if sooner else first
     return then if then.kind is Kind.RELAY_REFUSES_US else first

@@ -3,17 +3,17 @@
 With PIPELINING (RFC 2920) the envelope and DATA go out in one write and cost one round trip, the
 message a second one; without it MAIL, RCPT, DATA and the message cost one each. DATA ends its group:
 nothing of the message is sent before the relay's 354, so a refused recipient costs no bytes, and no
-command rides behind a message. A RSET that is due rides in front of MAIL where it may.
+command follows a message in the same write. A RSET that is due goes in front of MAIL.
 
 The life of a transaction: every reply is read and judged by `workers.smtp.answers`; the first refusal
-is the outcome, whatever follows it; what leaves the session in doubt closes it.
+is the outcome, whatever follows it; what leaves the state of the session open closes it.
 """
 
 from __future__ import annotations
 
 import re
 import smtplib
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from workers.smtp.answers import (
     CLOSING,
@@ -25,15 +25,13 @@ from workers.smtp.answers import (
     smtputf8_missing,
 )
 from workers.smtp.dialogue import RelayDialogue
-
-if TYPE_CHECKING:
-    from workers.smtp.outgoing_mail import OutgoingMail
+from workers.smtp.outgoing_mail import OutgoingMail
 
 _LONE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class Transaction:
-    """Hands one mail over; `run` is called once and never raises for what a relay does."""
+    """Sends one mail; `run` is called once and never raises for what a relay does."""
 
     def __init__(self, dialogue: RelayDialogue, mail: OutgoingMail, relay: str) -> None:
         """The dialogue is open; it is closed here when it cannot carry another mail."""
@@ -46,7 +44,7 @@ class Transaction:
         self.found_dead = False
 
     def run(self) -> Outcome:
-        """The outcome; `found_dead` tells that the session was closed before it took anything."""
+        """Return the outcome; `found_dead` is true when the session was closed before it took anything."""
         if self._mail.needs_smtputf8 and not self._dialogue.has_extn("smtputf8"):
             return smtputf8_missing(self._relay)
         try:
@@ -56,7 +54,7 @@ class Transaction:
         return self._without_code(outcome)
 
     def _envelope(self) -> Outcome | None:
-        """The refusal, or None: the relay waits for the message."""
+        """Return the refusal, or None: the relay waits for the message."""
         mail_from, rcpt_to = self._commands()
         if self._dialogue.has_extn("pipelining"):
             return self._in_one_write(mail_from, rcpt_to)
@@ -67,10 +65,10 @@ class Transaction:
         reset, dialogue.needs_rset = dialogue.needs_rset, True
         dialogue.write((b"RSET\r\n" if reset else b"") + mail_from + rcpt_to + b"DATA\r\n")
         if reset:
-            self._hear_reset()
-        mail_taken = self._hear(Stage.MAIL)
-        rcpt_taken = self._hear(Stage.RCPT)
-        data_taken = self._hear(Stage.DATA)
+            self._read_reset_reply()
+        mail_taken = self._read_reply(Stage.MAIL)
+        rcpt_taken = self._read_reply(Stage.RCPT)
+        data_taken = self._read_reply(Stage.DATA)
         if self._refusal is not None and data_taken:
             self._end_empty(mail_taken=mail_taken, rcpt_taken=rcpt_taken)
         return self._refusal
@@ -79,11 +77,11 @@ class Transaction:
         dialogue = self._dialogue
         if dialogue.needs_rset:
             dialogue.write(b"RSET\r\n")
-            self._hear_reset()
+            self._read_reset_reply()
         dialogue.needs_rset = True
         for stage, command in ((Stage.MAIL, mail_from), (Stage.RCPT, rcpt_to), (Stage.DATA, b"DATA\r\n")):
             dialogue.write(command)
-            if not self._hear(stage):
+            if not self._read_reply(stage):
                 break
         return self._refusal
 
@@ -99,7 +97,7 @@ class Transaction:
             self._dialogue.close()
         return outcome
 
-    def _hear(self, stage: Stage) -> bool:
+    def _read_reply(self, stage: Stage) -> bool:
         """Read the reply to one command; the first refusal is kept, a 421 ends the dialogue."""
         if self._refusal is None:
             self._stage = stage
@@ -109,15 +107,15 @@ class Transaction:
         if self._refusal is None:
             self._refusal = outcome_of_reply(stage, code, words, self._relay)
         if code // 100 not in (4, 5) or code == CLOSING:
-            raise smtplib.SMTPServerDisconnected("the relay ends the session, or talks nonsense")
+            raise smtplib.SMTPServerDisconnected("the relay ends the session, or its reply is not SMTP")
         return False
 
-    def _hear_reset(self) -> None:
+    def _read_reset_reply(self) -> None:
         if self._dialogue.getreply()[0] // 100 != 2:
-            raise smtplib.SMTPServerDisconnected("the relay does not even take a RSET")
+            raise smtplib.SMTPServerDisconnected("the relay refuses RSET")
 
     def _end_empty(self, *, mail_taken: bool, rcpt_taken: bool) -> None:
-        """The relay says 354 although it refused: end the message it waits for, empty (RFC 2920)."""
+        """End the message, empty, where the relay says 354 although it refused (RFC 2920)."""
         if rcpt_taken or not mail_taken:
             # It may think it has a recipient; an empty mail must not go to anybody.
             self._dialogue.close()
@@ -126,7 +124,7 @@ class Transaction:
         self._dialogue.getreply()
 
     def _lost(self, error: OSError | ValueError) -> Outcome:
-        """The dialogue broke; a refusal heard before that still counts."""
+        """Return the outcome of a broken dialogue; a refusal read before that still counts."""
         self._dialogue.close()
         silent = isinstance(error, TimeoutError)
         outcome = self._refusal or outcome_of_error(self._stage, error, self._relay, dot_sent=self._dot_sent)
@@ -145,18 +143,16 @@ class Transaction:
         return mail_from.encode(), f"RCPT TO:<{mail.recipient}>\r\n".encode()
 
     def _without_code(self, outcome: Outcome) -> Outcome:
-        """A relay may quote the mail in its reply; the code must not be kept with it."""
+        """Blank the code out: a relay may quote the mail in its reply, and replies are kept."""
         code = self._mail.code
         if not code or code not in outcome.reply:
             return outcome
         words = outcome.reply.replace(code, "*" * len(code))
-        return Outcome(
-            outcome.kind, outcome.stage, outcome.relay, outcome.code, words, ambiguous=outcome.ambiguous
-        )
+        return replace(outcome, reply=words)
 
 
 def in_wire_form(payload: bytes) -> bytes:
-    """The message as it goes over the wire: CRLF ends only, leading dots doubled, the final dot."""
+    """Return the message as it goes over the wire: CRLF ends only, leading dots doubled, the final dot."""
     ends = payload.count(b"\r\n")
     if not ends == payload.count(b"\n") == payload.count(b"\r"):
         # A lone CR or LF is read as a line's end by some servers and not by others.

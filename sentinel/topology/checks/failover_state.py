@@ -11,7 +11,7 @@ from sentinel.topology.snapshot import Topology
 
 def _no_failover_is_under_way(topology: Topology) -> Iterator[Finding]:
     for sentinel in topology.answering:
-        if "failover_in_progress" in sentinel.flags:
+        if sentinel.leads_failover:
             yield warning(
                 "failover-in-progress",
                 f"Sentinel {sentinel.endpoint} is leading a failover just now.",

@@ -10,9 +10,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from sentinel import LocalTopology
+from sentinel import LocalTopology, Login
 from sentinel.local.credentials import Credentials
-from sentinel.local.view import connect
+from sentinel.local.running_topology import connect
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def app_at_sentinel(topology: LocalTopology, users: Credentials) -> Iterator[Red
 def test_nobody_comes_in_without_a_name(topology: LocalTopology) -> None:
     """Data nodes and sentinels refuse even a PING of a stranger."""
     for process in topology.processes:
-        with connect(process.endpoint, None) as anonymous, pytest.raises(AuthenticationError):
+        with connect(process.endpoint, Login()) as anonymous, pytest.raises(AuthenticationError):
             anonymous.execute_command("PING")
 
 

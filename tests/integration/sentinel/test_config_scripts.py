@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,9 @@ def _check_health(topology: LocalTopology, process: LocalNode, secret: str) -> i
     ).returncode
 
 
-def _run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["/bin/sh", CONFIG / script],
+        ["/bin/sh", CONFIG / script, *arguments],
         env={"PATH": os.environ["PATH"], "REDIS_SERVER": "/bin/true", **environment},
         capture_output=True,
         text=True,
@@ -54,7 +55,8 @@ def test_names_are_used_everywhere_as_containers_need() -> None:
         old.kill()
         named.heal()
         assert wait_for(named.is_healthy, 10)
-        hosts = {known.host for view in named.sentinel_view() for known in (*view.replicas, *view.sentinels)}
+        sentinels = named.snapshot().sentinels
+        hosts = {known.endpoint.host for each in sentinels for known in (*each.replicas, *each.peers)}
         assert hosts == {"localhost"}
 
 
@@ -104,9 +106,38 @@ def test_sentinel_without_a_master_to_watch_says_so(tmp_path: Path, secrets: Pat
     assert "SENTINEL_MASTER" in refused.stderr
 
 
+def test_order_to_be_the_first_master_is_given_once(tmp_path: Path, secrets: Path) -> None:
+    """It makes an empty data set and no replica, is refused where there are data, and misspelt orders are named."""
+    settings = {"REDIS_DATA": str(tmp_path), "REDIS_SECRETS": str(secrets), "REDIS_REPLICAOF": "redis-1 6379"}
+    assert "knows no 'frist-master'" in _run("start-redis.sh", "frist-master", **settings).stderr
+    _run("start-redis.sh", "first-master", **settings).check_returncode()
+    _run("start-redis.sh", **settings).check_returncode()
+    assert "\nreplicaof" not in (tmp_path / "redis.conf").read_text()
+    again = _run("start-redis.sh", "first-master", **settings)
+    assert again.returncode != 0
+    assert f"This node has data in {tmp_path}: start it without an order." in again.stderr
+
+
+def test_no_command_line_client_is_named(tmp_path: Path, secrets: Path) -> None:
+    """A node without data that cannot ask anybody does not start, and says what is missing."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sha256sum", "mv", "cat", "grep"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    settings = {
+        "REDIS_DATA": str(tmp_path),
+        "REDIS_SECRETS": str(secrets),
+        "REDIS_SERVER": "/nowhere/redis-server",
+    }
+    refused = _run("start-redis.sh", PATH=str(tools), **settings)
+    assert refused.returncode != 0
+    assert "There is no redis-cli beside /nowhere/redis-server or on PATH" in refused.stderr
+
+
 def test_changed_password_and_limit_count_after_a_restart(tmp_path: Path, secrets: Path) -> None:
     """Files are rendered anew at each start: a new password or limit is taken over, the role is kept."""
     settings = {"REDIS_DATA": str(tmp_path), "REDIS_SECRETS": str(secrets), "REDIS_REPLICAOF": "redis-1 6379"}
+    (tmp_path / "appendonly.aof").write_text("what a node that ran before left")
     _run("start-redis.sh", **settings).check_returncode()
     users = (tmp_path / "users.acl").read_text()
     rendered = tmp_path / "redis.conf"

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from redis.exceptions import RedisError
 
-from sentinel import LocalNode, LocalTopology, TopologyError, wait_for
-from sentinel.local.view import connect, role_of
+from sentinel import LocalNode, LocalTopology, Login, TopologyError, wait_for
+from sentinel.local.running_topology import connect
 
 pytestmark = pytest.mark.chaos
 
@@ -22,7 +23,12 @@ def disturbed(topology: LocalTopology) -> Iterator[LocalTopology]:
 
 
 def _role(topology: LocalTopology, node: LocalNode) -> str:
-    return role_of(node.endpoint, topology.credentials and topology.credentials.redis_ops)
+    """Return a node's role in Redis's words; empty when it does not answer."""
+    try:
+        with topology.admin(node) as client:
+            return str(client.execute_command("ROLE")[0])
+    except RedisError:
+        return ""
 
 
 def _await_other_master(topology: LocalTopology, old: LocalNode) -> LocalNode:
@@ -95,7 +101,8 @@ def test_sentinel_keeps_its_memory_through_a_restart(disturbed: LocalTopology) -
     with disturbed.admin(sentinel) as client:
         assert client.execute_command("SENTINEL", "MYID") == identity
     disturbed.heal()
-    assert disturbed.sentinel_view()[1].master == new.endpoint
+    masters = {each.endpoint: each.master for each in disturbed.snapshot().sentinels}
+    assert masters[sentinel.endpoint] == new.endpoint
 
 
 def test_all_redis_down_and_back(disturbed: LocalTopology) -> None:
@@ -117,7 +124,7 @@ def test_all_sentinels_down_and_back(disturbed: LocalTopology) -> None:
     master = disturbed.current_master()
     for sentinel in disturbed.sentinel_nodes:
         sentinel.kill()
-    assert {view.master for view in disturbed.sentinel_view()} == {None}
+    assert {each.master for each in disturbed.snapshot().sentinels} == {None}
     disturbed.heal()
     assert disturbed.current_master() is master
 
@@ -137,7 +144,7 @@ def test_rogue_master_is_called_back(disturbed: LocalTopology, shares_users: boo
 def test_stranger_belongs_to_nobody(disturbed: LocalTopology) -> None:
     """A stranger is a master by itself, needs no password, and no sentinel knows it."""
     stranger = disturbed.start_stranger()
-    with connect(stranger.endpoint, None) as client:
+    with connect(stranger.endpoint, Login()) as client:
         assert client.execute_command("ROLE")[0] == "master"
     assert disturbed.is_healthy()
     stranger.shutdown_gracefully()

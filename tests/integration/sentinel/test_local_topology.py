@@ -14,13 +14,14 @@ from sentinel import (
     LocalOptions,
     LocalStartError,
     LocalTopology,
+    Login,
     RedisServerMissing,
     TopologyError,
     parse_endpoint,
     wait_for,
 )
 from sentinel.local.directory import remove_abandoned
-from sentinel.local.view import connect
+from sentinel.local.running_topology import connect
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,10 +61,10 @@ def test_starts_whole(topology: LocalTopology) -> None:
     assert topology.is_healthy()
     assert len(topology.nodes) == 3
     assert len(topology.sentinels) == 3
-    for view in topology.sentinel_view():
-        assert view.master == topology.current_master().endpoint
-        assert len(view.replicas) == 2
-        assert len(view.sentinels) == 2
+    for sentinel in topology.snapshot().sentinels:
+        assert sentinel.master == topology.current_master().endpoint
+        assert len(sentinel.replicas) == 2
+        assert len(sentinel.peers) == 2
 
 
 def test_environment_leads_the_app_to_the_master(topology: LocalTopology) -> None:
@@ -203,7 +204,7 @@ def test_plain_deployment_without_users() -> None:
     """With acl=False nobody needs a name or password, and the environment names none."""
     with LocalTopology(LocalOptions(acl=False)) as plain:
         assert set(plain.environment()) == {"VERIFIER_SENTINELS", "VERIFIER_SENTINEL_MASTER"}
-        with connect(plain.current_master().endpoint, None) as redis:
+        with connect(plain.current_master().endpoint, Login()) as redis:
             assert redis.set("anything", "1")
 
 

@@ -31,7 +31,7 @@ from sentinel import (
 from sentinel.switchover.report import Step, SwitchoverRefused
 from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.node_commands import NodeCommands
-from tests.support.switchover import Submitters, operators_of, service_on
+from tests.support.switchover import Submitters, service_on
 from verifier.cli.sentinel import sentinel_group
 
 pytestmark = pytest.mark.chaos
@@ -49,7 +49,7 @@ def own(running: LocalTopology) -> Iterator[LocalTopology]:
     """The module's topology, ready for a switchover before and healed afterwards."""
     running.heal()
     # After a failover that nobody planned, a sentinel may be behind for ten seconds.
-    assert wait_for(lambda: not refusals_of(survey(operators_of(running))), 15, interval=0.1)
+    assert wait_for(lambda: not refusals_of(survey(running.operators_access())), 15, interval_s=0.1)
     yield running
     running.heal()
 
@@ -79,7 +79,7 @@ def test_switchover_under_load_loses_and_refuses_nothing(own: LocalTopology) -> 
 
 def _switch_over_checked(topology: LocalTopology) -> None:
     old = topology.current_master()
-    result = switch_over(operators_of(topology))
+    result = switch_over(topology.operators_access())
     assert result.old == old.endpoint
     assert topology.current_master().endpoint == result.new
     assert str(result.new) in next(each.message for each in result.steps if each.step is Step.IN_SYNC)
@@ -89,8 +89,8 @@ def _switch_over_checked(topology: LocalTopology) -> None:
 
 def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:
     """When it returns, another failover would work: everybody is in sync and agrees."""
-    result = switch_over(operators_of(own))
-    after = survey(operators_of(own))
+    result = switch_over(own.operators_access())
+    after = survey(own.operators_access())
     assert after.named_master == result.new
     assert result.old in {node.endpoint for node in after.candidates}
     own.wait_until_healthy(5)
@@ -99,14 +99,14 @@ def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:
 def test_role_is_written_down(own: LocalTopology) -> None:
     """The old master's file names its new master: restarted, it does not come back as a master."""
     old = own.current_master()
-    result = switch_over(operators_of(own))
+    result = switch_over(own.operators_access())
     lines = (old.directory / "redis.conf").read_text().splitlines()
     assert f"replicaof {result.new.host} {result.new.port}" in lines
 
 
 def test_everybody_is_learnt_from_one_sentinel(own: LocalTopology) -> None:
     """One sentinel in the settings is enough to find the others and all nodes."""
-    access = replace(operators_of(own), sentinels=own.sentinels[:1])
+    access = replace(own.operators_access(), sentinels=own.sentinels[:1])
     topology = survey(access)
     assert {each.endpoint for each in topology.sentinels} == set(own.sentinels)
     assert {node.endpoint for node in topology.nodes} == {node.endpoint for node in own.nodes}
@@ -121,7 +121,7 @@ def test_silent_ones_delay_the_survey_a_little_and_do_not_end_it(own: LocalTopol
     replica.pause()
     own.sentinel_nodes[0].pause()
     begun = time.monotonic()
-    topology = survey(operators_of(own))
+    topology = survey(own.operators_access())
     assert time.monotonic() - begun < 3
     silent = {each.endpoint for each in (*topology.sentinels, *topology.nodes) if not each.answers}
     assert silent == {replica.endpoint, own.sentinels[0]}
@@ -133,7 +133,7 @@ def test_lost_quorum_refuses_it(own: LocalTopology) -> None:
     for sentinel in own.sentinel_nodes[1:]:
         sentinel.kill()
     with pytest.raises(SwitchoverRefused, match="Only 1 of 3 sentinels answer"):
-        switch_over(operators_of(own))
+        switch_over(own.operators_access())
     with own.admin(master) as client:
         assert client.set("verifier:test", "not held", ex=10)
 
@@ -145,7 +145,7 @@ def test_replicas_never_to_be_promoted_refuse_it(own: LocalTopology) -> None:
         _configure(own, node, "replica-priority", "0")
     try:
         with pytest.raises(SwitchoverRefused, match="replica-priority 0"):
-            switch_over(operators_of(own))
+            switch_over(own.operators_access())
     finally:
         for node in replicas:
             _configure(own, node, "replica-priority", "100")
@@ -157,7 +157,7 @@ def test_unequal_priorities_refuse_it(own: LocalTopology) -> None:
     _configure(own, replica, "replica-priority", "50")
     try:
         with pytest.raises(SwitchoverRefused, match=f"{replica.endpoint} has 50"):
-            switch_over(operators_of(own))
+            switch_over(own.operators_access())
     finally:
         _configure(own, replica, "replica-priority", "100")
 
@@ -167,18 +167,18 @@ def test_hung_replica_refuses_it_until_it_is_seen_down(own: LocalTopology) -> No
     hung, other = own.replicas()
     hung.pause()
     with pytest.raises(SwitchoverRefused, match=f"The replica {hung.endpoint} gives no information"):
-        switch_over(operators_of(own))
+        switch_over(own.operators_access())
     deadline = time.monotonic() + 10
-    while not survey(operators_of(own)).is_seen_down(hung.endpoint):
+    while not survey(own.operators_access()).is_seen_down(hung.endpoint):
         assert time.monotonic() < deadline
-    assert switch_over(operators_of(own)).new == other.endpoint
+    assert switch_over(own.operators_access()).new == other.endpoint
 
 
 def test_users_without_the_rights_refuse_it(own: LocalTopology) -> None:
     """The app's user can't do it; the rights it lacks are named, and nothing is touched."""
     assert own.credentials is not None
     app = own.credentials.redis_app
-    access = replace(operators_of(own), node_login=Login(app.username, app.password))
+    access = replace(own.operators_access(), node_login=app)
     with pytest.raises(SwitchoverRefused, match=r"\+client\|pause.*\+replicaof"):
         switch_over(access)
 
@@ -188,7 +188,7 @@ def test_hold_ends_by_itself() -> None:
     # Sentinels take a master that is held for longer than their down-after for dead.
     with LocalTopology(LocalOptions(down_after_ms=60_000, superuser=True)) as patient:
         master = patient.current_master()
-        with NodeCommands(operators_of(patient).node_login, timeout_s=1) as nodes:
+        with NodeCommands(patient.operators_access().node_login, timeout_s=1) as nodes:
             WritePause(nodes, master.endpoint).hold()
             nodes.ask(master.endpoint, "CLIENT", "PAUSE", "1", "WRITE")
         begun = time.monotonic()
@@ -207,8 +207,7 @@ def _writes(nodes: NodeCommands, node: Endpoint) -> bool:
 
 def _superuser(topology: LocalTopology) -> Login:
     assert topology.credentials is not None
-    drill = topology.credentials.redis_drill
-    return Login(drill.username, drill.password)
+    return topology.credentials.redis_drill
 
 
 @pytest.mark.parametrize("wait_for_step", ["held", "ordered"])
@@ -241,10 +240,10 @@ def test_interrupted_command_leaves_one_master_that_takes_writes(
 def test_names_in_place_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all know each other by host names, as containers do, it works the same."""
     with LocalTopology(LocalOptions(down_after_ms=1000, hostname="localhost")) as named:
-        result = switch_over(operators_of(named))
+        result = switch_over(named.operators_access())
         assert result.new.host == "localhost"
         assert result.notes == ()
-        assert survey(operators_of(named)).named_master == result.new
+        assert survey(named.operators_access()).named_master == result.new
 
 
 def test_plain_deployment(own: LocalTopology) -> None:

@@ -1,5 +1,7 @@
 """A private certificate authority for tests, and servers' certificates signed by it."""
 
+from __future__ import annotations
+
 import datetime as dt
 import ipaddress
 import ssl

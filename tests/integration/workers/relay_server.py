@@ -5,6 +5,8 @@
 one for each time the step comes up, and the usual polite answer once the list is used up.
 """
 
+from __future__ import annotations
+
 import contextlib
 import socket
 import ssl

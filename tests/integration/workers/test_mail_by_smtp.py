@@ -1,5 +1,7 @@
 """A rendered mail through another project's SMTP server, as a mailbox would see it."""
 
+from __future__ import annotations
+
 import email
 import email.policy
 import socket
@@ -63,15 +65,23 @@ def relay(mailbox: Mailbox, tmp_path: Path) -> Iterator[RelaySettings]:
     )
     controller.start()
     yield RelaySettings(
-        "main", "127.0.0.1", port, "us", "secret", security="starttls", ca_file=authority.ca_file
+        "main",
+        "127.0.0.1",
+        port,
+        "us",
+        "secret",
+        security="starttls",
+        ca_file=authority.ca_file,
+        connect_timeout_s=5.0,
+        command_timeout_s=15.0,
     )
     controller.stop()
 
 
 def send(relay: RelaySettings, to: str, service_name: str = "Café") -> Outcome:
     relays = Relays([relay])
-    mailer = Mailer("Café <no-reply@example.org>", service_name, relays)
-    outcome = mailer.deliver(mailer.render("v1", 1, to, "042195", expires_in_s=600, now=1_795_356_000))
+    mailer = Mailer("Café <no-reply@example.org>", service_name)
+    outcome = relays.send(mailer.render("v1", 1, to, "042195", expires_in_s=600, now=1_795_356_000))
     relays.close()
     return outcome
 

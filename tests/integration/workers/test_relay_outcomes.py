@@ -106,8 +106,8 @@ class Chain:
 
     def is_tried_again(self, verification_id: str, worker: RunningWorker) -> None:
         """Let the time pass until the relay is given another chance and the delivery is due."""
-        state = worker.container.relays.state
-        assert wait_for(lambda: (state()[0].resting_until or 0.0) < time.time(), DEADLINE_S)
+        [relay] = worker.container.relays._relays
+        assert wait_for(lambda: relay.cooldown_left_s() == 0, DEADLINE_S)
         self.client.zadd(keyspace.DUE, {verification_id: 1}, xx=True)
 
     def _record(self, verification_id: str, name: str) -> str:
@@ -264,7 +264,7 @@ def test_a_refused_login_delays_the_mails_and_tells_the_operator_once(
             chain.becomes(each, "deferred")
             assert DELAYED in chain.page(each)
         relay.steps["auth"].clear()
-        # One mail is the probe that ends the relay's rest; the others follow.
+        # One mail is the probe that ends the relay's cooldown; the others follow.
         chain.is_tried_again(verifications[0], worker)
         chain.becomes(verifications[0], "sent")
         for each in verifications[1:]:
@@ -274,7 +274,7 @@ def test_a_refused_login_delays_the_mails_and_tells_the_operator_once(
     assert len(told) == 1
     assert "535" in told[0].getMessage()
     assert "secret" not in caplog.text
-    # Those that met a resting relay at first were not tried then.
+    # Those whose turn came in its cooldown at first were not tried then.
     assert chain.tries(verifications[0]) == 2
     assert all(chain.tries(each) in (1, 2) for each in verifications)
     assert len(relay.mails) == 3

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 from rq.command import send_shutdown_command
@@ -27,8 +29,9 @@ from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
-from workers import jobs, maintenance, worker
+from workers import container, jobs, maintenance, worker
 from workers.container import worker_container_of
+from workers.smtp.relay_settings import RelaySettings
 
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "ann@example.org"
@@ -79,13 +82,34 @@ def test_a_worker_sends_the_mail(store: Store, mailing: Settings, sink: MailSink
 
 
 def test_many_mails_are_each_sent_once(store: Store, mailing: Settings, sink: MailSink) -> None:
-    """By two workers side by side, more than either has hands for."""
+    """By two workers side by side, more than either may have in flight."""
     accepted = [store.accepted() for _ in range(100)]
     with RunningWorker(mailing) as first, RunningWorker(mailing):
         first.wait(lambda: len(sink.mails) >= 100, 30)
         first.wait(lambda: all(_is_sent(store, each) for each in accepted))
     assert len(sink.mails) == 100
     assert len({mail["Message-ID"] for mail in sink.mails}) == 100
+
+
+def test_an_idle_connection_to_the_relay_is_closed(
+    store: Store, mailing: Settings, sink: MailSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the worker, with a QUIT, while it works on; the next mail opens another one."""
+    peers: list[object] = []
+
+    async def handle_quit(_server: SMTP, session: Session, _envelope: Envelope) -> str:
+        peers.append(session.peer)
+        return "221 2.0.0 bye"
+
+    monkeypatch.setattr(sink, "handle_QUIT", handle_quit, raising=False)
+    monkeypatch.setattr(container, "RelaySettings", partial(RelaySettings, max_idle_s=0.5))
+    with RunningWorker(mailing) as running:
+        for mails in (1, 2):
+            store.accepted()
+            running.wait(lambda: len(sink.mails) == mails)  # noqa: B023 - called in this round
+            running.wait(lambda: len(peers) == mails)  # noqa: B023 - the same
+            assert running.is_alive
+    assert len(set(peers)) == len(peers) == 2
 
 
 def test_a_resend_has_a_message_id_of_its_own_and_the_same_code(
@@ -166,7 +190,7 @@ def _rq_info(link: MasterLink) -> str:
 def test_a_worker_that_said_goodbye_stays_away(
     link: MasterLink, mailing: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its housekeeping does not announce it once more, nor stumble over what is closed already."""
+    """Its maintenance does not announce it once more, nor fail on what is closed already."""
     for name in ("RECOVER_EVERY_S", "ANNOUNCE_EVERY_S"):
         monkeypatch.setattr(maintenance, name, 0.0)
     announce = worker.MailWorker.announce
@@ -251,7 +275,9 @@ def test_a_stopping_worker_finishes_what_it_has_begun_and_gives_back_the_rest(
     sink.delay_s = 0.7
     accepted = [store.accepted() for _ in range(12)]
     with RunningWorker(mailing) as running:
+        [relay] = running.container.relays._relays
         running.wait(lambda: len(running.worker._in_flight) == 12)
+        running.wait(lambda: len(relay.connections._in_use) == 4)  # all senders have begun
     begun = len(sink.mails)
     assert 4 <= begun < 12
     statuses = [store.get(each.id).delivery for each in accepted]
@@ -407,9 +433,9 @@ def stock(
     worker = SimpleWorker([keyspace.QUEUE_NAME], connection=link.redis, serializer=JSONSerializer)
     worker._install_signal_handlers = lambda: None  # type: ignore[method-assign]
     yield worker
-    container = worker_container_of(os.getpid())
-    container.relays.close()
-    container.link.close()
+    made = worker_container_of(os.getpid())
+    made.relays.close()
+    made.link.close()
     worker_container_of.cache_clear()
 
 

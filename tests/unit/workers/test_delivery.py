@@ -53,8 +53,10 @@ class Bench:
     def __init__(self) -> None:
         self.relays = Relays()
         self.now = START + 1
-        mailer = Mailer("Example <verify@example.org>", "Example", self.relays)
-        self.deliverer = Deliverer(mailer, KEYS, RULES, 60.0, clock=lambda: self.now)
+        mailer = Mailer("Example <verify@example.org>", "Example")
+        self.deliverer = Deliverer(
+            mailer, self.relays, KEYS, RULES, least_life_s=60.0, clock=lambda: self.now
+        )
 
     def deliver(self, claim: Claim = CLAIM) -> Settlement:
         """Deliver a claim."""

@@ -1,5 +1,7 @@
 """Backoff that knows the code's life."""
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import pytest
@@ -19,7 +21,7 @@ def tries_at(life_s: float, took_s: float = 0.0) -> list[float]:
     starts: list[float] = []
     while due is not None:
         starts.append(due)
-        due = next_try(len(starts), due + took_s, 0.0, life_s, jitter=middle)
+        due = next_try(len(starts), due + took_s, 0.0, life_s, jitter=middle, least_life_s=60)
     return starts[1:]
 
 
@@ -52,21 +54,21 @@ def test_tries_that_take_long_are_not_followed_at_once() -> None:
 
 def test_the_least_life_can_be_set() -> None:
     """A service whose people are quick may mail later."""
-    assert next_try(6, 230, 0, 480, jitter=middle) is None
-    assert next_try(6, 230, 0, 480, jitter=middle, min_life_s=10) == 470
+    assert next_try(6, 230, 0, 480, jitter=middle, least_life_s=60) is None
+    assert next_try(6, 230, 0, 480, jitter=middle, least_life_s=10) == 470
 
 
 def test_the_first_try_is_not_asked_for() -> None:
     """It is due at once."""
     with pytest.raises(ValueError, match="first one needs no backoff"):
-        next_try(0, 0, 0, 600)
+        next_try(0, 0, 0, 600, least_life_s=60)
 
 
 def test_life_is_counted_at_the_moment_the_mail_leaves() -> None:
     """Exactly the least life is enough."""
-    assert has_life(540, 600)
-    assert not has_life(540.1, 600)
-    assert has_life(590, 600, min_life_s=10)
+    assert has_life(540, 600, 60)
+    assert not has_life(540.1, 600, 60)
+    assert has_life(590, 600, least_life_s=10)
 
 
 NUMBERS = st.floats(min_value=0, max_value=1e9)
@@ -84,7 +86,7 @@ def test_a_retry_is_never_in_the_past_and_never_for_a_dying_code(
 ) -> None:
     """Whatever the clock, the tries and the jitter."""
     now, expires_at = queued + late, queued + life
-    due = next_try(tries, now, queued, expires_at, jitter=lambda: draw)
+    due = next_try(tries, now, queued, expires_at, jitter=lambda: draw, least_life_s=60)
     if due is not None:
         assert due >= now
         assert expires_at - due >= 60
@@ -93,8 +95,8 @@ def test_a_retry_is_never_in_the_past_and_never_for_a_dying_code(
 @given(tries=st.integers(1, 500), draw=st.floats(0, 1, exclude_max=True))
 def test_jitter_moves_a_retry_by_a_fifth_of_its_gap_at_most(tries: int, draw: float) -> None:
     """Mails deferred together come back spread out, but about on time."""
-    plain = next_try(tries, 0, 0, 1e9, jitter=middle)
-    moved = next_try(tries, 0, 0, 1e9, jitter=lambda: draw)
+    plain = next_try(tries, 0, 0, 1e9, jitter=middle, least_life_s=60)
+    moved = next_try(tries, 0, 0, 1e9, jitter=lambda: draw, least_life_s=60)
     assert plain is not None
     assert moved is not None
     assert abs(moved - plain) <= 0.2 * gap_s(tries) + 1e-6

@@ -20,13 +20,13 @@ from sentinel import (
     TransientError,
     UnknownMasterName,
 )
-from workers import retry_policy as patience_module
+from workers import retry_policy as retry_policy_module
 from workers.retry_policy import Outage, RetryPolicy, Stopping
 
 
 @pytest.fixture
 def retry_policy() -> Iterator[RetryPolicy]:
-    """Patience with a link that never connects."""
+    """A policy over a link that never connects."""
     link = MasterLink(Access((), "mymaster"), watch=False)
     yield RetryPolicy(link, Outage())
     link.close()
@@ -65,7 +65,7 @@ def test_every_state_of_redis_is_waited_for(
     retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Permanent ones, too: an operator may mend them, and the worker is there when they do."""
-    monkeypatch.setattr(patience_module, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(retry_policy_module, "FIRST_WAIT_S", 0.001)
     operation = Failing(error, 3)
     assert retry_policy.until_it_works(operation) == "done"
     assert operation.tries == 4
@@ -87,8 +87,8 @@ def test_a_move_of_the_master_ends_the_wait(
     retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once."""
-    monkeypatch.setattr(patience_module, "FIRST_WAIT_S", 60.0)
-    monkeypatch.setattr(patience_module, "LONGEST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "LONGEST_WAIT_S", 60.0)
     failed = threading.Event()
     operation = Failing(TransientError("x"), 1)
 
@@ -111,8 +111,8 @@ def test_a_change_before_the_wait_is_not_missed(
     retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The master may move while the operation fails."""
-    monkeypatch.setattr(patience_module, "FIRST_WAIT_S", 60.0)
-    monkeypatch.setattr(patience_module, "LONGEST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "LONGEST_WAIT_S", 60.0)
     operation = Failing(TransientError("x"), 1)
 
     def moved_meanwhile() -> str:
@@ -129,8 +129,8 @@ def test_a_stop_ends_the_wait_soon(
     retry_policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Also when only the flag is set, as by a signal handler."""
-    monkeypatch.setattr(patience_module, "FIRST_WAIT_S", 60.0)
-    monkeypatch.setattr(patience_module, "LONGEST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(retry_policy_module, "LONGEST_WAIT_S", 60.0)
     timer = threading.Timer(
         0.1, retry_policy.ask_to_stop if way == "ask_to_stop" else lambda: retry_policy.stop(0)
     )

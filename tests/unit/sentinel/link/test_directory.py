@@ -163,7 +163,7 @@ def test_a_hung_sentinel_that_recovers_counts_again(start: Start) -> None:
         directory.invalidate(OLD)
         return directory.master() == NEW
 
-    assert wait_for(believes_the_newer, 10, interval=0.1)
+    assert wait_for(believes_the_newer, 10, interval_s=0.1)
 
 
 @pytest.mark.parametrize(

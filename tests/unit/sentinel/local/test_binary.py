@@ -37,7 +37,9 @@ def test_named_binary_that_is_none_is_an_error_and_not_passed_over(tmp_path: Pat
     """A wrong VERIFIER_REDIS_SERVER is named instead of silently running another server."""
     _fake(tmp_path / "path", "Redis server v=7.0.1 sha=0")
     environ = {"VERIFIER_REDIS_SERVER": str(tmp_path / "nothing"), "PATH": str(tmp_path / "path")}
-    with pytest.raises(RedisServerMissing, match="nothing, which is no redis-server that runs here: correct"):
+    with pytest.raises(
+        RedisServerMissing, match="nothing, which is not a redis-server that runs here: correct"
+    ):
         find_redis_server(environ)
 
 

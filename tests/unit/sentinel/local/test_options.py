@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from sentinel.local.credentials import Credentials
-from sentinel.local.topology import DirectoryInUse, LocalOptions, LocalTopology
+from sentinel.local.options import LocalOptions
+from sentinel.local.running_topology import TopologyError
+from sentinel.local.topology import LocalTopology
 
 
 @pytest.mark.parametrize(("sentinels", "quorum"), [(1, 1), (2, 2), (3, 2), (5, 3)])
@@ -30,7 +32,7 @@ def test_no_sentinel_is_refused() -> None:
 
 def test_superuser_without_users_is_refused() -> None:
     """A superuser beside open doors would be a misunderstanding."""
-    with pytest.raises(ValueError, match="superuser=True is for a topology with users"):
+    with pytest.raises(ValueError, match="superuser=True needs acl=True"):
         LocalOptions(acl=False, superuser=True)
 
 
@@ -38,7 +40,7 @@ def test_directory_in_use_is_refused(tmp_path: Path) -> None:
     """Files of an earlier topology are neither overwritten nor started from."""
     (tmp_path / "old").touch()
     options = LocalOptions(directory=tmp_path, redis_server=Path("/bin/false"))
-    with pytest.raises(DirectoryInUse, match="is not empty: name a new directory"):
+    with pytest.raises(TopologyError, match="is not empty: name a new directory"):
         LocalTopology(options).start()
 
 

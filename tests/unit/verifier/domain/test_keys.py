@@ -64,7 +64,7 @@ def test_no_secret_is_shown() -> None:
         (":s3cret-without-an-id", "entry 1 is not id:secret"),
         ("an id:s3cret-secret", "entry 1 is not id:secret"),
         (f"{NEW},", "entry 2 is not id:secret"),
-        (f"{NEW},{NEW}", "the key id 'new' stands there twice"),
+        (f"{NEW},{NEW}", "the key id 'new' is there twice"),
         ("k:s3cret", "the secret of key 'k' has fewer than 8 characters"),
         ("k:", "the secret of key 'k' has fewer than 8 characters"),
         ("k" * 33 + ":s3cret-secret", "entry 1 is not id:secret"),

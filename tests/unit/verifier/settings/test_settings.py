@@ -52,14 +52,14 @@ READ = [
     ("TRUSTED_PROXIES", "1", "trusted_proxies", 1, 0),
     ("SENTINELS", " a , b:1,[::1]:2 ", "redis.sentinels", SENTINELS, ()),
     ("SENTINEL_MASTER", "main", "redis.master_name", "main", "mymaster"),
-    ("REDIS_USERNAME", "app", "redis.username", "app", ""),
-    ("REDIS_PASSWORD", SECRET, "redis.password", SECRET, ""),
-    ("SENTINEL_USERNAME", "sapp", "redis.sentinel_username", "sapp", ""),
-    ("SENTINEL_PASSWORD", SECRET, "redis.sentinel_password", SECRET, ""),
-    ("REDIS_OPS_USERNAME", "ops", "redis.ops_username", "ops", ""),
-    ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_password", SECRET, ""),
-    ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_username", "sops", ""),
-    ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_password", SECRET, ""),
+    ("REDIS_USERNAME", "app", "redis.login.username", "app", ""),
+    ("REDIS_PASSWORD", SECRET, "redis.login.password", SECRET, ""),
+    ("SENTINEL_USERNAME", "sapp", "redis.sentinel_login.username", "sapp", ""),
+    ("SENTINEL_PASSWORD", SECRET, "redis.sentinel_login.password", SECRET, ""),
+    ("REDIS_OPS_USERNAME", "ops", "redis.ops_login.username", "ops", ""),
+    ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_login.password", SECRET, ""),
+    ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_login.username", "sops", ""),
+    ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_login.password", SECRET, ""),
     ("REPLICAS_TO_ACKNOWLEDGE", "0", "redis.replicas_to_acknowledge", 0, 1),
     ("ACKNOWLEDGE_TIMEOUT_MS", "100", "redis.acknowledge_timeout_ms", 100, 500),
     ("REQUEST_DEADLINE", "2.5", "redis.request_deadline_s", 2.5, 10),
@@ -143,11 +143,11 @@ def test_relays_may_have_weights() -> None:
     [
         (f"imap://us:{SECRET}@one.example", "relay 1 must be smtp://"),
         (f"smtp://one.example,smtp://us:{SECRET}@", "relay 2 must be smtp://"),
-        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is no URL with a port"),
+        (f"smtp://us:{SECRET}@one.example:99999", "relay 1 is not a URL with a port"),
         ("smtp://one.example?weight=3,smtp://two.example", "either each relay a weight or none"),
         ("smtp://one.example?weight=0", "relay 1 needs a weight greater than 0"),
         ("smtp://one.example?wait=1", "relay 1 has an unknown option: wait"),
-        ("smtp://one.example,smtp://one.example:25", "a relay stands there twice"),
+        ("smtp://one.example,smtp://one.example:25", "the same host and port are there twice"),
     ],
 )
 def test_a_wrong_relay_is_told_without_its_password(text: str, reason: str) -> None:
@@ -191,7 +191,7 @@ def test_true_is_true(text: str) -> None:
 def test_digits_stay_text_where_text_is_wanted() -> None:
     """A password of digits is no number, and neither is a name."""
     settings = _load(REDIS_PASSWORD="0012345", NAME="4711")
-    assert settings.redis.password == "0012345"
+    assert settings.redis.login.password == "0012345"
     assert settings.name == "4711"
 
 
@@ -283,7 +283,7 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
     secret.write_text(f"{SECRET}\n")
     port.write_text("2525\n")
     settings = _load(REDIS_PASSWORD_FILE=str(secret), MAIL_PORT_FILE=str(port))
-    assert settings.redis.password == SECRET
+    assert settings.redis.login.password == SECRET
     assert settings.mail.relays[0].port == 2525
 
 
@@ -330,11 +330,11 @@ def test_a_setting_of_the_environment_wins_over_a_file_named_in_dotenv(tmp_path:
     file = tmp_path / "password"
     file.write_text("from a file\n")
     Path(".env").write_text(f"VERIFIER_REDIS_PASSWORD_FILE={file}\n")
-    assert _load(REDIS_PASSWORD="from outside").redis.password == "from outside"
+    assert _load(REDIS_PASSWORD="from outside").redis.login.password == "from outside"
     del os.environ["VERIFIER_REDIS_PASSWORD"]
-    assert _load().redis.password == "from a file"
+    assert _load().redis.login.password == "from a file"
     Path(".env").write_text("VERIFIER_REDIS_PASSWORD=from dotenv\n")
-    assert _load().redis.password == "from a file"
+    assert _load().redis.login.password == "from a file"
 
 
 def test_an_unknown_name_in_dotenv_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -342,7 +342,7 @@ def test_an_unknown_name_in_dotenv_is_warned_of(caplog: pytest.LogCaptureFixture
     Path(".env").write_text("VERIFIER_MAX_SEND=2\nPORT=9000\n")
     load_settings()
     assert [each.getMessage() for each in caplog.records] == [
-        "VERIFIER_MAX_SEND is no setting; did you mean VERIFIER_MAX_SENDS?"
+        "VERIFIER_MAX_SEND is not a setting; did you mean VERIFIER_MAX_SENDS?"
     ]
     assert "PORT" not in os.environ
 
@@ -359,7 +359,7 @@ def test_a_wrong_value_in_dotenv_is_named_too() -> None:
     [
         ("VERIFIER_MAIL_SEVER", "did you mean VERIFIER_MAIL_SERVER?"),
         ("VERIFIER_REDIS_PASWORD_FILE", "did you mean VERIFIER_REDIS_PASSWORD?"),
-        ("VERIFIER_QQQQQQQQQQQQ", "is no setting."),
+        ("VERIFIER_QQQQQQQQQQQQ", "is not a setting."),
     ],
 )
 def test_an_unknown_name_is_warned_of(name: str, near: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -370,7 +370,7 @@ def test_an_unknown_name_is_warned_of(name: str, near: str, caplog: pytest.LogCa
     load_settings()
     warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert warnings[0].startswith(f"{name} is no setting")
+    assert warnings[0].startswith(f"{name} is not a setting")
     assert warnings[0].endswith(near)
     assert "hunter2" not in caplog.text
 
@@ -408,7 +408,7 @@ def test_settings_show_no_secret() -> None:
         MAIL_PASSWORD=SECRET,
     )
     assert "hunter2" not in repr(settings)
-    assert settings.redis.password == SECRET
+    assert settings.redis.login.password == SECRET
 
 
 def test_known_names_are_read_without_an_environment() -> None:

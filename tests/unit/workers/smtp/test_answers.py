@@ -1,5 +1,7 @@
 """The table of answers: a row a test."""
 
+from __future__ import annotations
+
 import smtplib
 import socket
 import ssl
@@ -128,7 +130,7 @@ def test_an_answer_to_the_dot_that_nobody_understands_is_ambiguous(code: int, am
 
 
 @pytest.mark.parametrize(
-    ("outcome", "rests", "next_may_help"),
+    ("outcome", "relay_failed", "next_may_help"),
     [
         (Outcome(SENT, Stage.BODY, code=250), False, False),
         (Outcome(DEFERRED, Stage.CONNECT), True, True),
@@ -147,11 +149,11 @@ def test_an_answer_to_the_dot_that_nobody_understands_is_ambiguous(code: int, am
         (smtputf8_missing("main"), False, True),
     ],
 )
-def test_what_rests_a_relay_and_what_asks_the_next(
-    outcome: Outcome, rests: bool, next_may_help: bool
+def test_what_counts_as_a_relays_failure_and_what_asks_the_next(
+    outcome: Outcome, relay_failed: bool, next_may_help: bool
 ) -> None:
-    """A recipient's refusal at rcpt or later can never rest a relay for everybody."""
-    assert (outcome.rests_relay, outcome.next_relay_may_help) == (rests, next_may_help)
+    """A recipient's refusal at rcpt or later never counts as the relay's failure, for everybody."""
+    assert (outcome.relay_failed, outcome.next_relay_may_help) == (relay_failed, next_may_help)
 
 
 def test_the_dialogue_goes_on_after_2xx_and_at_data_after_3xx() -> None:

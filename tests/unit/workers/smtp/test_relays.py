@@ -1,5 +1,7 @@
 """The order of relays, and settings that cannot be."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from pathlib import Path
@@ -16,7 +18,9 @@ MAIL = OutgoingMail("us@example.org", "you@example.com", "<a@example.org>", b"x\
 
 
 def relay(name: str, **more: object) -> RelaySettings:
-    return RelaySettings(name=name, host="127.0.0.1", port=25, **more)  # type: ignore[arg-type]
+    return RelaySettings(
+        name=name, host="127.0.0.1", port=25, connect_timeout_s=5, command_timeout_s=15, **more
+    )  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -53,13 +57,15 @@ def test_weights_share_the_mails_out(answers: dict[str, Outcome | None]) -> None
 
 
 def test_the_refusal_an_operator_must_hear_of_is_reported(answers: dict[str, Outcome | None]) -> None:
-    """One relay rests, the other refuses us: the refusal is the outcome."""
+    """One relay is in its cooldown, the other refuses us: the refusal is the outcome."""
     refused = Outcome(Kind.RELAY_REFUSES_US, Stage.CONNECT, "b", 535)
     answers.update(a=None, b=refused)
     assert Relays([relay("a"), relay("b")]).send(MAIL) is refused
 
 
-def test_with_every_relay_resting_the_mail_is_deferred_at_once(answers: dict[str, Outcome | None]) -> None:
+def test_with_every_relay_in_its_cooldown_the_mail_is_deferred_at_once(
+    answers: dict[str, Outcome | None],
+) -> None:
     """Nothing is waited for."""
     answers.update(a=None, b=None)
     outcome = Relays([relay("a"), relay("b")]).send(MAIL)
@@ -98,7 +104,16 @@ def test_settings_that_cannot_be_are_refused_in_a_sentence(arguments: tuple, wor
 def test_a_relay_that_cannot_be_is_refused_by_name(wrong: dict[str, object], words: str) -> None:
     """The sentence names the relay."""
     with pytest.raises(ValueError, match=f"Relay main: .*{words}"):
-        RelaySettings(**{"name": "main", "host": "h", "port": 25, **wrong})  # type: ignore[arg-type]
+        RelaySettings(
+            **{
+                "name": "main",
+                "host": "h",
+                "port": 25,
+                "connect_timeout_s": 5,
+                "command_timeout_s": 15,
+                **wrong,
+            }
+        )  # type: ignore[arg-type]
 
 
 def test_a_relays_password_is_in_no_repr() -> None:
@@ -126,4 +141,4 @@ def test_a_senders_mistake_does_not_leave_a_relay_waiting_for_its_probe(
     with pytest.raises(RuntimeError):
         ours.send(MAIL, math.inf)
     assert ours.send(MAIL, math.inf) is SENT
-    assert ours.state().resting_until is None
+    assert ours._breaker.open_until is None

@@ -1,5 +1,7 @@
 """The message as it goes over the wire, and envelopes that cannot be."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
