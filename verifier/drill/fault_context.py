@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from sentinel import Access, Endpoint, LocalTopology, Login
+from sentinel import Endpoint
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
@@ -82,15 +82,3 @@ class FaultContext:
     def await_switch(self, timeout_s: float = 40.0, *, number: int = 1) -> bool:
         """Wait until a sentinel has announced a new master, or so many of them."""
         return self.waiter.until(lambda: len(self._events.switches(self.fault_at)) >= number, timeout_s)
-
-
-def operators_access(topology: LocalTopology) -> Access:
-    """Return what an operator's commands need to work on the topology."""
-    users = topology.credentials
-    assert users is not None  # noqa: S101 - a testbed always has users
-    return Access(
-        sentinels=topology.sentinels,
-        master_name=topology.master_name,
-        node_login=Login(users.redis_ops.username, users.redis_ops.password),
-        sentinel_login=Login(users.sentinel_ops.username, users.sentinel_ops.password),
-    )

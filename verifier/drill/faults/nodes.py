@@ -32,6 +32,20 @@ def _hang(context: FaultContext) -> None:
     master.resume()
 
 
+@fault(
+    "disk-lost", "the master is killed (-9), loses its disk and restarts at once, with nothing on it", MOVES
+)
+def _disk_lost(context: FaultContext) -> None:
+    """Start it before the sentinels notice: if it listened, all would copy its empty data."""
+    master = context.topology.current_master()
+    context.begin()
+    master.lose_disk()
+    master.restart(wait=False)
+    context.await_switch()
+    context.waiter.for_s(context.pace.dead_s)
+    context.end()
+
+
 @fault("replica-kill", "a replica is killed and returns")
 def _replica_kill(context: FaultContext) -> None:
     replica = context.topology.replicas()[0]
