@@ -55,84 +55,27 @@ if TYPE_CHECKING:
     from sentinel.topology.survey import survey
 
 _IMPORTED_WHEN_ASKED_FOR = {
-    "HOLD_AT_MOST_S": "switchover.switchover",
-    "Finding": "topology.findings",
-    "LocalNode": "local.process",
-    "LocalOptions": "local.options",
-    "LocalStartError": "local.process",
-    "LocalTopology": "local.topology",
-    "NodeState": "topology.snapshot",
-    "PortReservation": "local.ports",
-    "Progress": "switchover.report",
-    "RedisServerMissing": "local.binary",
-    "Role": "protocol",
-    "SentinelState": "topology.snapshot",
-    "Severity": "topology.findings",
-    "SwitchoverError": "switchover.report",
-    "SwitchoverResult": "switchover.report",
-    "Topology": "topology.snapshot",
-    "TopologyError": "local.running_topology",
-    "end_with_parent": "local.child",
-    "findings_of": "topology.checks",
-    "is_listening": "local.waiting",
-    "refusals_of": "topology.checks",
-    "survey": "topology.survey",
-    "switch_over": "switchover.switchover",
-    "tied_to_this_process": "local.child",
-    "wait_for": "local.waiting",
+    "local.binary": ("RedisServerMissing",),
+    "local.child": ("end_with_parent", "tied_to_this_process"),
+    "local.options": ("LocalOptions",),
+    "local.ports": ("PortReservation",),
+    "local.process": ("LocalNode", "LocalStartError"),
+    "local.running_topology": ("TopologyError",),
+    "local.topology": ("LocalTopology",),
+    "local.waiting": ("is_listening", "wait_for"),
+    "protocol": ("Role",),
+    "switchover.report": ("Progress", "SwitchoverError", "SwitchoverResult"),
+    "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),
+    "topology.checks": ("findings_of", "refusals_of"),
+    "topology.findings": ("Finding", "Severity"),
+    "topology.snapshot": ("NodeState", "SentinelState", "Topology"),
+    "topology.survey": ("survey",),
 }
-
-__all__ = [
-    "HOLD_AT_MOST_S",
-    "TRANSIENT",
-    "Access",
-    "AccessRefused",
-    "Backoff",
-    "Backpressure",
-    "CircuitOpen",
-    "Endpoint",
-    "Finding",
-    "LocalNode",
-    "LocalOptions",
-    "LocalStartError",
-    "LocalTopology",
-    "Login",
-    "MasterLink",
-    "MasterMoved",
-    "MasterNotReady",
-    "MasterUnknown",
-    "NodeState",
-    "NotAcknowledged",
-    "PermanentError",
-    "PortReservation",
-    "Progress",
-    "RedisServerMissing",
-    "RogueMaster",
-    "Role",
-    "SentinelState",
-    "Severity",
-    "SwitchoverError",
-    "SwitchoverResult",
-    "Topology",
-    "TopologyError",
-    "TransientError",
-    "UnknownMasterName",
-    "end_with_parent",
-    "findings_of",
-    "is_listening",
-    "parse_endpoint",
-    "refusals_of",
-    "survey",
-    "switch_over",
-    "tied_to_this_process",
-    "wait_for",
-]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for the first time. Raises AttributeError."""
-    if name not in _IMPORTED_WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_IMPORTED_WHEN_ASKED_FOR[name]}"), name)
-    globals()[name] = value
-    return value
+    for module, names in _IMPORTED_WHEN_ASKED_FOR.items():
+        if name in names:
+            return globals().setdefault(name, getattr(import_module(f"{__name__}.{module}"), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

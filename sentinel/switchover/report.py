@@ -35,15 +35,10 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def report_nothing(progress: Progress) -> None:
-    """Ignore the progress."""
-
-
 class Journal:
     """The steps reached so far, reported as they come, and what to note beside them."""
 
     def __init__(self, report: Report, clock: Callable[[], float]) -> None:
-        """Start now."""
         self._report = report
         self._clock = clock
         self._started_at = clock()
@@ -54,10 +49,6 @@ class Journal:
         """Note a step, then report it."""
         self.steps.append(Progress(step, self._clock() - self._started_at, message))
         self._report(self.steps[-1])
-
-    def has(self, step: Step) -> bool:
-        """Return whether a step was reached."""
-        return any(each.step is step for each in self.steps)
 
 
 @dataclass(frozen=True, slots=True)

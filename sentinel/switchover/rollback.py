@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from redis import RedisError
 
@@ -19,24 +20,15 @@ from sentinel.switchover.write_pause import WritePause
 POLL_EVERY_S = 0.02
 
 
+@dataclass(frozen=True)
 class RollBack:
     """The way back from wherever a switchover is."""
 
-    def __init__(
-        self,
-        steps: Steps,
-        write_pause: WritePause,
-        old: Endpoint,
-        *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ) -> None:
-        """Do nothing yet."""
-        self._steps = steps
-        self._write_pause = write_pause
-        self._old = old
-        self._clock = clock
-        self._sleep = sleep
+    steps: Steps
+    write_pause: WritePause
+    old: Endpoint
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
 
     def run(self, reason: str, *, ordered: bool, done: bool, grace_s: float) -> str:
         """End the hold, and return what went wrong and in which state everything is now.
@@ -50,40 +42,40 @@ class RollBack:
         try:
             state = self._state(ordered=ordered, done=done, grace_s=grace_s)
         finally:  # whatever happens in there, a second Ctrl-C for one
-            problem = self._write_pause.try_release()
+            problem = self.write_pause.try_release()
         sentences = [f"The switchover was given up: {reason.rstrip('. ')}.", state, problem]
         return " ".join(each for each in sentences if each)
 
     def _state(self, *, ordered: bool, done: bool, grace_s: float) -> str:
         if done:
-            return f"The master had moved by then, and {self._old} is a replica: look at the topology."
+            return f"The master had moved by then, and {self.old} is a replica: look at the topology."
         if not ordered:
-            return f"{self._old} is still the master, and nothing was changed."
+            return f"{self.old} is still the master, and nothing was changed."
         new = self._decided(grace_s)
         if new is None:
-            self._steps.redirect(self._old)
+            self.steps.redirect(self.old)
             return (
-                f"{self._old} is still the master, but Sentinel was ordered to fail over and may yet do so: look at the "
+                f"{self.old} is still the master, but Sentinel was ordered to fail over and may yet do so: look at the "
                 "topology before you try again."
             )
         try:
-            self._steps.demote(self._old, new)
+            self.steps.demote(self.old, new)
         except RedisError as error:
             return (
-                f"{new} is the master, but {self._old} could not be made its replica ({error}). Sentinel does so "
-                f"within some ten seconds; what is written to {self._old} until then is lost."
+                f"{new} is the master, but {self.old} could not be made its replica ({error}). Sentinel does so "
+                f"within some ten seconds; what is written to {self.old} until then is lost."
             )
         warning = (
             ""
-            if new in self._steps.candidates
+            if new in self.steps.candidates
             else " It was not seen to have all data before: compare the data of both."
         )
-        return f"The failover was completed all the same: {new} is the master, and {self._old} follows it.{warning}"
+        return f"The failover was completed all the same: {new} is the master, and {self.old} follows it.{warning}"
 
     def _decided(self, grace_s: float) -> Endpoint | None:
-        until = self._clock() + grace_s
-        while (new := self._steps.decided(self._old)) is None and self._clock() < until:
+        until = self.clock() + grace_s
+        while (new := self.steps.decided(self.old)) is None and self.clock() < until:
             with suppress(RedisError):
-                self._write_pause.keep()
-            self._sleep(POLL_EVERY_S)
+                self.write_pause.keep()
+            self.sleep(POLL_EVERY_S)
         return new

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from redis import RedisError
 
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TransientError
+from sentinel.errors import Backpressure, TransientError
 from sentinel.protocol import Role, address_in, address_of, all_fields_in, fields_in, flags_of, role_in
+from sentinel.topology.findings import Finding, critical
 from sentinel.topology.node_commands import NodeCommands, Words
 from sentinel.topology.snapshot import Topology
 
@@ -19,7 +19,6 @@ class Steps:
     """The steps on one surveyed topology, which has a master."""
 
     def __init__(self, topology: Topology, sentinels: NodeCommands, nodes: NodeCommands) -> None:
-        """Ask nothing yet."""
         self._sentinels = sentinels
         self._nodes = nodes
         self._name = topology.master_name
@@ -28,11 +27,17 @@ class Steps:
         self._replicas = [node.endpoint for node in topology.healthy_replicas]
         self.candidates = tuple(node.endpoint for node in topology.candidates)
 
-    def missing_rights(self, old: Endpoint) -> list[str]:
-        """Return the rights we lack for what the old master will be ordered. Raises RedisError."""
+    def refusals(self, old: Endpoint) -> list[Finding]:
+        """Return why the old master would not take a switchover's orders; nothing is ordered for it."""
         pausing: Sequence[Words] = (("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"))
-        missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
-        return list(dict.fromkeys(missing))
+        try:
+            missing = self._nodes.rehearse(old, [*pausing, *_demotion(old)])
+        except Backpressure:
+            return [_no_room(old)]
+        except RedisError as error:
+            return [_refused(old, str(error))]
+        rights = ", ".join(f"+{right}" for right in dict.fromkeys(missing))
+        return [_refused(old, f"it lacks the rights {rights}")] if missing else []
 
     def written(self, old: Endpoint) -> int:
         """Return how far the old master has written, in bytes of its replication stream. Raises RedisError."""
@@ -64,8 +69,8 @@ class Steps:
         everything, for as long as which the new master finds nobody to acknowledge its writes.
         """
         for replica in self._replicas:
-            if replica != master and not _is_master(self._quietly(replica, "ROLE")):
-                self._quietly(replica, "REPLICAOF", master.host, str(master.port))
+            if replica != master and not _is_master(self._nodes.reply_or_error(replica, ("ROLE",))):
+                self._nodes.reply_or_error(replica, ("REPLICAOF", master.host, str(master.port)))
 
     def decided(self, old: Endpoint) -> Endpoint | None:
         """Return the new master, once that is final and it says so itself.
@@ -81,7 +86,7 @@ class Steps:
         votes = Counter(each for each in named.values() if each is not None)
         for new, count in votes.items():
             final = named[self._sentinel_endpoints[0]] == new or count >= self._majority
-            if new != old and final and _is_master(self._quietly(new, "ROLE")):
+            if new != old and final and _is_master(self._nodes.reply_or_error(new, ("ROLE",))):
                 return new
         return None
 
@@ -114,14 +119,7 @@ class Steps:
         done = all(_is_done(view, new) for view in views.values())
         if not done or not all(_are_all_replicas(known) for known in replicas.values()):
             return False
-        return _received(self._quietly(old, "ROLE")) >= 0
-
-    def _quietly(self, node: Endpoint, *words: str) -> Any:
-        """Ask a node that may hang up on us, as one that Sentinel is just promoting does with everybody."""
-        try:
-            return self._nodes.ask(node, *words)
-        except RedisError as error:
-            return error
+        return _received(self._nodes.reply_or_error(old, ("ROLE",))) >= 0
 
 
 def _demotion(new: Endpoint) -> Sequence[Words]:
@@ -157,3 +155,20 @@ def _are_all_replicas(reply: object) -> bool:
 def _is_done(reply: object, new: Endpoint) -> bool:
     fields = fields_in(reply) or {}
     return address_of(fields) == new and flags_of(fields) == {"master"}
+
+
+def _refused(master: Endpoint, why: str) -> Finding:
+    return critical(
+        "orders-refused",
+        f"The master {master} would not take a switchover's orders from our user: {why.rstrip('. ')}.",
+        "Set the operators' user in the settings, or give this user its rights.",
+    )
+
+
+def _no_room(master: Endpoint) -> Finding:
+    return critical(
+        "no-room",
+        f"The memory of the master {master} is full, and it takes no transaction then, not even the one that makes it "
+        "a replica.",
+        "Raise its maxmemory, or wait until there is room.",
+    )

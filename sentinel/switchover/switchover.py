@@ -27,7 +27,6 @@ from redis import ResponseError
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError
-from sentinel.switchover.refusals import refusals_of_orders
 from sentinel.switchover.report import (
     Journal,
     Report,
@@ -36,7 +35,6 @@ from sentinel.switchover.report import (
     SwitchoverInterrupted,
     SwitchoverRefused,
     SwitchoverResult,
-    report_nothing,
 )
 from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
@@ -57,7 +55,7 @@ Found = TypeVar("Found")
 
 
 def switch_over(
-    access: Access, *, report: Report = report_nothing, hold_at_most_s: float = HOLD_AT_MOST_S
+    access: Access, *, report: Report = lambda _: None, hold_at_most_s: float = HOLD_AT_MOST_S
 ) -> SwitchoverResult:
     """Make Sentinel promote a replica, without losing an acknowledged write.
 
@@ -85,7 +83,7 @@ class Switchover:
         sentinels: NodeCommands,
         nodes: NodeCommands,
         *,
-        report: Report = report_nothing,
+        report: Report = lambda _: None,
         hold_at_most_s: float = HOLD_AT_MOST_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -105,7 +103,7 @@ class Switchover:
 
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
-        if refusals := refusals_of_orders(self._steps, self._old):
+        if refusals := self._steps.refusals(self._old):
             raise SwitchoverRefused(refusals)
         try:
             self._hold_until_in_sync()
@@ -202,6 +200,6 @@ class Switchover:
         return found
 
     def _roll_back(self, reason: str, grace_s: float = 0.0) -> str:
-        rollback = RollBack(self._steps, self._write_pause, self._old, clock=self._clock, sleep=self._sleep)
-        done = self._journal.has(Step.DEMOTED)
+        rollback = RollBack(self._steps, self._write_pause, self._old, self._clock, self._sleep)
+        done = any(each.step is Step.DEMOTED for each in self._journal.steps)
         return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)

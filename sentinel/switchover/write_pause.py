@@ -25,7 +25,6 @@ class WritePause:
     def __init__(
         self, nodes: NodeCommands, master: Endpoint, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Hold nothing yet."""
         self._nodes = nodes
         self._master = master
         self._clock = clock
@@ -52,15 +51,11 @@ class WritePause:
         # A pause lasts at least until its time has passed since it was asked for.
         return self._lapsed_s + max(0.0, self._clock() - (self._asked_at + PAUSE_S))
 
-    def release(self) -> None:
-        """Let writes go on at once. Raises RedisError; then they go on when the last pause ends."""
-        self._lapsed_s, self._asked_at = self.lapsed_s(), None  # not renewed either, should this fail
-        self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
-
     def try_release(self) -> str:
         """Let writes go on at once; return what went wrong, empty if nothing did."""
+        self._lapsed_s, self._asked_at = self.lapsed_s(), None  # not renewed either, should this fail
         try:
-            self.release()
+            self._nodes.ask(self._master, "CLIENT", "UNPAUSE")
         except RedisError as error:
             return f"The hold on {self._master} could not be ended and ends by itself within {PAUSE_S:.0f} s: {error}."
         return ""

@@ -6,10 +6,10 @@ back: an order that may have been carried out must not be sent twice by accident
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from redis import RedisError
 
@@ -20,9 +20,11 @@ from sentinel.error_classes import translate
 from sentinel.errors import AccessRefused
 
 Words = Sequence[str]
+Target = TypeVar("Target")
+Answer = TypeVar("Answer")
 
 
-class NodeCommands:
+class NodeCommands(AbstractContextManager["NodeCommands"]):
     """Commands to processes that share one login."""
 
     def __init__(self, login: Login, *, timeout_s: float) -> None:
@@ -31,13 +33,7 @@ class NodeCommands:
         self._timeout_s = timeout_s
         self._connections: dict[Endpoint, Any] = {}
 
-    def __enter__(self) -> Self:
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close all connections."""
         for connection in self._connections.values():
             connection.disconnect()
@@ -54,11 +50,7 @@ class NodeCommands:
 
     def ask_all(self, endpoints: Iterable[Endpoint], *words: str) -> dict[Endpoint, Any]:
         """Ask all at once, so that a hung one costs its timeout once; an error stands in place of a reply."""
-        asked = list(endpoints)
-        with ThreadPoolExecutor(max_workers=max(1, len(asked))) as executor:
-            return dict(
-                zip(asked, executor.map(lambda each: self._reply_or_error(each, words), asked), strict=True)
-            )
+        return dict(at_once(lambda each: (each, self.reply_or_error(each, words)), endpoints))
 
     def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
         """Send orders as one transaction; an error stands in place of the reply of an order that failed.
@@ -81,7 +73,7 @@ class NodeCommands:
             RedisError: as `ask` does.
         """
         self.ask(endpoint, "MULTI")
-        replies = [self._reply_or_error(endpoint, order) for order in orders]
+        replies = [self.reply_or_error(endpoint, order) for order in orders]
         self.ask(endpoint, "DISCARD")
         for reply in replies:
             if isinstance(reply, RedisError) and not isinstance(reply, AccessRefused):
@@ -92,7 +84,8 @@ class NodeCommands:
             if isinstance(reply, AccessRefused)
         ]
 
-    def _reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
+    def reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
+        """Ask a process that may hang up on us, as a node being promoted does; an error stands for its reply."""
         try:
             return self.ask(endpoint, *words)
         except RedisError as error:
@@ -117,6 +110,13 @@ class NodeCommands:
         if endpoint not in self._connections:
             self._connections[endpoint] = direct_connection(endpoint, self._login, self._timeout_s)
         return self._connections[endpoint]
+
+
+def at_once(ask: Callable[[Target], Answer], targets: Iterable[Target]) -> list[Answer]:
+    """Ask all targets at the same time, and return the answers in their order."""
+    everybody = list(targets)
+    with ThreadPoolExecutor(max_workers=max(1, len(everybody)), thread_name_prefix="ask") as executor:
+        return list(executor.map(ask, everybody))
 
 
 def right_to(words: Words) -> str:

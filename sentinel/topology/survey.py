@@ -6,25 +6,21 @@ with our password: a stranger whom a node was made to follow never gets to see i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
 
 from redis import RedisError
 
 from sentinel.access import Access
 from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import PermanentError
-from sentinel.topology.node_commands import NodeCommands
+from sentinel.topology.node_commands import NodeCommands, at_once
 from sentinel.topology.replies import Answers, node_state, sentinel_state
 from sentinel.topology.snapshot import NodeState, SentinelState, Topology
 
 # A node that takes longer is not waited for: operators want to see the others.
 NODE_TIMEOUT_S = 1.0
-Target = TypeVar("Target")
-Answer = TypeVar("Answer")
 
 
 @contextmanager
@@ -48,7 +44,7 @@ def survey_with(sentinels: NodeCommands, nodes: NodeCommands, access: Access) ->
     """Take the snapshot through connections that are open already."""
     states = _ask_sentinels(sentinels, access)
     endpoints = _nodes_known_to(states)
-    found = _at_once(lambda endpoint: _ask_node(nodes, endpoint), endpoints)
+    found = at_once(lambda endpoint: _ask_node(nodes, endpoint), endpoints)
     return Topology(access.master_name, states, tuple(_with_known_name(each, endpoints) for each in found))
 
 
@@ -57,7 +53,7 @@ def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelStat
 
     The run id of a silent one is unknown, so its address is taken instead, or it would count twice.
     """
-    first = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
+    first = at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
     states = {state.run_id or str(state.endpoint): state for state in first}
     silent = {address for state in first if state.run_id is None for address in addresses_of(state.endpoint)}
     unknown = {
@@ -66,7 +62,7 @@ def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelStat
         for peer in state.peers
         if peer.run_id and peer.run_id not in states and not silent & addresses_of(peer.endpoint)
     }
-    second = _at_once(lambda each: _ask_sentinel(commands, each, access.master_name), unknown.values())
+    second = at_once(lambda each: _ask_sentinel(commands, each, access.master_name), unknown.values())
     for state in second:
         states.setdefault(state.run_id or str(state.endpoint), state)
     return tuple(states.values())
@@ -101,9 +97,3 @@ def _with_known_name(node: NodeState, known: Iterable[Endpoint]) -> NodeState:
     addresses = addresses_of(node.follows)
     same = next((endpoint for endpoint in known if addresses & addresses_of(endpoint)), None)
     return replace(node, follows=same) if same is not None else node
-
-
-def _at_once(ask: Callable[[Target], Answer], targets: Iterable[Target]) -> list[Answer]:
-    everybody = list(targets)
-    with ThreadPoolExecutor(max_workers=max(1, len(everybody)), thread_name_prefix="survey") as executor:
-        return list(executor.map(ask, everybody))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from verifier.drill.rig.usage import process_tree
+from verifier.drill.rig.process import process_tree
 
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 

@@ -31,8 +31,7 @@ class LazyCommands(AppGroup):
         if name not in _COMMANDS:
             return super().get_command(ctx, name)
         module, attribute = _COMMANDS[name]
-        command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 - said for the type checker
+        command: click.Command = getattr(import_module(module), attribute)
         return command
 
 

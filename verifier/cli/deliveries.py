@@ -26,10 +26,10 @@ from verifier.cli.delivery_tables import (
 )
 from verifier.domain.verifications import DeliveryStatus
 from verifier.settings import Settings, SettingsError, load_settings
-from verifier.store.dead_letters import discard_dead_letters
+from verifier.store.dead_letters import dead_letters_of, discard_dead_letters
 from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import Filter
-from verifier.store.delivery_search import find_dead_letters, find_details, find_listing, find_named
+from verifier.store.delivery_search import find_dead_letters, find_details, find_listing
 from verifier.wiring import deliveries_of, link_of
 
 _WIDTH_OF_FILES = 220
@@ -192,7 +192,9 @@ def _to_discard(
 
 def _letters_of(context: CommandContext, name: Name) -> list[str]:
     letters = context.link.run(
-        lambda client: find_named(client, name.verification_id, name.number, context.settings.rules)
+        lambda client: dead_letters_of(
+            client, name.verification_id, context.settings.rules.max_sends, name.number
+        )
     )
     return [letter.name for letter in letters]
 

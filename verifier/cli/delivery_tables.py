@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +14,7 @@ from rich.text import Text
 from verifier.domain.rules import Rules
 from verifier.domain.times import iso_time
 from verifier.domain.verifications import DeliveryStatus
-from verifier.store.delivery_reports import DeliveryReport
+from verifier.store.delivery_reports import TIMES, DeliveryReport
 from verifier.store.delivery_search import Details, Listing
 
 _COLOURS = {
@@ -66,17 +67,9 @@ def details_as_json(details: Details, now: float, rules: Rules) -> dict[str, Any
 
 def report_as_json(report: DeliveryReport) -> dict[str, Any]:
     """Return one delivery for programs; what is not known is null."""
-    return {
-        "id": report.name,
-        "verification_id": report.verification_id,
-        "number": report.number,
-        "address": report.address or None,
-        "status": report.status.value,
-        "tries": report.tries,
-        **{name: iso_time(at) for name, at in _times(report)},
-        "relay_reply": report.relay_reply or None,
-        "found_as": report.found_as or None,
-    }
+    members = {"id": report.name, **asdict(report)}
+    members |= {name: iso_time(at) for name, at in _times(report)}
+    return {name: None if value == "" else value for name, value in members.items()}
 
 
 def listing_for_people(listing: Listing, now: float, width: int) -> RenderableType:
@@ -191,16 +184,7 @@ def _report_pairs(report: DeliveryReport, now: float) -> Table:
 
 
 def _times(report: DeliveryReport) -> Iterable[tuple[str, float | None]]:
-    return (
-        ("queued_at", report.queued_at),
-        ("first_failed_at", report.first_failed_at),
-        ("last_failed_at", report.last_failed_at),
-        ("next_try_at", report.next_try_at),
-        ("due_at", report.due_at),
-        ("sent_at", report.sent_at),
-        ("given_up_at", report.given_up_at),
-        ("expires_at", report.expires_at),
-    )
+    return [(name, getattr(report, name)) for name in TIMES]
 
 
 def _pairs(*pairs: tuple[str, str]) -> Table:

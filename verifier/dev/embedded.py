@@ -14,18 +14,19 @@ import signal
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentinel import LocalOptions, LocalTopology
-from verifier.dev.banner import announce_when_it_answers
+from sentinel import LocalOptions, LocalTopology, wait_for
 from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.settings import load_settings
 
 # Where the mailbox is, for the inner process; set by the outer one, never by people.
 MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
+ANSWERS_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
     mailbox = Path(environ[MAILBOX_VARIABLE])
     if not (outer and options.reloads):
         WorkerProcess().start()
-        announce_when_it_answers(options.host, options.port, _mail_note(environ))
+        _announce_when_it_answers(options.host, options.port, _mail_note(environ))
     return mailbox
 
 
@@ -97,3 +98,34 @@ def _end_on_signals() -> None:
             signal.signal(number, lambda *_: sys.exit(0))
         # A shell starts background jobs with SIGINT ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _announce_when_it_answers(host: str, port: int, note: str | None) -> None:
+    """Print the addresses, from a thread, as soon as the app answers on them."""
+    if port == 0:  # chosen by the system; the server prints it itself
+        return
+    threading.Thread(target=_announce, args=(host, port, note), name="banner", daemon=True).start()
+
+
+def _announce(host: str, port: int, note: str | None) -> None:
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    if not wait_for(lambda: _answers(f"{base}/healthz"), ANSWERS_WITHIN_S):
+        return
+    lines = [
+        "",
+        f"  Verifier runs at     {base}",
+        f"  Mails arrive at      {base}/dev/mailbox",
+        *([f"  {note}"] if note else []),
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    print("\n".join(lines), file=sys.stdout, flush=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False

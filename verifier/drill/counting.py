@@ -83,13 +83,9 @@ def _by_recipient(
 def _longest_mail_delay_s(
     accepted: Iterable[Submission], by_recipient: dict[str, list[RecordedMail]]
 ) -> float:
+    mailed = (each for each in accepted if each.recipient in by_recipient)
     # A mail may overtake the answer to its own request, so a delay can be below zero.
-    delays = [
-        by_recipient[each.recipient][0].at - each.ended_at
-        for each in accepted
-        if each.recipient in by_recipient
-    ]
-    return max(0.0, *delays) if delays else 0.0
+    return max([0.0, *(by_recipient[each.recipient][0].at - each.ended_at for each in mailed)])
 
 
 def _first_after(switch: float | None, times: Iterable[float]) -> float | None:

@@ -1,17 +1,20 @@
-"""What a fault may touch, and the moments it notes."""
+"""What a fault may touch, how it waits, and the moments it notes."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentinel import Endpoint
+from sentinel import Endpoint, LocalTopology, wait_for
+from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
-from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
+from verifier.drill.rig.service import Service
+
+TICK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,29 +43,42 @@ class Pace:
     """How long the last mails are waited for."""
 
 
-class FaultContext:
-    """The fault's view of the testbed."""
+class Waiter:
+    """Waits, and calls each tick all the while."""
 
-    def __init__(
-        self,
-        *,
-        testbed: DrillTestbed,
-        load: OpenLoad,
-        events: SentinelEvents,
-        waiter: Waiter,
-        pace: Pace,
-    ) -> None:
-        self.topology = testbed.topology
-        self.service = testbed.service
-        self.mail_sink = testbed.mail_sink
-        self.load = load
-        self.pace = pace
-        self.fault_at = 0.0
-        self.fault_ended_at = 0.0
-        self.trouble = ""
-        self.measurement: Measurement | None = None
-        self._events = events
-        self.waiter = waiter
+    def __init__(self, *ticks: Callable[[], None]) -> None:
+        self._ticks = ticks
+
+    def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition; False when `timeout_s` seconds were not enough."""
+
+        def done() -> bool:
+            for tick in self._ticks:
+                tick()
+            return condition()
+
+        return wait_for(done, timeout_s, TICK_S)
+
+    def for_s(self, duration_s: float) -> None:
+        """Let time pass."""
+        self.until(lambda: False, duration_s)
+
+
+@dataclass
+class FaultContext:
+    """The fault's view of the testbed, and what it notes; moments in monotonic seconds, 0 where there was none."""
+
+    topology: LocalTopology
+    service: Service
+    mail_sink: MailSink
+    load: OpenLoad
+    events: SentinelEvents
+    waiter: Waiter
+    pace: Pace
+    fault_at: float = 0.0
+    fault_ended_at: float = 0.0
+    trouble: str = ""
+    measurement: Measurement | None = None
 
     def begin(self) -> None:
         """Note that the fault happens now; measuring begins."""
@@ -81,4 +97,4 @@ class FaultContext:
 
     def await_switch(self, timeout_s: float = 40.0, *, number: int = 1) -> bool:
         """Wait until a sentinel has announced a new master, or so many of them."""
-        return self.waiter.until(lambda: len(self._events.switches(self.fault_at)) >= number, timeout_s)
+        return self.waiter.until(lambda: len(self.events.switches(self.fault_at)) >= number, timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -121,12 +122,6 @@ class Outcome:
     series: Series
     breaches: tuple[Breach, ...] = ()
 
-    def worst(self, kind: str) -> ProcessCost:
-        """Return the highest costs among the processes whose name begins with `kind`, `web` or `worker`."""
-        costs = [cost for name, cost in self.costs.items() if name.startswith(kind)]
-        return ProcessCost(
-            cpu_percent=max((each.cpu_percent for each in costs), default=0.0),
-            memory_growth_bytes=max((each.memory_growth_bytes for each in costs), default=0),
-            log_lines=max((each.log_lines for each in costs), default=0),
-            connects_per_s=max((each.connects_per_s for each in costs), default=0.0),
-        )
+    def worst(self, figure: Callable[[ProcessCost], float], kind: str = "") -> float:
+        """Return the highest of one cost among the processes whose name begins with `kind`: `web`, `worker`, any."""
+        return max((figure(cost) for name, cost in self.costs.items() if name.startswith(kind)), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 
 from sentinel import TopologyError
 from verifier.drill import counting, verdicts
-from verifier.drill.fault_context import FaultContext, Pace
+from verifier.drill.fault_context import FaultContext, Pace, Waiter
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Moments, Outcome
 from verifier.drill.rig.code_checks import CodeChecks
@@ -20,7 +21,6 @@ from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
 from verifier.drill.rig.testbed import DrillTestbed
-from verifier.drill.rig.waiter import Waiter
 
 WHOLE_WITHIN_S = 60.0
 
@@ -35,7 +35,7 @@ class Round:
         self._rate = rate
         self._pace = pace
         self._alarm = LogAlarm(testbed.directory)
-        self._waiter = Waiter(self._alarm.look)
+        self._waiter: Waiter
         self._first_mail = len(testbed.mail_sink.mails)
         self._checks = CodeChecks(self.load, lambda: self.mails)
 
@@ -55,11 +55,13 @@ class Round:
         began = time.monotonic()
         with SentinelEvents(self._testbed.topology) as events:
             context = FaultContext(
-                testbed=self._testbed,
-                load=self.load,
-                events=events,
-                waiter=self._waiter,
-                pace=self._pace,
+                self._testbed.topology,
+                self._testbed.service,
+                self._testbed.mail_sink,
+                self.load,
+                events,
+                self._waiter,
+                self._pace,
             )
             healthy = self._put_under_load(context)
             owed = self._await_the_last_mail()
@@ -68,9 +70,10 @@ class Round:
         return self._outcome(context, moments, owed=owed, healthy=healthy)
 
     def _put_under_load(self, context: FaultContext) -> bool:
-        running = [self._testbed.loop.start(self.load.run())]
+        loop = self._testbed.loop
+        running = [asyncio.run_coroutine_threadsafe(self.load.run(), loop)]
         if not self._testbed.system.is_peer:  # a peer has no codes to check
-            running.append(self._testbed.loop.start(self._checks.run()))
+            running.append(asyncio.run_coroutine_threadsafe(self._checks.run(), loop))
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.inject(context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from verifier.drill.outcome import Breach, Outcome, ProcessCost
+from verifier.drill.outcome import Breach, Outcome
 from verifier.drill.promise import Promise
 
 # The service's default deadline for a request, and a little for the machine the drill itself keeps busy.
@@ -113,18 +113,14 @@ def _of_processes(outcome: Outcome) -> Iterator[Breach]:
 
 def _of_costs(outcome: Outcome) -> Iterator[Breach]:
     for name, cost in outcome.costs.items():
-        yield from _of_one_process(name, cost, outcome.outage_s)
-
-
-def _of_one_process(name: str, cost: ProcessCost, outage_s: float) -> Iterator[Breach]:
-    if cost.cpu_percent >= MOST_CPU_PERCENT:
-        yield Breach("cpu", f"{name} used {cost.cpu_percent:.1f} % of a core while it waited.")
-    if cost.connects_per_s > MOST_CONNECTS_PER_S:
-        yield Breach("connects", f"{name} tried {cost.connects_per_s:.1f} connections a second.")
-    if cost.memory_growth_bytes > MOST_GROWTH_BYTES:
-        yield Breach("memory", f"{name} grew by {cost.memory_growth_bytes / 1024 / 1024:.1f} MiB.")
-    if name.startswith("worker") and cost.log_lines > 1 + outage_s / ONE_LINE_EVERY_S:
-        yield Breach("log_lines", f"{name} wrote {cost.log_lines} lines in {outage_s:.0f} s.")
+        if cost.cpu_percent >= MOST_CPU_PERCENT:
+            yield Breach("cpu", f"{name} used {cost.cpu_percent:.1f} % of a core while it waited.")
+        if cost.connects_per_s > MOST_CONNECTS_PER_S:
+            yield Breach("connects", f"{name} tried {cost.connects_per_s:.1f} connections a second.")
+        if cost.memory_growth_bytes > MOST_GROWTH_BYTES:
+            yield Breach("memory", f"{name} grew by {cost.memory_growth_bytes / 1024 / 1024:.1f} MiB.")
+        if name.startswith("worker") and cost.log_lines > 1 + outcome.outage_s / ONE_LINE_EVERY_S:
+            yield Breach("log_lines", f"{name} wrote {cost.log_lines} lines in {outcome.outage_s:.0f} s.")
 
 
 def _of_median(figure: str, thing: str, times: Iterable[float | None]) -> Iterator[Breach]:

@@ -11,15 +11,3 @@ from __future__ import annotations
 from verifier.settings.loading import SettingsError, known_names, load_redis_settings, load_settings
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.relays import MailRelay, Security
-
-__all__ = [
-    "MailRelay",
-    "MailSettings",
-    "RedisSettings",
-    "Security",
-    "Settings",
-    "SettingsError",
-    "known_names",
-    "load_redis_settings",
-    "load_settings",
-]

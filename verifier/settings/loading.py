@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ PREFIX = "VERIFIER_"
 OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
 
 _NOT_SET = {
-    "SECRET_KEYS": "It is not set. Make a key with: "
+    "VERIFIER_SECRET_KEYS": "It is not set. Make a key with: "
     "python -c 'import secrets; print(\"k1:\" + secrets.token_hex(32))'"
 }
 
@@ -95,30 +95,23 @@ def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except EnvValidationError as error:
-        messages = error.error_messages
-        if not isinstance(messages, dict):
-            raise SettingsError(str(error)) from None
+        messages: Any = error.error_messages  # by name, since `seal` raises them together
         raise SettingsError("\n".join(_sentences(messages))) from None
     except ValueError as error:  # an unreadable VERIFIER_..._FILE; the message names it
         raise SettingsError(str(error)) from None
 
 
-def _sentences(messages: dict[str, Any]) -> Iterator[str]:
+def _sentences(messages: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for name, reasons in messages.items():
-        full_name = name if name.startswith(PREFIX) else f"{PREFIX}{name}"
-        for reason in reasons if isinstance(reasons, list) else [reasons]:
-            text = (
-                _NOT_SET.get(name.removeprefix(PREFIX), "It is not set.")
-                if "not set" in str(reason)
-                else str(reason)
-            )
-            yield f"{full_name}: {text if text.endswith('.') else text + '.'}"
+        for reason in reasons:
+            text = _NOT_SET.get(name, "It is not set.") if "not set" in reason else reason
+            yield f"{name}: {text.removesuffix('.')}."
 
 
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
         name=parsed(env, "NAME", service_name, Settings.name),
-        keys=parsed(env, "SECRET_KEYS", parse_keys, None),
+        keys=parsed(env, "SECRET_KEYS", parse_keys),
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
         max_owed_mails=env.int("MAX_OWED_MAILS", Settings.max_owed_mails, validate=Range(1)),

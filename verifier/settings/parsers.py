@@ -7,31 +7,27 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
-from environs import FileAwareEnv, ValidationError
+from environs import EnvError, FileAwareEnv
 
 from sentinel import Endpoint, parse_endpoint
 
 DEFAULT_SENTINEL_PORT = 26379
 
 
-def parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], default: str | None) -> Any:
-    """Read a string setting through a parser that raises ValueError; None as default means required.
+def parsed(env: FileAwareEnv, name: str, parse: Callable[[str], Any], *default: str) -> Any:
+    """Read a setting through a parser that raises ValueError; without a default it is required.
 
-    What is wrong is kept by `env` until its `seal`.
+    What is wrong is kept by `env` until its `seal`, and None is returned meanwhile.
     """
 
-    def check(text: str) -> None:
+    def read(text: str) -> Any:
         try:
-            parse(text)
+            return parse(text)
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            raise EnvError(str(error)) from None
 
-    text = env.str(name, validate=check) if default is None else env.str(name, default, validate=check)
-    # Where the check failed, the error is kept for seal(), and what is returned here is never used.
-    try:
-        return parse(text)
-    except (ValueError, TypeError, AttributeError):
-        return None
+    env.add_parser(name, read)
+    return getattr(env, name)(name, *default)
 
 
 def endpoints(text: str) -> tuple[Endpoint, ...]:

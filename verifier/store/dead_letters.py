@@ -44,13 +44,21 @@ def read_dead_letters(client: Redis, names: Iterable[tuple[str, float]]) -> Iter
     """Read letters as they are asked for; those that are gone by now are left out."""
     remaining = iter(names)
     while batch := list(itertools.islice(remaining, BATCH)):
-        yield from _read_batch(client, batch)
+        with client.pipeline(transaction=False) as pipeline:
+            for name, _ in batch:
+                pipeline.get(keyspace.dead_letter_key(name))
+            letters = pipeline.execute()
+        for (name, at), letter in zip(batch, letters, strict=True):
+            if letter is not None:
+                yield _read_letter(name, at, letter)
 
 
-def dead_letters_of(client: Redis, verification_id: str, most_deliveries: int) -> list[DeliveryReport]:
-    """Read the letters of one verification, the newest delivery first."""
+def dead_letters_of(
+    client: Redis, verification_id: str, most_deliveries: int, number: int | None = None
+) -> list[DeliveryReport]:
+    """Read the letters of one verification, the newest delivery first, or the one with this number."""
     # Number 0 has what was forgotten before anybody came to send it.
-    numbers = range(most_deliveries, -1, -1)
+    numbers = range(most_deliveries, -1, -1) if number is None else [number]
     return dead_letters_named(client, [keyspace.job_id(verification_id, number) for number in numbers])
 
 
@@ -72,16 +80,6 @@ def discard_dead_letters(client: Redis, names: Sequence[str]) -> None:
             pipeline.zrem(keyspace.DEAD, *batch)
             pipeline.unlink(*(keyspace.dead_letter_key(name) for name in batch))
             pipeline.execute()
-
-
-def _read_batch(client: Redis, batch: Sequence[tuple[str, float]]) -> Iterator[DeliveryReport]:
-    with client.pipeline(transaction=False) as pipeline:
-        for name, _ in batch:
-            pipeline.get(keyspace.dead_letter_key(name))
-        letters = pipeline.execute()
-    for (name, at), letter in zip(batch, letters, strict=True):
-        if letter is not None:
-            yield _read_letter(name, at, letter)
 
 
 def _read_letter(name: str, given_up_at: float, letter: bytes) -> DeliveryReport:

@@ -6,7 +6,8 @@ One shape for what is still owed and for dead letters, so that both are filtered
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.keyspace import job_id
@@ -54,6 +55,9 @@ class DeliveryReport:
         return now - since if since is not None else 0.0
 
 
+TIMES = tuple(each.name for each in fields(DeliveryReport) if each.name.endswith("_at"))
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which deliveries are wanted; an empty part wants all."""
@@ -91,24 +95,7 @@ def report_of_texts(
     given_up_at: float | None = None,
 ) -> DeliveryReport:
     """Read what a record and a dead letter have in common."""
-    return DeliveryReport(
-        verification_id=verification_id,
-        number=number,
-        status=status,
-        address=text.get("address", ""),
-        tries=int(text.get("tries", 0)),
-        queued_at=_time(text, "queued_at"),
-        first_failed_at=_time(text, "first_failed_at"),
-        last_failed_at=_time(text, "last_failed_at"),
-        next_try_at=_time(text, "next_try_at"),
-        due_at=due_at,
-        sent_at=_time(text, "sent_at"),
-        given_up_at=given_up_at,
-        expires_at=_time(text, "expires_at"),
-        relay_reply=text.get("relay_reply", ""),
-        found_as=text.get("found_as", ""),
-    )
-
-
-def _time(text: Mapping[str, str], name: str) -> float | None:
-    return float(text[name]) if name in text else None
+    known: dict[str, Any] = {name: float(text[name]) for name in TIMES if name in text}
+    known |= {name: text[name] for name in ("address", "relay_reply", "found_as") if name in text}
+    known |= {"tries": int(text.get("tries", 0)), "due_at": due_at, "given_up_at": given_up_at}
+    return DeliveryReport(verification_id, number, status, **known)

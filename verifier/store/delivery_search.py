@@ -16,7 +16,6 @@ from verifier.domain.rules import Rules
 from verifier.domain.verifications import OWED, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import (
-    dead_letters_named,
     dead_letters_of,
     names_of_dead_letters,
     read_dead_letters,
@@ -60,7 +59,7 @@ def find_dead_letters(client: Redis, wanted: Filter, now: float) -> Iterator[Del
 
 def find_details(client: Redis, verification_id: str, number: int | None, rules: Rules) -> Details:
     """Return all that is known of a verification, or only of the delivery with this number."""
-    letters = tuple(find_named(client, verification_id, number, rules))
+    letters = tuple(dead_letters_of(client, verification_id, rules.max_sends, number))
     fields: Any = client.hgetall(keyspace.record_key(verification_id))
     if not fields:
         return Details(None, None, letters)
@@ -69,13 +68,6 @@ def find_details(client: Redis, verification_id: str, number: int | None, rules:
     if number not in {None, newest.number}:
         return Details(None, None, letters)
     return Details(read_record(verification_id, fields), newest, letters)
-
-
-def find_named(client: Redis, verification_id: str, number: int | None, rules: Rules) -> list[DeliveryReport]:
-    """Return the dead letters of a verification, or the one with this number."""
-    if number is not None:
-        return dead_letters_named(client, [keyspace.job_id(verification_id, number)])
-    return dead_letters_of(client, verification_id, rules.max_sends)
 
 
 def _find_owed(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:

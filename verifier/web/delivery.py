@@ -6,11 +6,13 @@ script asks again later, the small page says so in a sentence.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from flask import Blueprint, Response, jsonify, render_template
 
 from verifier.container import current_service
 from verifier.domain.errors import VerificationNotFound, VerifierError
-from verifier.domain.verifications import Status, Verification, ended_sentence
+from verifier.domain.verifications import Status, ended_sentence
 from verifier.web.wording import DeliveryWords, describe_delivery
 
 blueprint = Blueprint("web_delivery", __name__)
@@ -22,40 +24,31 @@ _AWAY = DeliveryWords(
 
 
 @blueprint.get("/verify/<verification_id>/delivery.json")
-def as_json(verification_id: str) -> tuple[Response, int]:
+def as_json(verification_id: str) -> tuple[Response, int, dict[str, str]]:
     """Answer the script; `pending` false means that the whole page is out of date."""
-    try:
-        verification, words = _look(verification_id)
-    except VerificationNotFound as error:
-        return jsonify(pending=False, sentence=str(error)), error.status
-    except VerifierError as error:
-        response = jsonify(pending=True, sentence=_AWAY.sentence, tone=_AWAY.tone, settled=False)
-        response.headers["Retry-After"] = str(error.retry_after_s or RENEW_AFTER_S)
-        return response, error.status
-    pending = current_service().status(verification) is Status.PENDING
-    return jsonify(pending=pending, sentence=words.sentence, tone=words.tone, settled=words.settled), 200
+    words, pending, status, headers = _look(verification_id)
+    return jsonify(pending=pending, **asdict(words)), status, headers
 
 
 @blueprint.get("/verify/<verification_id>/delivery")
 def as_page(verification_id: str) -> tuple[str, int, dict[str, str]]:
     """Show it in a frame on the page of the code, which is why the code being typed is not lost."""
-    try:
-        _, words = _look(verification_id)
-    except VerificationNotFound as error:
-        words, status = DeliveryWords(str(error), "bad", settled=True), error.status
-    except VerifierError as error:
-        words, status = _AWAY, error.status
-    else:
-        status = 200
-    headers = {} if words.settled else {"Refresh": str(RENEW_AFTER_S)}
-    return render_template("delivery.html", mail=words), status, headers
+    words, _, status, headers = _look(verification_id)
+    renewal = {} if words.settled else {"Refresh": str(RENEW_AFTER_S)}
+    return render_template("delivery.html", mail=words), status, headers | renewal
 
 
-def _look(verification_id: str) -> tuple[Verification, DeliveryWords]:
+def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str]]:
+    """Return where the mail is, whether the code may still be typed, and the answer's status and headers."""
     service = current_service()
-    verification = service.get(verification_id)
+    try:
+        verification = service.get(verification_id)
+    except VerificationNotFound as error:
+        return DeliveryWords(str(error), "bad", settled=True), False, error.status, {}
+    except VerifierError as error:
+        return _AWAY, True, error.status, {"Retry-After": str(error.retry_after_s or RENEW_AFTER_S)}
     status = service.status(verification)
     if status is Status.PENDING:
-        return verification, describe_delivery(verification.delivery, service.clock())
+        return describe_delivery(verification.delivery, service.clock()), True, 200, {}
     tone = "good" if status is Status.APPROVED else "bad"
-    return verification, DeliveryWords(ended_sentence(status), tone, settled=True)
+    return DeliveryWords(ended_sentence(status), tone, settled=True), False, 200, {}

@@ -12,8 +12,7 @@ from sentinel import LocalStartError, RedisServerMissing, TopologyError
 from verifier.drill import game_day
 from verifier.drill.game_day import Plan, Results
 from verifier.drill.outcome import Outcome
-from verifier.drill.report.html_report import html_report
-from verifier.drill.report.json_report import json_report
+from verifier.drill.report.files import html_report, json_report
 from verifier.drill.report.progress import ProgressDisplay
 from verifier.drill.report.table import tables
 from verifier.drill.rig.process import RigError
@@ -47,7 +46,7 @@ def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) 
     console = Console()
     progress = ProgressDisplay(console, len(plan.faults) * len(plan.systems))
     try:
-        with progress.displayed():
+        with progress:
             results = game_day.run(plan, progress, lambda outcome: _present_one(console, outcome))
     except CANNOT_START as error:
         raise click.ClickException(str(error)) from error

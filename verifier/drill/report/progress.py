@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from verifier.drill.round import Round
 
 
-class ProgressDisplay:
+class ProgressDisplay(Progress):
     """A progress bar over all rounds; quiet where nobody looks at a terminal."""
 
     def __init__(self, console: Console, rounds: int) -> None:
-        self._progress = Progress(
+        super().__init__(
             SpinnerColumn(),
             BarColumn(bar_width=20),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -24,17 +21,11 @@ class ProgressDisplay:
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=rounds)
-
-    @contextmanager
-    def displayed(self) -> Iterator[None]:
-        """Display it meanwhile."""
-        with self._progress:
-            yield
+        self._task = self.add_task("", total=rounds)
 
     def describe(self, text: str) -> None:
         """Show what is going on now."""
-        self._progress.update(self._task, description=text)
+        self.update(self._task, description=text)
 
     def follow(self, title: str, current: Round) -> None:
         """Show the counts of a round so far."""
@@ -44,4 +35,4 @@ class ProgressDisplay:
 
     def done(self) -> None:
         """Note that one round is over."""
-        self._progress.advance(self._task)
+        self.advance(self._task)

@@ -29,17 +29,17 @@ def seconds(value: float | None) -> str:
 
 
 def _connects(outcome: Outcome) -> str:
-    busiest = max(outcome.worst("web").connects_per_s, outcome.worst("worker").connects_per_s)
+    busiest = outcome.worst(lambda cost: cost.connects_per_s)
     return f"{busiest:.1f}/s" if busiest else "-"
 
 
 def _cpu(outcome: Outcome) -> str:
-    return f"{outcome.worst('web').cpu_percent:.1f} / {outcome.worst('worker').cpu_percent:.1f} %"
+    web, worker = (outcome.worst(lambda cost: cost.cpu_percent, kind) for kind in ("web", "worker"))
+    return f"{web:.1f} / {worker:.1f} %"
 
 
 def _memory(outcome: Outcome) -> str:
-    growth = max(outcome.worst("web").memory_growth_bytes, outcome.worst("worker").memory_growth_bytes)
-    return f"{growth / 1024 / 1024:+.1f} MiB"
+    return f"{outcome.worst(lambda cost: cost.memory_growth_bytes) / 1024 / 1024:+.1f} MiB"
 
 
 def _checks(outcome: Outcome) -> str:
@@ -77,7 +77,9 @@ FIGURES = {
         Column("CPU web / worker", _cpu, ("cpu",)),
         Column("memory", _memory, ("memory",)),
         Column("connects", _connects, ("connects",)),
-        Column("log lines", lambda each: str(each.worst("worker").log_lines), ("log_lines",)),
+        Column(
+            "log lines", lambda each: str(each.worst(lambda cost: cost.log_lines, "worker")), ("log_lines",)
+        ),
     ),
 }
 
@@ -90,7 +92,8 @@ def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
         for column in columns:
             laid_out.add_column(column.heading, justify="right")
         for outcome in outcomes:
-            laid_out.add_row(_name(outcome), *(_cell(column, outcome) for column in columns))
+            name = Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
+            laid_out.add_row(name, *(_cell(column, outcome) for column in columns))
         yield laid_out
 
 
@@ -102,10 +105,6 @@ def is_broken(column: Column, outcome: Outcome) -> bool:
 def name_of(outcome: Outcome) -> str:
     """Name an outcome; the project's own by the fault alone."""
     return outcome.fault if outcome.system == "verifier" else f"{outcome.system}: {outcome.fault}"
-
-
-def _name(outcome: Outcome) -> Text:
-    return Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
 
 
 def _cell(column: Column, outcome: Outcome) -> Text:

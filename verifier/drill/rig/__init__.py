@@ -2,5 +2,5 @@
 
 testbed (topology, logs) -> service (web, workers) -> process;  systems and peers/ say what is run
 open_load (who asks)   mail_sink (who gets)   loop_thread (where both live)
-usage, measurement, connection_attempts, sentinel_events, log_alarm (who looks)   waiter   svg
+measurement, connection_attempts, sentinel_events, log_alarm (who looks)   svg
 """

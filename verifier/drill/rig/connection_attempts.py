@@ -34,7 +34,6 @@ class ConnectionAttempts:
         self._thread = threading.Thread(target=self._run, name="drill-attempts", daemon=True)
 
     def __enter__(self) -> Self:
-        """Listen."""
         for endpoint in self._endpoints:
             listener = self._open.enter_context(socket.create_server(endpoint))
             listener.setblocking(False)
@@ -43,7 +42,6 @@ class ConnectionAttempts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Free the ports again."""
         self._stopping = True
         self._thread.join(timeout=5)
         self._open.close()

@@ -22,16 +22,12 @@ class LogAlarm:
     def look(self) -> None:
         """Note whether there are new lines that alarm an operator."""
         for log in self._logs.glob("*.log"):
-            size = log.stat().st_size
-            if size > self._read.get(log, 0) and _ALARM.search(self._new_text(log)):
-                self._raised.append(time.monotonic())
-            self._read[log] = size
+            with log.open("rb") as file:
+                file.seek(self._read.get(log, 0))
+                if _ALARM.search(file.read()):
+                    self._raised.append(time.monotonic())
+                self._read[log] = file.tell()
 
     def first_after(self, since: float) -> float | None:
         """Return after how many seconds there was the first such line; None where there was none."""
         return min((at - since for at in self._raised if at >= since), default=None)
-
-    def _new_text(self, log: Path) -> bytes:
-        with log.open("rb") as file:
-            file.seek(self._read.get(log, 0))
-            return file.read()

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any, Self, TypeVar
-
-Result = TypeVar("Result")
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-class LoopThread:
-    """Runs coroutines until it is left; whatever still runs then is cancelled."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="drill-loop", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Cancel everything and end the thread."""
-        self.start(_cancel_all()).result(timeout=10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout=10)
-        self.loop.close()
-
-    def start(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Start a coroutine; its future may be waited for from any other thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-
-async def _cancel_all() -> None:
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+@contextmanager
+def loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """Yield a loop that runs in a thread of its own; whatever still runs in it at the end is cancelled."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        loop = runner.get_loop()
+        thread = threading.Thread(target=loop.run_forever, name="drill-loop", daemon=True)
+        thread.start()
+        try:
+            yield loop
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=10)

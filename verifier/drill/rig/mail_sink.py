@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Self
 
 from sentinel import PortReservation
-from verifier.drill.rig.loop_thread import LoopThread
 
 END_OF_MAIL = b"\r\n.\r\n"
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -46,7 +45,8 @@ Keep = Callable[[RecordedMail], float]
 class MailSink:
     """Listens on a port of loopback while it is entered."""
 
-    def __init__(self, loop: LoopThread) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Plan it; the loop runs in another thread."""
         self._loop = loop
         self._ports = PortReservation()  # so that the port stays ours while nobody listens on it
         self._server: asyncio.Server | None = None
@@ -58,23 +58,21 @@ class MailSink:
         self.port = self._ports.reserve().port
 
     def __enter__(self) -> Self:
-        """Listen."""
         self.come_back()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening."""
         self.go_away()
         self._ports.release()
 
     def go_away(self) -> None:
         """End all sessions and refuse new ones, until `come_back`."""
-        self._loop.start(self._close()).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
 
     def come_back(self) -> None:
         """Listen again on the same port."""
         listening = listen(self._take, self.port, self._sessions, lambda: self.slow_s)
-        self._server = self._loop.start(listening).result(timeout=10)
+        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(timeout=10)
 
     def answer_late(self, mails: int, after_s: float) -> None:
         """Let the senders of so many of the next mails wait for the answer to their final dot."""

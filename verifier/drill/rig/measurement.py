@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
 
 from sentinel import Endpoint
 from verifier.drill.outcome import ProcessCost
 from verifier.drill.rig.service import Service
-from verifier.drill.rig.usage import usage_of
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One process at one moment."""
+
+    cpu_s: float
+    memory_bytes: int
+
+
+def usage_of(processes: Mapping[str, int]) -> dict[str, Usage]:
+    """Return, by name, what each process has used, ended threads included; those that are gone are left out."""
+    found = {}
+    for name, pid in processes.items():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            found[name] = Usage(sum(process.cpu_times()[:2]), process.memory_info().rss)
+    return found
 
 
 class Measurement:

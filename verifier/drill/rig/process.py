@@ -10,14 +10,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Self
 
 import psutil
 
 from sentinel import tied_to_this_process, wait_for
-from verifier.drill.rig.usage import process_tree
 
 STOP_TIMEOUT_S = 8.0
 _EVERYTHING = 2**40
@@ -27,7 +25,7 @@ class RigError(Exception):
     """A process did not start or did not do its work; the sentence says which one, and how its log ends."""
 
 
-class RigProcess:
+class RigProcess(AbstractContextManager["RigProcess"]):
     """One child; a `with` block stops it at its end."""
 
     def __init__(
@@ -49,12 +47,7 @@ class RigProcess:
                 start_new_session=True,
             )
 
-    def __enter__(self) -> Self:
-        """Return itself; it runs already."""
-        return self
-
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
         self.terminate()
         self.wait_until_ended(time.monotonic() + STOP_TIMEOUT_S)
 
@@ -136,3 +129,11 @@ class RigProcess:
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def process_tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all below it; nothing where it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []

@@ -27,13 +27,11 @@ class SentinelEvents:
         ]
 
     def __enter__(self) -> Self:
-        """Start listening."""
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=5)

@@ -7,8 +7,8 @@ import struct
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
 
 from sentinel import PortReservation, wait_for
 from verifier.drill.rig.process import STOP_TIMEOUT_S, RigProcess
@@ -20,7 +20,7 @@ KEYS = "VERIFIER_SECRET_KEYS"
 ADJUSTABLE_CLOCK = Path(__file__).parent / "adjustable_clock"
 
 
-class Service:
+class Service(AbstractContextManager["Service"]):
     """Web and workers of one system; a `with` block stops at its end what was started in it."""
 
     def __init__(self, system: SystemUnderTest, environment: Mapping[str, str], directory: Path) -> None:
@@ -40,12 +40,7 @@ class Service:
             self.set_keys(keys)
             self._environment[f"{KEYS}_FILE"] = str(self._keys_file)
 
-    def __enter__(self) -> Self:
-        """Return itself; nothing is started yet."""
-        return self
-
     def __exit__(self, *_: object) -> None:
-        """Stop everything."""
         self.stop()
         self._ports.release()
 

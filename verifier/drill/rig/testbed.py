@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from sentinel import LocalOptions, LocalTopology
-from verifier.drill.rig.loop_thread import LoopThread
+from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.service import Service
 from verifier.drill.rig.systems import SystemUnderTest, bare_environment
@@ -76,8 +77,8 @@ class DrillTestbed(Testbed):
     def __init__(self, system: SystemUnderTest, *, workers: int, down_after_ms: int) -> None:
         super().__init__(f"drill-{system.name}", LocalOptions(down_after_ms=down_after_ms))
         self.system = system
-        self.loop = LoopThread()
-        self.mail_sink = MailSink(self.loop)
+        self.loop: asyncio.AbstractEventLoop
+        self.mail_sink: MailSink
         self.service: Service
         self._workers = workers
 
@@ -96,8 +97,8 @@ class DrillTestbed(Testbed):
         self.service.start_afresh()
 
     def _start(self, stack: ExitStack) -> None:
-        stack.enter_context(self.loop)
-        stack.enter_context(self.mail_sink)
+        self.loop = stack.enter_context(loop_in_a_thread())
+        self.mail_sink = stack.enter_context(MailSink(self.loop))
         super()._start(stack)
         self.service = stack.enter_context(self.plan_service(self.system, self.mail_sink.port))
         self.service.start(self._workers)

@@ -88,7 +88,7 @@ class World:
 
     def ask_all(self, endpoints: Iterable[Endpoint], *words: str) -> dict[Endpoint, Any]:
         """Answer for several; an error stands in place of an answer."""
-        return {endpoint: self._quietly(endpoint, words) for endpoint in endpoints}
+        return {endpoint: self.reply_or_error(endpoint, words) for endpoint in endpoints}
 
     def transact(self, endpoint: Endpoint, orders: Sequence[Words]) -> list[Any]:
         """Take orders as one: only ever the demotion of the old master."""
@@ -106,7 +106,8 @@ class World:
             raise self.failing["MULTI"]
         return self.missing_rights
 
-    def _quietly(self, endpoint: Endpoint, words: Words) -> Any:
+    def reply_or_error(self, endpoint: Endpoint, words: Words) -> Any:
+        """Answer, or return the error."""
         try:
             return self.ask(endpoint, *words)
         except RedisError as error:

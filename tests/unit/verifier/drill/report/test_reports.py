@@ -12,8 +12,7 @@ from tests.unit.verifier.drill.builders import outcome
 from verifier.drill.faults import FAULTS
 from verifier.drill.game_day import Plan, Results
 from verifier.drill.outcome import Breach
-from verifier.drill.report.html_report import html_report
-from verifier.drill.report.json_report import json_report
+from verifier.drill.report.files import html_report, json_report
 from verifier.drill.report.table import seconds, tables
 from verifier.drill.rig.systems import verifier
 

@@ -16,7 +16,7 @@ PROGRAM = """
 import os, time
 os.fork()
 while True:
-    print(os.getpid(), int(time.time()), flush=True)
+    os.write(1, f"{os.getpid()} {int(time.time())}\\n".encode())
     time.sleep(0.05)
 """
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from sentinel import wait_for
 from verifier.drill.rig.code_checks import CodeChecks
-from verifier.drill.rig.loop_thread import LoopThread
+from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import OpenLoad, Submission
+
+Result = TypeVar("Result")
+
+
+def _start(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+    return asyncio.run_coroutine_threadsafe(work, loop)
 
 
 class _Web:
@@ -46,33 +55,33 @@ class _Web:
 def test_each_code_is_checked_once_and_judged() -> None:
     """The first is right, the second refused, the third wrong; the fourth has no mail yet."""
     server = _Web()
-    with LoopThread() as loop:
-        runner, port = loop.start(server.serve()).result(timeout=10)
+    with loop_in_a_thread() as loop:
+        runner, port = _start(loop, server.serve()).result(timeout=10)
         load = OpenLoad(port, "test", rate=100, at_most=4)
-        loop.start(load.run()).result(timeout=10)
+        _start(loop, load.run()).result(timeout=10)
         mails = [
             RecordedMail(0.0, f"test-{number}@example.org", "<1@x>", code)
             for number, code in enumerate("129")
         ]
         mails.append(mails[0])
         checks = CodeChecks(load, lambda: mails)
-        checking = loop.start(checks.run())
+        checking = _start(loop, checks.run())
         assert wait_for(lambda: len(checks.done) == 3, 10)
-        loop.start(asyncio.sleep(0.5)).result(timeout=10)
+        _start(loop, asyncio.sleep(0.5)).result(timeout=10)
         load.stop()
         checking.result(timeout=10)
-        loop.start(runner.cleanup()).result(timeout=10)
+        _start(loop, runner.cleanup()).result(timeout=10)
     assert server.checked == ["3", "2", "1"]
     assert [(each.status, each.valid) for each in checks.done] == [(200, False), (503, False), (200, True)]
 
 
 def test_check_without_an_answer_is_cut_off() -> None:
     """A server that hangs up is told apart from one that refuses."""
-    with LoopThread() as loop, socket.create_server(("127.0.0.1", 0)) as server:
+    with loop_in_a_thread() as loop, socket.create_server(("127.0.0.1", 0)) as server:
         load = OpenLoad(server.getsockname()[1], "test", rate=100)
         load.submissions.append(Submission("a@example.org", 0.0, 0.1, 201, location="/v1/verifications/1"))
         checks = CodeChecks(load, lambda: [RecordedMail(0.0, "a@example.org", "<1@x>", "123456")])
-        checking = loop.start(checks.run())
+        checking = _start(loop, checks.run())
         server.accept()[0].close()
         load.stop()
         checking.result(timeout=10)

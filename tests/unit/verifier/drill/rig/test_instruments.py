@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import smtplib
 import socket
@@ -20,21 +21,21 @@ from sentinel import Endpoint, wait_for
 from tests.bench.memory import cpu_seconds_of_tree, memory_of_tree
 from verifier.drill.rig.connection_attempts import ConnectionAttempts
 from verifier.drill.rig.log_alarm import LogAlarm
-from verifier.drill.rig.loop_thread import LoopThread
+from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import MailSink
+from verifier.drill.rig.measurement import usage_of
 from verifier.drill.rig.open_load import OpenLoad, Submission
 from verifier.drill.rig.process import RigError, RigProcess
-from verifier.drill.rig.usage import usage_of
 
 
 @pytest.fixture
-def loop() -> Iterator[LoopThread]:
-    with LoopThread() as running:
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with loop_in_a_thread() as running:
         yield running
 
 
 @pytest.fixture
-def sink(loop: LoopThread) -> Iterator[MailSink]:
+def sink(loop: asyncio.AbstractEventLoop) -> Iterator[MailSink]:
     with MailSink(loop) as listening:
         yield listening
 
@@ -73,16 +74,16 @@ def web() -> Iterator[int]:
     server.server_close()
 
 
-def _sent(loop: LoopThread, port: int, number: int) -> list[Submission]:
+def _sent(loop: asyncio.AbstractEventLoop, port: int, number: int) -> list[Submission]:
     load = OpenLoad(port, "test", rate=100)
-    sending = loop.start(load.run())
+    sending = asyncio.run_coroutine_threadsafe(load.run(), loop)
     assert wait_for(lambda: len(load.submissions) >= number, 10)
     load.stop()
     sending.result(timeout=10)
     return load.submissions[:number]
 
 
-def test_load_tells_accepted_refused_and_cut_off_apart(loop: LoopThread, web: int) -> None:
+def test_load_tells_accepted_refused_and_cut_off_apart(loop: asyncio.AbstractEventLoop, web: int) -> None:
     """Each request's answer is kept, or how it failed; a connection that ends without one was cut off."""
     submissions = _sent(loop, web, 12)
     assert sum(each.accepted for each in submissions) == 4
@@ -91,7 +92,7 @@ def test_load_tells_accepted_refused_and_cut_off_apart(loop: LoopThread, web: in
     assert len({each.recipient for each in submissions}) == 12
 
 
-def test_load_goes_on_where_nobody_listens(loop: LoopThread) -> None:
+def test_load_goes_on_where_nobody_listens(loop: asyncio.AbstractEventLoop) -> None:
     """A refused connection is a failure with a name, and ends nothing."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -99,11 +100,11 @@ def test_load_goes_on_where_nobody_listens(loop: LoopThread) -> None:
     assert all(each.failure.startswith("ConnectionRefusedError") for each in submissions)
 
 
-def test_paused_load_starts_nothing(loop: LoopThread, web: int) -> None:
+def test_paused_load_starts_nothing(loop: asyncio.AbstractEventLoop, web: int) -> None:
     """While it is paused there are no requests; afterwards the schedule goes on from there."""
     load = OpenLoad(web, "test", rate=100)
     load.pause()
-    sending = loop.start(load.run())
+    sending = asyncio.run_coroutine_threadsafe(load.run(), loop)
     time.sleep(0.1)
     assert load.submissions == []
     load.resume()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sentinel import wait_for
-from verifier.drill.rig.loop_thread import LoopThread
+from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import MailSink
 
 MAIL = ("s@example.org", ["a@example.org"], "Subject: 1 is\r\n\r\nHello\r\n")
@@ -18,7 +18,7 @@ MAIL = ("s@example.org", ["a@example.org"], "Subject: 1 is\r\n\r\nHello\r\n")
 
 @pytest.fixture
 def sink() -> Iterator[MailSink]:
-    with LoopThread() as loop, MailSink(loop) as listening:
+    with loop_in_a_thread() as loop, MailSink(loop) as listening:
         yield listening
 
 

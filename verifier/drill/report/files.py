@@ -1,7 +1,10 @@
-"""The results as one HTML page that needs nothing else: tables, sentences, a plot per fault."""
+"""The results as files: an HTML page that needs nothing else, and JSON to compare with that of another day."""
 
 from __future__ import annotations
 
+import json
+import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,7 +25,7 @@ _templates = Environment(
 
 
 def html_report(plan: Plan, results: Results) -> str:
-    """Return the whole page."""
+    """Return the whole page: tables, sentences, a plot per fault."""
     return _templates.get_template("report.html").render(
         plan=plan,
         results=results,
@@ -33,6 +36,21 @@ def html_report(plan: Plan, results: Results) -> str:
         plot=plot,
         made_at=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )
+
+
+def json_report(plan: Plan, results: Results) -> str:
+    """Return one JSON document."""
+    document = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "rate": plan.rate,
+        "workers": plan.workers,
+        "down_after_ms": plan.down_after_ms,
+        "kept": results.kept,
+        "together": [asdict(breach) for breach in results.together],
+        "outcomes": [asdict(outcome) for outcome in results.outcomes],
+    }
+    return json.dumps(document, indent=1) + "\n"
 
 
 def _story_of(outcome: Outcome) -> str:
