@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+<<<<<<< HEAD
 from sentinel import Access, Endpoint, LocalTopology, Login, wait_for
+=======
+from sentinel import Endpoint
+>>>>>>> 65bfc8b868e67bc3f631a3e1a2da86aa9625022b
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
@@ -89,6 +93,7 @@ class FaultContext:
 
     def await_switch(self, timeout_s: float = 40.0) -> bool:
         """Wait until a sentinel announces a new master."""
+<<<<<<< HEAD
         return self.waiter.until(lambda: bool(self.events.switches(self.fault_at)), timeout_s)
 
 
@@ -102,3 +107,6 @@ def operators_access(topology: LocalTopology) -> Access:
         node_login=Login(users.redis_ops.username, users.redis_ops.password),
         sentinel_login=Login(users.sentinel_ops.username, users.sentinel_ops.password),
     )
+=======
+        return self.waiter.until(lambda: bool(self._events.switches(self.fault_at)), timeout_s)
+>>>>>>> 65bfc8b868e67bc3f631a3e1a2da86aa9625022b

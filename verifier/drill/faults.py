@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import SwitchoverError, refusals_of, survey, switch_over
-from verifier.drill.fault_context import FaultContext, operators_access
+from verifier.drill.fault_context import FaultContext
 from verifier.drill.promise import Promise
 from verifier.drill.rig.connection_attempts import ConnectionAttempts
 
@@ -50,7 +50,7 @@ def fault(name: str, story: str, promise: Promise = NOTHING_MORE) -> Callable[[I
 @fault("switchover", "an operator has the master moved (flask sentinel switchover)", MOVES)
 def _switchover(context: FaultContext) -> None:
     """Wait first, as an operator would be asked to: the sentinels may still see an earlier fault."""
-    access = operators_access(context.topology)
+    access = context.topology.operators_access()
     context.waiter.until(lambda: not refusals_of(survey(access)), SENTINELS_NOTICE_WITHIN_S)
     context.begin()
     try:
