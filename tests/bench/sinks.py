@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sentinel import PortReservation, wait_for
+from sentinel import Endpoint, PortReservation, is_listening, wait_for
 from verifier.drill.rig.process import RigError, RigProcess
 from verifier.drill.rig.systems import PROJECT, bare_environment
 
@@ -112,17 +112,10 @@ def reply_delay_ms(port: int, samples: int = 20) -> float:
 
 def wait_until_listening(port: int, process: RigProcess, timeout_s: float = 30) -> None:
     """Wait until a process takes connections. Raises RigError."""
-    wait_for(lambda: _listens(port) or process.exit_code is not None, timeout_s)
-    if process.exit_code is not None or not _listens(port):
+    endpoint = Endpoint("127.0.0.1", port)
+    wait_for(lambda: is_listening(endpoint) or process.exit_code is not None, timeout_s)
+    if process.exit_code is not None or not is_listening(endpoint):
         raise process.failure("does not listen")
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _port_from(process: RigProcess) -> int:

@@ -48,14 +48,14 @@ def page(browser: Browser, site: str, scripted: bool) -> Iterator[Page]:
 
 
 def code_for(page: Page, settings: Settings) -> str:
-    """Give the code that the mail would carry."""
+    """Return the code that the mail would carry."""
     code = code_of(id_of(page), ADDRESS, settings.keys.current, settings.keys, settings.rules)
     assert code is not None
     return code
 
 
 def id_of(page: Page) -> str:
-    """Give the id of the verification that the tab shows."""
+    """Return the id of the verification that the tab shows."""
     return page.url.rsplit("/", 1)[-1]
 
 

@@ -51,7 +51,7 @@ class Wire:
 
 
 def _holds(data: bytes, code: str) -> bool:
-    """Tell whether the code stands in data, compressed or not; not as a part of a longer number."""
+    """Return whether the code stands in data, compressed or not; not as a part of a longer number."""
     number = re.compile(rb"(?<![0-9.])" + code.encode() + rb"(?![0-9])")
     if number.search(data):
         return True
@@ -79,7 +79,7 @@ def _values(client: Redis, key: bytes) -> Iterator[bytes]:
 
 
 def _keys_with(code: str, client: Redis) -> list[bytes]:
-    """Give the keys that hold a code, in their name or anywhere in their value."""
+    """Return the keys that hold a code, in their name or anywhere in their value."""
     keys: Any = client.keys("*")
     return [
         key for key in keys if _holds(key, code) or any(_holds(value, code) for value in _values(client, key))
@@ -87,7 +87,7 @@ def _keys_with(code: str, client: Redis) -> list[bytes]:
 
 
 def _files_with(code: str, topology: LocalTopology) -> list[str]:
-    """Give the files of all nodes that hold a code."""
+    """Return the files of all nodes that hold a code."""
     files = [file for node in topology.nodes for file in node.directory.rglob("*") if file.is_file()]
     assert any("appendonly" in file.name for file in files)
     return [str(file) for file in files if _holds(file.read_bytes(), code)]

@@ -8,7 +8,7 @@ from verifier.container import Container
 
 
 def container_of(app: Flask) -> Container:
-    """Give what an app is made of."""
+    """Return what an app is made of."""
     parts = app.extensions["verifier"]
     assert isinstance(parts, Container)
     return parts

@@ -87,7 +87,7 @@ class FakeServer:
             thread.join(5)
 
     def asked(self, *words: str) -> int:
-        """Give how often a command that begins with these words came."""
+        """Return how often a command that begins with these words came."""
         with self._lock:
             return sum(command[: len(words)] == list(words) for command in self.commands)
 
@@ -110,7 +110,7 @@ class FakeServer:
             return len(self._sockets)
 
     def subscribed_to(self, channel: str) -> int:
-        """Give how many connections listen to a channel."""
+        """Return how many connections listen to a channel."""
         with self._lock:
             return sum(channel in channels for channels in self._subscribers.values())
 

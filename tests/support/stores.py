@@ -33,7 +33,7 @@ class Store(VerificationStore):
         self.settings = settings
 
     def limited_to(self, owed_mails: int) -> Store:
-        """Give the same store with room for fewer mails."""
+        """Return the same store with room for fewer mails."""
         return Store(self._link, replace(self.settings, max_owed_mails=owed_mails))
 
     def new(self, *, life_s: float = 600, now: float | None = None) -> Verification:
@@ -62,13 +62,13 @@ class Store(VerificationStore):
 
 
 def waiting_jobs(client: Redis) -> list[str]:
-    """Give the ids of the jobs in the queue, head first."""
+    """Return the ids of the jobs in the queue, head first."""
     jobs: Any = client.lrange(keyspace.QUEUE, 0, -1)
     return list(jobs)
 
 
 def due_in_s(client: Redis, verification: Verification) -> float | None:
-    """Give in how many seconds a mail is due by Redis's clock; None where none is owed."""
+    """Return in how many seconds a mail is due by Redis's clock; None where none is owed."""
     score: Any = client.zscore(keyspace.DUE, verification.id)
     seconds, microseconds = client.time()
     return None if score is None else float(score) - seconds - microseconds / 1e6

@@ -62,7 +62,7 @@ class Submitters:
             thread.join()
 
     def longest_gap_s(self) -> float:
-        """Give the longest time in which nothing was accepted, in seconds."""
+        """Return the longest time in which nothing was accepted, in seconds."""
         times = sorted(at for at, _ in self.accepted)
         return max(later - earlier for earlier, later in pairwise(times))
 

@@ -25,7 +25,7 @@ def link(topology: LocalTopology, settings: Settings) -> Iterator[MasterLink]:
 
 
 def fails_as_rogue(link: MasterLink) -> bool:
-    """Try to write; tell whether the master was found to follow a stranger."""
+    """Try to write; return whether the master was found to follow a stranger."""
     try:
         link.redis.set("verifier:test", "2")
     except RogueMaster:

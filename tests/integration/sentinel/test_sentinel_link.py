@@ -57,7 +57,7 @@ class Writer:
         assert not self._thread.is_alive()
 
     def goes_on(self) -> bool:
-        """Tell whether more is written from now on."""
+        """Return whether more is written from now on."""
         before = len(self.written)
         return wait_for(lambda: len(self.written) > before + 5, 30)
 
@@ -82,7 +82,7 @@ class Writer:
             raise TransientError("No replica has it.")
 
     def lost(self, client: Redis) -> list[int]:
-        """Give which of the acknowledged numbers are not there."""
+        """Return which of the acknowledged numbers are not there."""
         return [number for number in self.written if not client.exists(f"verifier:number:{number}")]
 
 

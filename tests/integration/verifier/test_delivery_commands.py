@@ -33,7 +33,7 @@ class Counter:
         return CliRunner().invoke(deliveries_group, words, input=answer)
 
     def listed(self, *words: str) -> tuple[list[str], list[str]]:
-        """Give the verification ids of what is listed: owed, and dead."""
+        """Return the verification ids of what is listed: owed, and dead."""
         found: dict[str, Any] = json.loads(self.run("list", "--json", *words).stdout)
         return (
             [each["verification_id"] for each in found["owed"]],
@@ -61,7 +61,7 @@ class Counter:
         self.master.zadd(keyspace.DEAD, {f"{verification.id}-1": time.time() - seconds})
 
     def dead_names(self) -> set[str]:
-        """Give the dead letters there are."""
+        """Return the dead letters there are."""
         return {name for name, _ in names_of_dead_letters(self.client)}
 
 

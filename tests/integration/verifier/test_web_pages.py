@@ -40,7 +40,7 @@ class Person:
     settings: Settings
 
     def token(self) -> str:
-        """Give the token of a form."""
+        """Return the token of a form."""
         return token_in(self.client.get("/").text)
 
     def post(self, path: str, **fields: str) -> TestResponse:
@@ -54,14 +54,14 @@ class Person:
         return answer.location
 
     def code(self, page: str, address: str = ADDRESS) -> str:
-        """Give the right code."""
+        """Return the right code."""
         keys = self.settings.keys
         code = code_of(id_in(page), address, keys.current, keys, self.settings.rules)
         assert code is not None
         return code
 
     def wrong_code(self, page: str) -> str:
-        """Give a code that is not the right one."""
+        """Return a code that is not the right one."""
         return "".join(str((int(digit) + 1) % 10) for digit in self.code(page))
 
 
@@ -87,7 +87,7 @@ def nothing_stored(master: Redis) -> Iterator[None]:
 
 
 def everything(master: Redis) -> dict[str, object]:
-    """Give the records with their fields, the due entries and the jobs."""
+    """Return the records with their fields, the due entries and the jobs."""
     records = {key: master.hgetall(key) for key in master.scan_iter(keyspace.RECORD_PREFIX + "*")}
     return {
         "records": {key: fields for key, fields in records.items() if fields},
@@ -98,18 +98,18 @@ def everything(master: Redis) -> dict[str, object]:
 
 
 def record_of(master: Redis, page: str) -> dict[str, str]:
-    """Give the record of the verification whose page this is."""
+    """Return the record of the verification whose page this is."""
     fields: dict[str, str] = master.hgetall(keyspace.record_key(id_in(page)))
     return fields
 
 
 def id_in(page: str) -> str:
-    """Give the id in the path of a page."""
+    """Return the id in the path of a page."""
     return page.rsplit("/", 1)[-1]
 
 
 def token_in(page: str) -> str:
-    """Give the token in a page's form."""
+    """Return the token in a page's form."""
     match = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert match is not None
     return match.group(1)

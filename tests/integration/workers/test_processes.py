@@ -20,13 +20,13 @@ DEADLINE_S = 30
 
 
 def children_of(pid: int) -> set[int]:
-    """Give the running child processes of a process."""
+    """Return the running child processes of a process."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return {int(child) for child in text.split()}
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs."""
+    """Return whether a process runs."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def parent(topology: LocalTopology) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def names_of_workers(connection: Redis) -> set[str]:
-    """Give the names of the workers that RQ's tools see."""
+    """Return the names of the workers that RQ's tools see."""
     return {worker.name for worker in Worker.all(connection=connection)}
 
 

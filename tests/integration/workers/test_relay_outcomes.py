@@ -72,32 +72,32 @@ class Chain:
         return str(answer.json["id"])
 
     def api(self, verification_id: str) -> dict[str, Any]:
-        """Give the delivery as the API tells it."""
+        """Return the delivery as the API tells it."""
         answer = self.app.test_client().get(f"/v1/verifications/{verification_id}")
         return dict(answer.json["delivery"])
 
     def status(self, verification_id: str) -> str:
-        """Give the delivery's status."""
+        """Return the delivery's status."""
         return str(self.api(verification_id)["status"])
 
     def page(self, verification_id: str) -> str:
-        """Give the page of the code."""
+        """Return the page of the code."""
         return self.app.test_client().get(f"/verify/{verification_id}").text
 
     def tries(self, verification_id: str) -> int:
-        """Give how often it was tried."""
+        """Return how often it was tried."""
         return int(self._record(verification_id, "tries"))
 
     def reply(self, verification_id: str) -> str:
-        """Give the relay's words, which are for operators."""
+        """Return the relay's words, which are for operators."""
         return self._record(verification_id, "relay_reply")
 
     def letters(self) -> list[DeliveryReport]:
-        """Give the dead letters."""
+        """Return the dead letters."""
         return list(read_dead_letters(self.client, names_of_dead_letters(self.client)))
 
     def owes(self) -> int:
-        """Give how many mails are owed."""
+        """Return how many mails are owed."""
         return int(self.client.zcard(keyspace.DUE))
 
     def becomes(self, verification_id: str, status: str) -> None:

@@ -172,7 +172,7 @@ def test_rqs_tools_see_the_worker(link: MasterLink, mailing: Settings) -> None:
 
 
 def _rq_info(link: MasterLink) -> str:
-    """Give what `rq info` prints, as its own code makes it."""
+    """Return what `rq info` prints, as its own code makes it."""
     import contextlib  # noqa: PLC0415 - used once
     import io  # noqa: PLC0415
 

@@ -170,7 +170,7 @@ class Bench:
         return self._store.get(verification.id).delivery.status is DeliveryStatus.SENT
 
     def mails_to(self, verification: Verification) -> int:
-        """Give how many mails came for it."""
+        """Return how many mails came for it."""
         return len(self._sink.sent_to(verification.address))
 
 

@@ -24,7 +24,7 @@ class World:
         self.sentinels = [stack.enter_context(FakeSentinel(self.master.endpoint)) for _ in range(3)]
 
     def access(self, **more: Any) -> Access:
-        """Give the way to the sentinels, with short limits."""
+        """Return the way to the sentinels, with short limits."""
         return Access(
             tuple(each.endpoint for each in self.sentinels),
             "mymaster",

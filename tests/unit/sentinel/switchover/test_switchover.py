@@ -51,7 +51,7 @@ class World:
         self.each_answer_takes_s = 0.0
 
     def clock(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -66,7 +66,7 @@ class World:
 
     @property
     def holds(self) -> bool:
-        """Tell whether writes are held at this moment."""
+        """Return whether writes are held at this moment."""
         return self.now < self.paused_until
 
     def ask(self, endpoint: Endpoint, *words: str) -> Any:
