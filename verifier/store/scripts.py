@@ -56,7 +56,7 @@ class Acknowledgement:
 
 
 def always(results: list[Any]) -> bool:  # noqa: ARG001 - a predicate on results
-    """Tell that replicas must have what was written, whatever the scripts returned."""
+    """Return that replicas must have what was written, whatever the scripts returned."""
     return True
 
 
