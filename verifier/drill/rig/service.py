@@ -94,8 +94,8 @@ class Service(AbstractContextManager["Service"]):
 
     @property
     def keys(self) -> str:
-        """The secret keys, the current one first, as the setting holds them."""
-        return self._keys_file.read_text()
+        """The secret keys, the current one first, as the setting holds them; a peer has none."""
+        return self._keys_file.read_text() if self._keys_file.exists() else ""
 
     def set_keys(self, keys: str) -> None:
         """Change the secret keys of whoever starts or reloads from now on."""
