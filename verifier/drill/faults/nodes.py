@@ -9,6 +9,8 @@ from verifier.drill.faults.registry import MOVES, fault
 from verifier.drill.promise import Promise
 from verifier.drill.rig.connection_attempts import ConnectionAttempts
 
+LITTLE_BYTES = 256 * 1024
+
 
 @fault("kill", "the master is killed (-9) and returns after the failover", MOVES)
 def _kill(context: FaultContext) -> None:
@@ -85,12 +87,12 @@ def _redis_down(context: FaultContext) -> None:
     Promise(accepts_all=False),
 )
 def _redis_full(context: FaultContext) -> None:
-    """Limit the master to what it uses, so that the next submissions fill it; codes can still be checked."""
+    """Limit the master to a little less than it uses, since that goes up and down; codes can still be checked."""
     context.begin()
     with context.topology.admin(context.topology.current_master()) as client:
         refused_before = _refused_for_memory(client)
         limit = client.config_get("maxmemory")["maxmemory"]
-        client.config_set("maxmemory", client.info("memory")["used_memory"])
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - LITTLE_BYTES)
         try:
             context.waiter.for_s(context.pace.full_s)
         finally:
