@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from sentinel import LocalOptions, LocalTopology, Login
+from tests.support.clock import Clock
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
@@ -73,22 +74,8 @@ def app(settings: Settings, container: Container) -> Flask:
 
 @pytest.fixture
 def clock(container: Container) -> Iterator[Clock]:
-    """The clock of the apps' service, in the hands of the test."""
+    """The clock of the apps' service, which the test moves."""
     clock = Clock(time.time())
     container.service.clock, before = clock, container.service.clock
     yield clock
     container.service.clock = before
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds

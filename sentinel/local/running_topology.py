@@ -42,7 +42,6 @@ class RunningTopology:
     """The processes of a topology, and the logins to them."""
 
     def __init__(self, master_name: str, credentials: Credentials | None, *, superuser: bool) -> None:
-        """Know of no process yet."""
         self.master_name = master_name
         self.credentials = credentials
         self.nodes: tuple[LocalNode, ...] = ()
@@ -95,8 +94,8 @@ class RunningTopology:
                 return node
         named = ", ".join(f"{endpoint} by {count}" for endpoint, count in snapshot.named_masters.items())
         raise TopologyError(
-            f"No node is the master now: of {len(self.sentinels)} sentinels, the master is named "
-            f"{named or 'by none'}, and it must be named by most and be the master in its answer to ROLE."
+            f"No node is the master now: most of the {len(self.sentinels)} sentinels have to name it, and its own "
+            f"answer to ROLE has to agree; the sentinels name {named or 'none'}."
         )
 
     def replicas(self) -> tuple[LocalNode, ...]:
@@ -111,15 +110,6 @@ class RunningTopology:
     def is_healthy(self) -> bool:
         """Return whether all processes run, follow one master, know each other, and could fail over."""
         return self._is_healthy_in(self.snapshot())
-
-    def wait_until_healthy(self, timeout_s: float = 60.0) -> None:
-        """Wait for `is_healthy`, at most `timeout_s` seconds.
-
-        Raises:
-            TopologyError: it did not come to that; the message holds the last snapshot.
-        """
-        if not wait_for(self.is_healthy, timeout_s):
-            raise TopologyError(f"Not healthy after {timeout_s:.0f} s: {self.snapshot()}")
 
     def failover(self) -> None:
         """Order a bare `SENTINEL FAILOVER` and do not wait for it.

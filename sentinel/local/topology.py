@@ -145,7 +145,7 @@ class LocalTopology(RunningTopology):
         return self._planner
 
     def _start_all(self, planner: Planner, spawner: Spawner) -> None:
-        """Master first, since a replica that finds none tries again only a second later; sentinels last."""
+        """Start the master first, since a replica that finds none waits a second; the sentinels last."""
         if self.credentials is not None:
             self.credentials.write(planner.secrets)
         peers = planner.reserve_sentinels()

@@ -123,7 +123,7 @@ class Steps:
 
 
 def _demotion(new: Endpoint) -> Sequence[Words]:
-    """Hanging up on the clients is in the same transaction: none of them may hear of a replica and go on."""
+    """Return one transaction, with the hang-up in it: no client may find out that it writes to a replica."""
     return (
         ("REPLICAOF", new.host, str(new.port)),
         ("CONFIG", "REWRITE"),

@@ -14,7 +14,7 @@ from tests.support.sink import MailSink
 from tests.support.stores import Store
 from verifier.settings import Settings
 from verifier.store.deliveries import Deliveries
-from verifier.wiring import access_of, acknowledgement_of
+from verifier.wiring import deliveries_of, link_of
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def master(topology: LocalTopology) -> Iterator[Redis]:
 @pytest.fixture
 def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
     """A link to the master as the app has it."""
-    made = MasterLink(access_of(settings.redis), deadline_s=settings.redis.request_deadline_s)
+    made = link_of(settings)
     yield made
     made.close()
 
@@ -43,7 +43,7 @@ def store(settings: Settings, link: MasterLink) -> Store:
 @pytest.fixture
 def deliveries(settings: Settings) -> Deliveries:
     """The workers' steps."""
-    return Deliveries(acknowledgement_of(settings.redis), settings.rules)
+    return deliveries_of(settings)
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ class FakeServer:
             return sum(channel in channels for channels in self._subscribers.values())
 
     def publish(self, channel: str, text: str) -> None:
-        """Tell all who listen."""
+        """Send it to all who listen."""
         with self._lock:
             listeners = [each for each, channels in self._subscribers.items() if channel in channels]
         for each in listeners:

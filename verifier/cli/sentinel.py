@@ -55,12 +55,13 @@ def status_command(*, wants_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--timeout",
+    "timeout_s",
     type=click.FloatRange(2, 60),
     default=HOLD_AT_MOST_S,
     show_default=True,
     help="For how many seconds writes may be held in all before the switchover is given up.",
 )
-def switchover_command(*, yes: bool, timeout: float) -> None:
+def switchover_command(*, yes: bool, timeout_s: float) -> None:
     """Have a replica take over from the master without losing a write.
 
     Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
@@ -74,7 +75,7 @@ def switchover_command(*, yes: bool, timeout: float) -> None:
         signal.signal(each, signal.default_int_handler)
     try:
         result = switch_over(
-            access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout
+            access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout_s
         )
     except SwitchoverError as error:
         raise click.ClickException(str(error)) from None

@@ -111,7 +111,7 @@ class Outcome:
     worker_exits: int
     owed: int
     """What the service still had to mail when the waiting was over."""
-    told_s: float | None
+    alarm_s: float | None
     """From the fault to the first line of any log that alarms an operator."""
     healthy: bool
     """Whether topology and web were whole again in the end."""

@@ -23,7 +23,7 @@ class Promise:
     """Whether another node becomes the master."""
     costs_nothing: bool = False
     """Whether the outage must cost next to no CPU, memory, connections and log."""
-    tells_within_s: float | None = None
+    alarm_within_s: float | None = None
     """How soon a log line warns an operator."""
     mails_within_s: float | None = None
     """How soon each mail goes out after the yes."""

@@ -120,7 +120,7 @@ class Round:
             costs=measurement.costs if measurement else {},
             worker_exits=len(self._testbed.service.ended_workers),
             owed=owed,
-            told_s=self._alarm.first_after(moments.fault),
+            alarm_s=self._alarm.first_after(moments.fault),
             healthy=healthy,
             trouble=context.trouble,
             marks=moments.marks(),

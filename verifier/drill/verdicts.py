@@ -92,14 +92,14 @@ def _of_times(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
         yield Breach("first_accept_s", "Nothing was accepted after the new master was announced.")
     elif promise.switches and counts.first_mail_s is None:
         yield Breach("first_mail_s", "Nothing that was accepted after the failover was mailed.")
-    limit_s = promise.tells_within_s
-    if limit_s is not None and (outcome.told_s is None or outcome.told_s > limit_s):
+    limit_s = promise.alarm_within_s
+    if limit_s is not None and (outcome.alarm_s is None or outcome.alarm_s > limit_s):
         alarm = (
             "No log line warned"
-            if outcome.told_s is None
-            else f"After {outcome.told_s:.1f} s a log line warned"
+            if outcome.alarm_s is None
+            else f"After {outcome.alarm_s:.1f} s a log line warned"
         )
-        yield Breach("told_s", f"{alarm} the operator; promised is {limit_s:.0f} s.")
+        yield Breach("alarm_s", f"{alarm} the operator; promised is {limit_s:.0f} s.")
 
 
 def _of_processes(outcome: Outcome) -> Iterator[Breach]:
@@ -108,7 +108,9 @@ def _of_processes(outcome: Outcome) -> Iterator[Breach]:
     if outcome.trouble:
         yield Breach("switch_s", outcome.trouble)
     if not outcome.healthy:
-        yield Breach("healthy", "The topology or the web did not become whole again.")
+        yield Breach(
+            "healthy", "In the end not all Redis nodes, sentinels and web workers were healthy again."
+        )
 
 
 def _of_costs(outcome: Outcome) -> Iterator[Breach]:

@@ -21,7 +21,7 @@ class Mailer:
     """Renders the mails of one service. Thread-safe."""
 
     def __init__(self, sender: str, service_name: str) -> None:
-        """`sender` is an address, or `Name <address>`. Raises ValueError, in one sentence, for a bad setting."""
+        """Make the template; `sender` is an address, or `Name <address>`. Raises ValueError for a bad setting."""
         self._sender: Address = parse_sender(sender)
         self._template = message_template(self._sender, service_name)
         self._subject_end = subject_end(service_name)

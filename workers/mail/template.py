@@ -20,7 +20,7 @@ class Template:
     """Literal pieces and named placeholders, in turn."""
 
     def __init__(self, message: bytes, tokens: Mapping[str, bytes], counts: Mapping[str, int]) -> None:
-        """`counts` says how often each token must stand in the message; ValueError when it does not."""
+        """Split the message at its tokens. Raises ValueError where one is not there as often as `counts` says."""
         for name, token in tokens.items():
             if message.count(token) != counts[name]:
                 raise ValueError(

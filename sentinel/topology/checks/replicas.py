@@ -54,7 +54,7 @@ def _priorities_are_equal(topology: Topology) -> Iterator[Finding]:
 
 
 def _replicas_are_ready(topology: Topology) -> Iterator[Finding]:
-    """One that Sentinel takes for up might be chosen; one that it takes for down is only missed."""
+    """Look at each one: Sentinel might promote what it takes for up; what it takes for down is only missed."""
     ready = {node.endpoint for node in topology.healthy_replicas}
     for node in topology.replicas:
         if not node.answers:

@@ -68,7 +68,7 @@ def test_bare_failover_moves_the_master(disturbed: LocalTopology) -> None:
     old = disturbed.current_master()
     disturbed.failover()
     new = _await_other_master(disturbed, old)
-    disturbed.wait_until_healthy()
+    assert wait_for(disturbed.is_healthy, 60), disturbed.snapshot()
     assert _role(disturbed, old) == "slave"
     assert _role(disturbed, new) == "master"
 

@@ -1,4 +1,4 @@
-"""A master that somebody made a replica of a stranger: told at once, not taken for a failover."""
+"""A master that somebody made a replica of a stranger: logged at once, not taken for a failover."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fails_as_rogue(link: MasterLink) -> bool:
     return False
 
 
-def test_the_operator_is_told_of_a_rogue_once(
+def test_a_rogue_is_logged_once(
     topology: LocalTopology, link: MasterLink, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One error names the node, the stranger and the remedy; after the remedy writes go on."""
@@ -44,11 +44,11 @@ def test_the_operator_is_told_of_a_rogue_once(
     with caplog.at_level(logging.ERROR, logger="sentinel.link.rogue_detector"):
         assert wait_for(lambda: fails_as_rogue(link), DEADLINE_S)
         wait_for(lambda: fails_as_rogue(link), 2)
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1
-    assert str(master.endpoint) in told[0]
-    assert str(stranger.endpoint) in told[0]
-    assert "REPLICAOF NO ONE" in told[0]
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 1
+    assert str(master.endpoint) in logged[0]
+    assert str(stranger.endpoint) in logged[0]
+    assert "REPLICAOF NO ONE" in logged[0]
 
     with topology.admin(master) as admin:
         admin.execute_command("REPLICAOF", "NO", "ONE")

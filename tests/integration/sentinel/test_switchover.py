@@ -93,7 +93,7 @@ def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:
     after = survey(own.operators_access())
     assert after.named_master == result.new
     assert result.old in {node.endpoint for node in after.candidates}
-    own.wait_until_healthy(5)
+    assert wait_for(own.is_healthy, 5), own.snapshot()
 
 
 def test_role_is_written_down(own: LocalTopology) -> None:

@@ -16,8 +16,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sentinel import LocalTopology
-from tests.conftest import Clock
 from tests.support.apps import container_of
+from tests.support.clock import Clock
 from tests.support.stores import waiting_jobs
 from verifier import create_app
 from verifier.domain.codes import code_of

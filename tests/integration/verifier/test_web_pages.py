@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import pytest
 from flask import Flask
@@ -14,6 +13,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from sentinel import LocalTopology
+from tests.support.clock import Clock
 from verifier.container import Container
 from verifier.domain.codes import code_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable
@@ -23,13 +23,6 @@ from verifier.store import keyspace
 ADDRESS = "ada@example.org"
 UNKNOWN_ID = "0" * 32
 LIFETIME_S = 600
-
-
-class MovableClock(Protocol):
-    """The `clock` fixture."""
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
 
 
 @dataclass
@@ -222,7 +215,7 @@ def test_too_many_wrong_codes_end_it(person: Person) -> None:
     assert "The code was typed wrong too often." in person.client.get(path).text
 
 
-def test_an_expired_code_says_so(person: Person, clock: MovableClock) -> None:
+def test_an_expired_code_says_so(person: Person, clock: Clock) -> None:
     """On the page, at a check and at a resend, with a way to start again."""
     path = person.start()
     clock.move(LIFETIME_S)
@@ -240,7 +233,7 @@ def test_an_expired_code_says_so(person: Person, clock: MovableClock) -> None:
 # Sending again, another address
 
 
-def test_sending_again_is_possible_after_a_while(person: Person, master: Redis, clock: MovableClock) -> None:
+def test_sending_again_is_possible_after_a_while(person: Person, master: Redis, clock: Clock) -> None:
     """It leads back to the page, which says so once and counts down what is left."""
     path = person.start()
     clock.move(30)
@@ -272,7 +265,7 @@ def test_a_tab_reloaded_after_too_soon_shows_the_page(person: Person) -> None:
     assert (answer.status_code, answer.location) == (303, path)
 
 
-def test_sending_again_too_often_says_so(person: Person, clock: MovableClock) -> None:
+def test_sending_again_too_often_says_so(person: Person, clock: Clock) -> None:
     """429 with a sentence, and the button is gone."""
     path = person.start()
     for wait_s in (30, 60):
@@ -440,7 +433,7 @@ def test_a_form_that_came_back_works_when_sent_again(person: Person) -> None:
 
 @pytest.mark.parametrize("action", ["", "/resend", "/cancel"])
 def test_the_page_of_the_code_without_its_token_does_nothing(
-    person: Person, master: Redis, clock: MovableClock, action: str
+    person: Person, master: Redis, clock: Clock, action: str
 ) -> None:
     """400 with the page again and what was typed; the record is as it was."""
     path = person.start()

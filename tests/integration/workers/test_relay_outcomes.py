@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.policy import default as modern_policy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -34,6 +34,7 @@ from tests.integration.workers.relay_server import (
     Say,
     Slowly,
 )
+from tests.support.clock import Clock
 from tests.support.workers import RunningWorker
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -48,13 +49,6 @@ REFUSED = "The mail server refused this address."
 TOO_LATE = "Your mail could not be sent in time."
 DEADLINE_S = 30.0
 WITH_LOGIN = (*EVERYTHING, "AUTH PLAIN")
-
-
-class MovableClock(Protocol):
-    """The `clock` fixture."""
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
 
 
 @dataclass
@@ -332,7 +326,7 @@ def test_a_refused_address_is_refused_at_once(chain: Chain, step: str, text: str
     assert text[4:] in letter.relay_reply
 
 
-def test_a_code_with_too_little_life_left_is_never_mailed(chain: Chain, clock: MovableClock) -> None:
+def test_a_code_with_too_little_life_left_is_never_mailed(chain: Chain, clock: Clock) -> None:
     """It was accepted ten minutes ago and nobody came: given up, kept for operators."""
     verification = _accepted_ago(chain, clock, chain.settings.rules.lifetime_s - 30)
     with FakeRelay() as relay, working(chain.settings, relay.port):
@@ -344,7 +338,7 @@ def test_a_code_with_too_little_life_left_is_never_mailed(chain: Chain, clock: M
     assert (letter.verification_id, letter.status, letter.found_as) == (verification, "abandoned", "queued")
 
 
-def test_retries_end_while_the_code_still_has_life(chain: Chain, clock: MovableClock) -> None:
+def test_retries_end_while_the_code_still_has_life(chain: Chain, clock: Clock) -> None:
     """No try is left that would reach the person in time: given up after the last one, with the relay's words."""
     with FakeRelay({"rcpt": [Say("451 4.7.1 busy")] * 9}) as relay, working(chain.settings, relay.port):
         # The next try would come after 1.5 seconds at the soonest, with less than a minute left.
@@ -357,7 +351,7 @@ def test_retries_end_while_the_code_still_has_life(chain: Chain, clock: MovableC
     assert "busy" in letter.relay_reply
 
 
-def _accepted_ago(chain: Chain, clock: MovableClock, seconds: float) -> str:
+def _accepted_ago(chain: Chain, clock: Clock, seconds: float) -> str:
     clock.move(-seconds)
     verification = chain.start()
     clock.move(seconds)

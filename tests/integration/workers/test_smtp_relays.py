@@ -24,6 +24,7 @@ from tests.integration.workers.relay_server import (
     Say,
     Slowly,
 )
+from tests.support.clock import Clock
 from workers.smtp.answers import Kind, Stage
 from workers.smtp.connection import RelayConnection
 from workers.smtp.outgoing_mail import OutgoingMail
@@ -53,15 +54,6 @@ def settings(relay: FakeRelay, **changes: object) -> RelaySettings:
         total_timeout_s=20.0,
     )
     return replace(patient, **changes)
-
-
-class Clock:
-    """A clock that moves when told."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 OpenRelays = Callable[..., Relays]

@@ -426,7 +426,7 @@ def test_a_worker_may_be_started_before_redis(
 def stock(
     worker_environment: dict[str, str], link: MasterLink, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SimpleWorker]:
-    """RQ's own worker in this process, which makes the runtime of the job from the environment."""
+    """RQ's own worker in this process, which makes the container of the job from the environment."""
     for name, value in worker_environment.items():
         monkeypatch.setenv(name, value)
     worker_container_of.cache_clear()

@@ -6,17 +6,8 @@ import logging
 
 import pytest
 
+from tests.support.clock import Clock
 from verifier.logs import ThrottledLog
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Tell the time in seconds."""
-        return self.now
 
 
 def test_many_lines_of_a_kind_become_one_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:

@@ -144,7 +144,7 @@ def test_no_retry_is_planned_for_a_dead_code(bench: Bench) -> None:
 
 
 def test_a_mail_that_can_not_be_made_is_rejected(bench: Bench) -> None:
-    """Instead of stumbling over it again and again."""
+    """Instead of failing at it again and again."""
     broken = replace(VERIFICATION, address="no address\n")
     settlement = bench.deliver(replace(CLAIM, verification=broken))
     assert settlement.outcome is DeliveryStatus.REJECTED

@@ -1,4 +1,4 @@
-"""What the log says while Redis is away, with a clock in the test's hands."""
+"""What the log says while Redis is away, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ import logging
 import pytest
 
 from sentinel import AccessRefused, Backpressure, TransientError, UnknownMasterName
+from tests.support.clock import Clock
 from workers.retry_policy import LOG_AGAIN_AFTER_S, Outage
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,18 +8,10 @@ from typing import Any
 import pytest
 
 from sentinel import TransientError
+from tests.support.clock import Clock
 from verifier.store.deliveries import LEASE_S
 from workers.recovery import BATCH, Recovery
 from workers.retry_policy import Outage
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Owed:

@@ -78,7 +78,7 @@ def _slow_promotion(context: FaultContext) -> None:
 @fault(
     "rogue",
     "somebody makes the master follow a stranger (REPLICAOF)",
-    Promise(accepts_all=False, checks_all=False, tells_within_s=1.0),
+    Promise(accepts_all=False, checks_all=False, alarm_within_s=1.0),
 )
 def _rogue(context: FaultContext) -> None:
     stranger = context.topology.start_stranger()

@@ -69,7 +69,7 @@ FIGURES = {
         Column("to switch", lambda each: seconds(each.counts.switch_s), ("switch_s",)),
         Column("then accept", lambda each: seconds(each.counts.first_accept_s), ("first_accept_s",)),
         Column("then mail", lambda each: seconds(each.counts.first_mail_s), ("first_mail_s",)),
-        Column("alarm", lambda each: seconds(each.told_s), ("told_s",)),
+        Column("alarm", lambda each: seconds(each.alarm_s), ("alarm_s",)),
         Column("exits", lambda each: str(each.worker_exits), ("worker_exits",)),
     ),
     "What it cost while it lasted": (

@@ -6,21 +6,13 @@ import pytest
 
 from sentinel.errors import TRANSIENT, CircuitOpen
 from sentinel.link.breaker import Breaker
-
-
-class Clock:
-    """A clock that stands still until it is moved; it begins at 0, as some monotonic clocks do."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
     """The breaker's clock."""
-    return Clock()
+    return Clock(0.0)  # as some monotonic clocks begin
 
 
 @pytest.fixture

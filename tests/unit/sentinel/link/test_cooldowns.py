@@ -9,17 +9,9 @@ import pytest
 from sentinel.endpoints import Endpoint
 from sentinel.errors import TransientError
 from sentinel.link.cooldowns import PROBE_S, Cooldowns
+from tests.support.clock import Clock
 
 HERE, THERE = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
-
-
-class Clock:
-    """A clock that stands still until the test moves it."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ def test_the_sentinels_are_asked_once(start: Start) -> None:
     assert all(each.asked("SENTINEL", "GET-MASTER-ADDR-BY-NAME") <= 1 for each in sentinels)
 
 
-def test_a_doubt_has_them_asked_again(start: Start) -> None:
-    """Of the believed master only: a doubt about an older one comes too late."""
+def test_an_invalidated_belief_has_them_asked_again(start: Start) -> None:
+    """Of the believed master only: invalidating an older one comes too late."""
     sentinels = start(OLD, OLD, OLD)
     directory = _directory(sentinels)
     directory.master()

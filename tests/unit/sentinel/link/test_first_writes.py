@@ -23,9 +23,9 @@ def _in_the_middle_of_a_failover(world: World) -> None:
     answers = leader.answers
 
     def answer(words: list[str]) -> object:
-        told = answers(words)
+        reply = answers(words)
         return (
-            [*told, "flags", "master,failover_in_progress"] if words[:2] == ["SENTINEL", "MASTER"] else told
+            [*reply, "flags", "master,failover_in_progress"] if words[:2] == ["SENTINEL", "MASTER"] else reply
         )  # type: ignore[misc]
 
     leader.answers = answer

@@ -79,12 +79,12 @@ def test_the_first_to_tell_moves_us(link: MasterLink, world: World, place: int) 
     assert wait_for(lambda: world.master.asked("BLMOVE") == 1, 10)
     seen = link.failover_signal.count()
     world.fail_over()
-    told_at = time.monotonic()
+    announced_at = time.monotonic()
     _announce(world, sentinels=slice(place, place + 1))
     assert link.failover_signal.wait(seen, 5)
     waiting.join(5)
     assert woken
-    assert woken[0] - told_at < 1
+    assert woken[0] - announced_at < 1
     assert link.redis.set("a", "b")
     assert world.master.asked("SET") == 1
 
@@ -227,9 +227,9 @@ def test_a_refusal_is_told_once_to_the_operators(
     link = make_link(watch=True)
     assert link.run(lambda client: client.ping())
     assert wait_for(lambda: all(each.asked("SUBSCRIBE", SWITCH) >= 3 for each in world.sentinels), 10)
-    told = [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
-    assert len(told) == 3
-    assert all("not announced to us by sentinel" in each and "ACL file" in each for each in told)
+    logged = [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
+    assert len(logged) == 3
+    assert all("not announced to us by sentinel" in each and "ACL file" in each for each in logged)
     assert link.run(lambda client: client.ping())
 
 

@@ -81,10 +81,10 @@ def test_late_mail_breaks_the_promise_of_recovery() -> None:
     assert broken(recovers, longest_mail_delay_s=15.1) == ["longest_mail_delay_s"]
 
 
-@pytest.mark.parametrize("told_s", [None, 1.2])
-def test_operator_must_be_told_in_time(told_s: float | None) -> None:
+@pytest.mark.parametrize("alarm_s", [None, 1.2])
+def test_operator_must_be_warned_in_time(alarm_s: float | None) -> None:
     """Never and late are both too late."""
-    assert broken(Promise(tells_within_s=1.0), told_s=told_s) == ["told_s"]
+    assert broken(Promise(alarm_within_s=1.0), alarm_s=alarm_s) == ["alarm_s"]
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,9 @@ def test_alarm_is_the_first_line_that_is_more_than_information(tmp_path: Path) -
     with log.open("a") as file:
         file.write("2026-11-22T15:00:02Z WARNING now: look\n")
     alarm.look()
-    told_s = alarm.first_after(began)
-    assert told_s is not None
-    assert 0 <= told_s < 5
+    alarm_s = alarm.first_after(began)
+    assert alarm_s is not None
+    assert 0 <= alarm_s < 5
 
 
 def test_usage_of_a_living_and_of_a_dead_process() -> None:
