@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientConnectionError, ClientError, ClientSession
 
 from verifier.drill.rig.mail_sink import RecordedMail
-from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
+from verifier.drill.rig.open_load import OpenLoad, client_session
 
 EVERY_S = 0.2
 
@@ -38,11 +38,7 @@ class CodeChecks:
 
     async def run(self) -> None:
         """Check until the load was stopped; what is on its way is still answered."""
-        timeout = ClientTimeout(total=CLIENT_TIMEOUT_S)
-        async with (
-            ClientSession(timeout=timeout, cookie_jar=DummyCookieJar()) as session,
-            asyncio.TaskGroup() as checks,
-        ):
+        async with client_session() as session, asyncio.TaskGroup() as checks:
             while not self._load.stopped:
                 await asyncio.sleep(EVERY_S)
                 if not self._load.paused and (found := self._next()):

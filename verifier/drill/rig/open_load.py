@@ -52,6 +52,15 @@ class Submission:
         return self.ended_at - self.due_at
 
 
+def client_session() -> ClientSession:
+    """Return what requests are sent with; each has its own time limit."""
+    return ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=IDLE_LIMIT_S),
+        timeout=ClientTimeout(total=CLIENT_TIMEOUT_S),
+        cookie_jar=DummyCookieJar(),
+    )
+
+
 class OpenLoad:
     """Sends until it is stopped; `run` in the loop, the rest from anywhere."""
 
@@ -85,11 +94,7 @@ class OpenLoad:
 
     async def run(self) -> None:
         """Send until stopped, then wait for the last answers, each of which has its own time limit."""
-        async with ClientSession(
-            connector=TCPConnector(limit=0, keepalive_timeout=IDLE_LIMIT_S),
-            timeout=ClientTimeout(total=CLIENT_TIMEOUT_S),
-            cookie_jar=DummyCookieJar(),
-        ) as session:
+        async with client_session() as session:
             await self._send_on_schedule(session)
             if self._in_flight:
                 await asyncio.wait(self._in_flight)
