@@ -15,7 +15,16 @@ from verifier.drill.round import Round
 
 RATE = 20.0
 SHORT = Pace(
-    before_s=1.0, after_s=1.0, dead_s=1.0, down_s=6.0, blind_s=4.0, heals_by_itself=False, settle_s=30.0
+    before_s=1.0,
+    after_s=1.0,
+    dead_s=1.0,
+    down_s=6.0,
+    blind_s=4.0,
+    late_s=10.0,
+    relay_down_s=4.0,
+    full_s=4.0,
+    heals_by_itself=False,
+    settle_s=30.0,
 )
 
 

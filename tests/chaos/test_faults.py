@@ -14,8 +14,11 @@ pytestmark = pytest.mark.chaos
 # On a busy machine a few seconds tell little about these; the long run judges them.
 FOR_THE_LONG_RUN = {"cpu", "memory", "connects", "log_lines", "alarm_s"}
 
+# A short run of it proves little, since the relay has to be slower than any impatient sender; `make chaos` runs it.
+ONLY_LONG = {"relay-hang"}
 
-@pytest.mark.parametrize("fault", FAULTS)
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ONLY_LONG])
 def test_service_keeps_its_promises(drill: Callable[[str], Outcome], fault: str) -> None:
     """Nothing is lost, refused or repeated, no worker ends, and whatever else was promised holds."""
     outcome = drill(fault)

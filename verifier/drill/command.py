@@ -68,7 +68,7 @@ def drill_command(
 
     if only_list:
         for fault in FAULTS.values():
-            click.echo(f"{fault.name:14} {fault.story}")
+            click.echo(f"{fault.name:16} {fault.story}")
         return
     unknown = [name for name in names if name not in FAULTS]
     if unknown:

@@ -6,31 +6,42 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from verifier.drill.outcome import Counts, Moments, Series
+from verifier.drill.rig.code_checks import CodeCheck
 from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import Submission
 
 BIN_S = 0.25
 
 
-def count(submissions: Sequence[Submission], mails: Sequence[RecordedMail], moments: Moments) -> Counts:
-    """Count what became of each submission; mails of anybody else are passed over."""
+def count(
+    submissions: Sequence[Submission],
+    mails: Sequence[RecordedMail],
+    moments: Moments,
+    checks: Sequence[CodeCheck] = (),
+) -> Counts:
+    """Count what became of each submission and of each code; mails of anybody else are passed over."""
     by_recipient = _by_recipient(submissions, mails)
     accepted = [each for each in submissions if each.accepted]
     cut_off = [each for each in submissions if each.failure == "cut off"]
     refused = [each for each in submissions if not each.accepted and each.failure != "cut off"]
     followed = [each for each in accepted if moments.switch and each.ended_at >= moments.switch]
+    waits = [each.waited_s for each in submissions] + [each.waited_s for each in checks]
     repeated = [found for found in by_recipient.values() if len(found) > 1]
     return Counts(
         submitted=len(submissions),
         accepted=len(accepted),
         refused=len(refused),
         unclear=sum(not (each.status == 503 and each.retry_after) for each in refused),
-        cut_off=len(cut_off),
+        cut_off=len(cut_off) + sum(each.cut_off for each in checks),
         lost=sum(each.recipient not in by_recipient for each in accepted),
         twice=len(repeated),
         differing=sum(len({(mail.message_id, mail.code) for mail in found}) > 1 for found in repeated),
+        late_repeats=sum(found[0].at < moments.fault_ended < found[-1].at for found in repeated),
+        checks=len(checks),
+        checks_refused=sum(not each.cut_off and (each.status == 0 or each.status >= 500) for each in checks),
+        checks_wrong=sum(0 < each.status < 500 and not each.valid for each in checks),
         answers=dict(Counter(each.failure or str(each.status) for each in submissions)),
-        longest_wait_s=max((each.waited_s for each in submissions), default=0.0),
+        longest_wait_s=max(waits, default=0.0),
         longest_mail_delay_s=_longest_mail_delay_s(accepted, by_recipient),
         switch_s=None if moments.switch is None else moments.switch - moments.fault,
         first_accept_s=_first_after(moments.switch, (each.ended_at for each in followed)),

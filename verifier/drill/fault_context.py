@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import Endpoint, LocalTopology, wait_for
+from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.measurement import Measurement
 from verifier.drill.rig.open_load import OpenLoad
 from verifier.drill.rig.sentinel_events import SentinelEvents
@@ -30,6 +31,12 @@ class Pace:
     """How long all of Redis is down."""
     blind_s: float = 10.0
     """How long all sentinels are down."""
+    late_s: float = 35.0
+    """How long the relay keeps a sender waiting for an answer."""
+    relay_down_s: float = 20.0
+    """How long the relay is down."""
+    full_s: float = 10.0
+    """How long Redis refuses to grow."""
     heals_by_itself: bool = True
     """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
     settle_s: float = 40.0
@@ -63,6 +70,7 @@ class FaultContext:
 
     topology: LocalTopology
     service: Service
+    mail_sink: MailSink
     load: OpenLoad
     events: SentinelEvents
     waiter: Waiter
@@ -87,6 +95,6 @@ class FaultContext:
         if self.measurement is not None:
             self.measurement.stop(attempts)
 
-    def await_switch(self, timeout_s: float = 40.0) -> bool:
-        """Wait until a sentinel announces a new master."""
-        return self.waiter.until(lambda: bool(self.events.switches(self.fault_at)), timeout_s)
+    def await_switch(self, timeout_s: float = 40.0, *, number: int = 1) -> bool:
+        """Wait until a sentinel has announced a new master, or so many of them."""
+        return self.waiter.until(lambda: len(self.events.switches(self.fault_at)) >= number, timeout_s)

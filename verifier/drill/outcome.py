@@ -47,6 +47,14 @@ class Counts:
     """Mailed more than once."""
     differing: int
     """Of those, the ones whose repeats had another Message-ID or another code."""
+    late_repeats: int
+    """Of those, the ones that had been mailed before the fault's end and were mailed again after it."""
+    checks: int
+    """Right codes that were typed."""
+    checks_refused: int
+    """Of those, the ones that got an error, or no answer."""
+    checks_wrong: int
+    """Of those, the ones that were not taken for right."""
     answers: dict[str, int]
     """How often each status or failure came."""
     longest_wait_s: float

@@ -15,6 +15,10 @@ class Promise:
     """Whether requests in flight may be reset."""
     may_repeat: bool = False
     """Whether a mail may go out twice, with the same Message-ID and code."""
+    repeats_late: bool = True
+    """Whether it may do so even after the fault's end."""
+    checks_all: bool = True
+    """False: right codes, too, may be refused with a 503. They are never taken for wrong."""
     switches: bool = False
     """Whether another node becomes the master."""
     costs_nothing: bool = False

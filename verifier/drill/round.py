@@ -15,6 +15,7 @@ from verifier.drill import counting, verdicts
 from verifier.drill.fault_context import FaultContext, Pace, Waiter
 from verifier.drill.faults import Fault
 from verifier.drill.outcome import Moments, Outcome
+from verifier.drill.rig.code_checks import CodeChecks
 from verifier.drill.rig.log_alarm import LogAlarm
 from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import CLIENT_TIMEOUT_S, OpenLoad
@@ -36,6 +37,7 @@ class Round:
         self._alarm = LogAlarm(testbed.directory)
         self._waiter: Waiter
         self._first_mail = len(testbed.mail_sink.mails)
+        self._checks = CodeChecks(self.load, lambda: self.mails)
 
     @property
     def mails(self) -> list[RecordedMail]:
@@ -55,6 +57,7 @@ class Round:
             context = FaultContext(
                 self._testbed.topology,
                 self._testbed.service,
+                self._testbed.mail_sink,
                 self.load,
                 events,
                 self._waiter,
@@ -67,7 +70,10 @@ class Round:
         return self._outcome(context, moments, owed=owed, healthy=healthy)
 
     def _put_under_load(self, context: FaultContext) -> bool:
-        sending = asyncio.run_coroutine_threadsafe(self.load.run(), self._testbed.loop)
+        loop = self._testbed.loop
+        running = [asyncio.run_coroutine_threadsafe(self.load.run(), loop)]
+        if not self._testbed.system.is_peer:  # a peer has no codes to check
+            running.append(asyncio.run_coroutine_threadsafe(self._checks.run(), loop))
         try:
             self._waiter.for_s(self._pace.before_s)
             self._fault.inject(context)
@@ -78,7 +84,7 @@ class Round:
         finally:
             self.load.resume()
             self.load.stop()
-        self._waiter.until(sending.done, CLIENT_TIMEOUT_S + 5)
+        self._waiter.until(lambda: all(each.done() for each in running), CLIENT_TIMEOUT_S + 5)
         return healthy
 
     def _is_whole(self) -> bool:
@@ -109,7 +115,7 @@ class Round:
             system=self._testbed.system.name,
             fault=self._fault.name,
             rate=self._rate,
-            counts=counting.count(submissions, mails, moments),
+            counts=counting.count(submissions, mails, moments, self._checks.done),
             outage_s=measurement.duration_s if measurement else 0.0,
             costs=measurement.costs if measurement else {},
             worker_exits=len(self._testbed.service.ended_workers),

@@ -23,6 +23,7 @@ def judge(outcome: Outcome, promise: Promise) -> tuple[Breach, ...]:
     return (
         *_of_submissions(outcome, promise),
         *_of_mails(outcome, promise),
+        *_of_checks(outcome, promise),
         *_of_times(outcome, promise),
         *_of_processes(outcome),
         *(_of_costs(outcome) if promise.costs_nothing else ()),
@@ -63,6 +64,8 @@ def _of_mails(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
         yield Breach("twice", f"{counts.twice} mails went out more than once.")
     if counts.differing:
         yield Breach("twice", f"{counts.differing} repeated mails had another Message-ID or code.")
+    if counts.late_repeats and not promise.repeats_late:
+        yield Breach("twice", f"{counts.late_repeats} mails went out again after the fault.")
     if outcome.owed:
         yield Breach("lost", f"In the end the service still owed mails ({outcome.owed}).")
     limit_s = promise.mails_within_s
@@ -71,6 +74,14 @@ def _of_mails(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
             "longest_mail_delay_s",
             f"A mail went out {counts.longest_mail_delay_s:.1f} s after the yes; promised are {limit_s:.0f} s.",
         )
+
+
+def _of_checks(outcome: Outcome, promise: Promise) -> Iterator[Breach]:
+    counts = outcome.counts
+    if counts.checks_refused and promise.checks_all:
+        yield Breach("checks", f"{counts.checks_refused} checks of right codes got no answer or an error.")
+    if counts.checks_wrong:
+        yield Breach("checks", f"{counts.checks_wrong} right codes were not taken for right.")
 
 
 def _of_times(outcome: Outcome, promise: Promise) -> Iterator[Breach]:

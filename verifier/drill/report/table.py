@@ -42,6 +42,11 @@ def _memory(outcome: Outcome) -> str:
     return f"{outcome.worst(lambda cost: cost.memory_growth_bytes) / 1024 / 1024:+.1f} MiB"
 
 
+def _checks(outcome: Outcome) -> str:
+    counts = outcome.counts
+    return f"{counts.checks - counts.checks_refused - counts.checks_wrong}/{counts.checks}"
+
+
 def _twice(outcome: Outcome) -> str:
     counts = outcome.counts
     return f"{counts.twice} ({counts.differing} differ)" if counts.differing else str(counts.twice)
@@ -54,6 +59,7 @@ FIGURES = {
         Column("cut off", lambda each: str(each.counts.cut_off), ("cut_off",)),
         Column("lost", lambda each: str(each.counts.lost), ("lost",)),
         Column("twice", _twice, ("twice",)),
+        Column("codes taken", _checks, ("checks",)),
         Column("longest wait", lambda each: seconds(each.counts.longest_wait_s), ("longest_wait_s",)),
         Column(
             "latest mail", lambda each: seconds(each.counts.longest_mail_delay_s), ("longest_mail_delay_s",)

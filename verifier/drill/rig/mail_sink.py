@@ -1,7 +1,8 @@
 """A mail server that takes everything, keeps only what the counting needs, and costs next to nothing.
 
 By hand, since it shares two cores with what is measured: aiosmtpd takes several times as much of them for each
-mail, and offers no PIPELINING. It speaks just enough SMTP for the systems under test and for smtplib.
+mail, and offers no PIPELINING. It speaks just enough SMTP for the systems under test and for smtplib. It can be
+told to answer late, and to be away for a while.
 
 The drill runs it in a thread; `python -m verifier.drill.rig.mail_sink FILE` is a process of its own, which
 prints its port, and writes a line for each mail: the recipient, and the time of the system's monotonic clock,
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sentinel import PortReservation
+
 END_OF_MAIL = b"\r\n.\r\n"
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _CODE = re.compile(rb"^subject:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -35,52 +38,104 @@ class RecordedMail:
     code: str
 
 
+Keep = Callable[[RecordedMail], float]
+"""Takes a mail and returns after how many seconds its sender gets the answer."""
+
+
 class MailSink:
-    """Listens on a free port of loopback while it is entered."""
+    """Listens on a port of loopback while it is entered."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Plan it; the loop runs in another thread."""
         self._loop = loop
+        self._ports = PortReservation()  # so that the port stays ours while nobody listens on it
         self._server: asyncio.Server | None = None
+        self._sessions: set[_Session] = set()
+        self._late_answers_s: list[float] = []
+        self.slow_s = 0.0
+        """How long each DATA waits for its answer: so much longer a mail is in the sender's hands."""
         self.mails: list[RecordedMail] = []
-        self.port = 0
+        self.port = self._ports.reserve().port
 
     def __enter__(self) -> Self:
-        self._server = asyncio.run_coroutine_threadsafe(listen(self.mails.append), self._loop).result(
-            timeout=10
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.come_back()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.go_away()
+        self._ports.release()
+
+    def go_away(self) -> None:
+        """End all sessions and refuse new ones, until `come_back`."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
+
+    def come_back(self) -> None:
+        """Listen again on the same port."""
+        listening = listen(self._take, self.port, self._sessions, lambda: self.slow_s)
+        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(timeout=10)
+
+    def answer_late(self, mails: int, after_s: float) -> None:
+        """Let the senders of so many of the next mails wait for the answer to their final dot."""
+        self._late_answers_s = [after_s] * mails
+
+    def _take(self, mail: RecordedMail) -> float:
+        self.mails.append(mail)
+        return self._late_answers_s.pop() if self._late_answers_s else 0.0
+
+    async def _close(self) -> None:
         if self._server is not None:
-            self._loop.call_soon_threadsafe(self._server.close)
+            self._server.close()
+        for session in list(self._sessions):
+            session.end()
 
 
-async def listen(keep: Callable[[RecordedMail], object]) -> asyncio.Server:
-    """Listen on a free port of loopback and hand each mail to `keep`."""
+async def listen(
+    keep: Keep,
+    port: int = 0,
+    sessions: set[_Session] | None = None,
+    slow_s: Callable[[], float] = lambda: 0.0,
+) -> asyncio.Server:
+    """Listen on loopback, on a free port unless one is named, and hand each mail to `keep`.
+
+    `sessions` gets the sessions that are open; `slow_s` is asked how long a DATA waits.
+    """
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: _Session(keep), "127.0.0.1", 0, backlog=512)
+    is_open = set() if sessions is None else sessions
+    return await loop.create_server(lambda: _Session(keep, is_open, slow_s), "127.0.0.1", port, backlog=512)
 
 
 class _Session(asyncio.Protocol):
     """One client's session: lines in, replies out."""
 
-    def __init__(self, keep: Callable[[RecordedMail], object]) -> None:
+    def __init__(self, keep: Keep, sessions: set[_Session], slow_s: Callable[[], float]) -> None:
         self._keep = keep
+        self._sessions = sessions
+        self._slow_s = slow_s
         self._buffer = bytearray()
         self._recipients: list[str] = []
         self._in_data = False
+        self._is_waiting = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
         self._transport = transport
+        self._sessions.add(self)
         self._reply(b"220 recorder ESMTP")
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._sessions.discard(self)
+
+    def end(self) -> None:
+        """Hang up; what was answered already still gets through."""
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while self._take_mail() if self._in_data else self._take_line():
+        self._work()
+
+    def _work(self) -> None:
+        while not self._is_waiting and (self._take_mail() if self._in_data else self._take_line()):
             pass
 
     def _take_line(self) -> bool:
@@ -97,10 +152,9 @@ class _Session(asyncio.Protocol):
         if not end:
             return False
         self._buffer, self._in_data = rest, False
-        for recipient in self._recipients:
-            self._keep(_read_mail(bytes(content), recipient))
+        late_s = max((self._keep(_read_mail(bytes(content), each)) for each in self._recipients), default=0.0)
         self._recipients.clear()
-        self._reply(b"250 Recorded")
+        self._reply(b"250 Recorded", late_s)
         return True
 
     def _obey(self, line: bytes) -> None:
@@ -112,7 +166,7 @@ class _Session(asyncio.Protocol):
             self._reply(b"250 OK")
         elif verb == b"DATA":
             self._in_data = True
-            self._reply(b"354 Go ahead")
+            self._reply(b"354 Go ahead", self._slow_s())
         elif verb == b"QUIT":
             self._reply(b"221 Bye")
             self._transport.close()
@@ -122,8 +176,17 @@ class _Session(asyncio.Protocol):
         else:
             self._reply(b"502 Not here")
 
-    def _reply(self, text: bytes) -> None:
-        self._transport.write(text + b"\r\n")
+    def _reply(self, text: bytes, after_s: float = 0.0) -> None:
+        if after_s:
+            self._is_waiting = True
+            asyncio.get_running_loop().call_later(after_s, self._reply_and_go_on, text)
+        elif not self._transport.is_closing():
+            self._transport.write(text + b"\r\n")
+
+    def _reply_and_go_on(self, text: bytes) -> None:
+        self._is_waiting = False
+        self._reply(text)
+        self._work()
 
 
 def _address(line: bytes) -> str:
@@ -144,7 +207,12 @@ def _read_mail(content: bytes, recipient: str) -> RecordedMail:
 
 async def _serve(path: Path) -> None:
     with path.open("w", buffering=1) as notes:
-        server = await listen(lambda mail: notes.write(f"{mail.recipient} {mail.at:.6f}\n"))
+
+        def note(mail: RecordedMail) -> float:
+            notes.write(f"{mail.recipient} {mail.at:.6f}\n")
+            return 0.0
+
+        server = await listen(note)
         print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 

@@ -39,6 +39,7 @@ class Submission:
     retry_after: str = ""
     failure: str = ""
     sent_at: float = 0.0
+    location: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -51,18 +52,27 @@ class Submission:
         return self.ended_at - self.due_at
 
 
+def client_session() -> ClientSession:
+    """Return what requests are sent with; each has its own time limit."""
+    return ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=IDLE_LIMIT_S),
+        timeout=ClientTimeout(total=CLIENT_TIMEOUT_S),
+        cookie_jar=DummyCookieJar(),
+    )
+
+
 class OpenLoad:
     """Sends until it is stopped; `run` in the loop, the rest from anywhere."""
 
     def __init__(self, port: int, name: str, rate: float, *, at_most: int | None = None) -> None:
         """Plan `rate` submissions a second, `at_most` so many; their addresses bear the name."""
         self.submissions: list[Submission] = []
-        self._url = f"http://127.0.0.1:{port}{PATH}"
+        self.origin = f"http://127.0.0.1:{port}"
         self._name = name
         self._interval_s = 1.0 / rate
         self._at_most = at_most
-        self._stopped = False
-        self._paused = False
+        self.stopped = False
+        self.paused = False
         self._in_flight: set[asyncio.Task[None]] = set()
 
     @property
@@ -72,33 +82,29 @@ class OpenLoad:
 
     def pause(self) -> None:
         """Start no more requests for now."""
-        self._paused = True
+        self.paused = True
 
     def resume(self) -> None:
         """Go on where `pause` stopped."""
-        self._paused = False
+        self.paused = False
 
     def stop(self) -> None:
         """Start no more requests; those on their way are still answered."""
-        self._stopped = True
+        self.stopped = True
 
     async def run(self) -> None:
         """Send until stopped, then wait for the last answers, each of which has its own time limit."""
-        async with ClientSession(
-            connector=TCPConnector(limit=0, keepalive_timeout=IDLE_LIMIT_S),
-            timeout=ClientTimeout(total=CLIENT_TIMEOUT_S),
-            cookie_jar=DummyCookieJar(),
-        ) as session:
+        async with client_session() as session:
             await self._send_on_schedule(session)
             if self._in_flight:
                 await asyncio.wait(self._in_flight)
 
     async def _send_on_schedule(self, session: ClientSession) -> None:
         due_at = time.monotonic()
-        while not self._stopped and len(self.submissions) != self._at_most:
+        while not self.stopped and len(self.submissions) != self._at_most:
             if (early_s := due_at - time.monotonic()) > 0:
                 await asyncio.sleep(early_s)
-            if self._paused or self.in_flight >= MOST_AT_ONCE:
+            if self.paused or self.in_flight >= MOST_AT_ONCE:
                 due_at = time.monotonic() + 0.01
                 continue
             self._start(session, due_at)
@@ -114,10 +120,11 @@ class OpenLoad:
 
     async def _submit(self, session: ClientSession, submission: Submission) -> None:
         try:
-            async with session.post(self._url, json={"to": submission.recipient}) as reply:
+            async with session.post(self.origin + PATH, json={"to": submission.recipient}) as reply:
                 await reply.read()
             submission.status = reply.status
             submission.retry_after = reply.headers.get("Retry-After", "")
+            submission.location = reply.headers.get("Location", "")
         except TimeoutError:
             submission.failure = "no answer in time"
         except ClientConnectorError as error:

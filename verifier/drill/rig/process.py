@@ -75,6 +75,10 @@ class RigProcess(AbstractContextManager["RigProcess"]):
         """Let it go on (SIGCONT)."""
         self._signal_group(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Ask it to read its settings anew (SIGHUP)."""
+        self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it and everything it started at once (SIGKILL)."""
         for process in [*self._started, *process_tree(self.pid)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from verifier.drill.rig.process import STOP_TIMEOUT_S, RigProcess
 from verifier.drill.rig.systems import SystemUnderTest
 
 START_TIMEOUT_S = 60.0
+RETIRE_TIMEOUT_S = 30.0
+KEYS = "VERIFIER_SECRET_KEYS"
+ADJUSTABLE_CLOCK = Path(__file__).parent / "adjustable_clock"
 
 
 class Service(AbstractContextManager["Service"]):
@@ -24,12 +28,17 @@ class Service(AbstractContextManager["Service"]):
         self.system = system
         self.workers: list[RigProcess] = []
         self._numbers = itertools.count(1)  # so that each worker gets a name and a log of its own
-        self._environment = environment
+        self._environment = dict(environment)
         self._directory = directory
         self._web: RigProcess | None = None
         self._servers = 0
         self._ports = PortReservation()
         self.port = self._ports.reserve().port
+        # In a file, as a deployment's secrets are: a process that reloads can't be given another environment.
+        self._keys_file = directory / f"secret-keys-{self.port}"
+        if keys := self._environment.pop(KEYS, ""):
+            self.set_keys(keys)
+            self._environment[f"{KEYS}_FILE"] = str(self._keys_file)
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -63,6 +72,49 @@ class Service(AbstractContextManager["Service"]):
         worker = self._process(f"worker-{next(self._numbers)}", self.system.command(*self.system.worker))
         self.workers.append(worker)
         return worker
+
+    def replace_worker(self, worker: RigProcess) -> int | None:
+        """Start another worker, wait until it takes jobs, then have this one end (SIGTERM); return its exit code.
+
+        Raises:
+            RigError: the new one does not start.
+        """
+        self.await_worker(self.add_worker())
+        self.workers.remove(worker)
+        worker.terminate()
+        worker.wait_until_ended(time.monotonic() + RETIRE_TIMEOUT_S)
+        return worker.exit_code
+
+    def reload_web(self) -> None:
+        """Have gunicorn replace its processes (SIGHUP). Raises RigError where it does not."""
+        before = set(self.serving())
+        self.web.reload()
+        if not wait_for(lambda: self.is_whole() and not before & set(self.serving()), START_TIMEOUT_S):
+            raise self.web.failure("did not replace its processes")
+
+    @property
+    def keys(self) -> str:
+        """The secret keys, the current one first, as the setting holds them; a peer has none."""
+        return self._keys_file.read_text() if self._keys_file.exists() else ""
+
+    def set_keys(self, keys: str) -> None:
+        """Change the secret keys of whoever starts or reloads from now on."""
+        self._keys_file.write_text(keys)
+
+    def make_clocks_adjustable(self) -> None:
+        """Start everything anew, with wall clocks that `shift_clock` moves."""
+        path = f"{ADJUSTABLE_CLOCK}:{self._environment['PYTHONPATH']}"
+        clocks = {"PYTHONPATH": path, "DRILL_CLOCKS": str(self._directory)}
+        plain, self._environment = self._environment, self._environment | clocks
+        try:
+            self.start_afresh()
+        finally:
+            self._environment = plain
+
+    def shift_clock(self, process: RigProcess, shift_s: float) -> None:
+        """Have the wall clock of a process and of those it forked differ from the machine's by so much."""
+        with (self._directory / f"clock-{process.pid}").open("r+b") as file:
+            file.write(struct.pack("d", shift_s))
 
     def kill_worker(self) -> None:
         """Kill the first worker with -9."""

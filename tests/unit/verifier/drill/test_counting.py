@@ -6,6 +6,7 @@ import pytest
 
 from verifier.drill.counting import count, missing, series
 from verifier.drill.outcome import Moments
+from verifier.drill.rig.code_checks import CodeCheck
 from verifier.drill.rig.mail_sink import RecordedMail
 from verifier.drill.rig.open_load import Submission
 
@@ -111,3 +112,26 @@ def test_marks_name_every_failover() -> None:
     """A failover after the failover shows, since it explains what people got."""
     twice = Moments(began=10.0, fault=11.0, switches=(12.0, 14.0), fault_ended=13.0, ended=20.0)
     assert twice.marks() == {"fault": 1.0, "fault_ended": 3.0, "+switch-master": 2.0, "+switch-master 2": 4.0}
+
+
+def test_late_repeats_are_those_after_the_fault() -> None:
+    """A mail that went out before the fault's end and again after it; whoever repeats during the fault is not late."""
+    submissions = [submission("a"), submission("b"), submission("c")]
+    mails = [mail("a", 1.5), mail("a", 3.5), mail("b", 1.5), mail("b", 2.5), mail("c", 3.1), mail("c", 3.2)]
+    counted = count(submissions, mails, MOMENTS)
+    assert (counted.twice, counted.late_repeats) == (3, 1)
+
+
+def test_checks_are_taken_refused_wrong_or_cut_off() -> None:
+    """Errors and silence are refusals, any other answer than yes is wrong, and each wait counts."""
+    checks = [
+        CodeCheck(200, valid=True, waited_s=0.1),
+        CodeCheck(503, valid=False, waited_s=4.0),
+        CodeCheck(0, valid=False, waited_s=0.1),
+        CodeCheck(200, valid=False, waited_s=0.1),
+        CodeCheck(410, valid=False, waited_s=0.1),
+        CodeCheck(0, valid=False, waited_s=0.1, cut_off=True),
+    ]
+    counted = count([submission("a")], [mail("a")], MOMENTS, checks)
+    assert (counted.checks, counted.checks_refused, counted.checks_wrong, counted.cut_off) == (6, 2, 2, 1)
+    assert counted.longest_wait_s == 4.0

@@ -110,3 +110,17 @@ def test_medians_are_judged_over_all_faults() -> None:
     assert judge_together([fast, fast, slow, still]) == ()
     assert [breach.figure for breach in judge_together([fast, slow, slow])] == ["first_accept_s"]
     assert judge_together([still]) == ()
+
+
+def test_worker_that_wakes_up_must_not_repeat_what_others_sent() -> None:
+    """What nobody could know to be sent may be repeated during the fault, and nothing after it."""
+    paused = Promise(may_repeat=True, repeats_late=False)
+    assert broken(paused, twice=2) == []
+    assert broken(paused, twice=2, late_repeats=1) == ["twice"]
+
+
+def test_right_codes_may_be_refused_but_are_never_wrong() -> None:
+    """Where Redis is away a check may be refused; a right code that is taken for wrong always breaks a promise."""
+    assert broken(Promise(), checks_refused=1) == ["checks"]
+    assert broken(Promise(checks_all=False), checks_refused=1) == []
+    assert broken(Promise(checks_all=False), checks_wrong=1) == ["checks"]
