@@ -60,7 +60,7 @@ def verifier() -> SystemUnderTest:
         app="wsgi:app",
         worker=("flask", "--app", str(PROJECT / "wsgi.py"), "worker"),
         worker_says="starts on queue",
-        owing=(("ZCARD", "verifier:due"), ("LLEN", "rq:queue:mail")),
+        owing=(("ZCARD", "verifier:due"), ("LLEN", "rq:queue:verifier-mail")),
         is_peer=False,
         settings={"VERIFIER_SECRET_KEYS": f"drill:{secrets.token_hex(32)}"},
     )
