@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from verifier.domain.codes import code_of
 from verifier.domain.keys import KeyRing
@@ -25,9 +26,8 @@ LOG_AGAIN_AFTER_S = 60.0
 SHORTEST_COOLDOWN_S = 1.0
 # While keys are rotated, another worker has the key already, or this one is about to be restarted.
 MISSING_KEY_AGAIN_AFTER_S = 3.0
-# A relay that took a mail and gave no answer may have it. It is asked once more, after a while, and not a third time.
-MOST_AMBIGUOUS = 2
-AMBIGUOUS_AGAIN_AFTER_S = 60.0
+# A relay that took a mail and gave no answer may have it. It is asked twice more, and not again.
+MOST_AMBIGUOUS = 3
 
 
 def always() -> bool:
@@ -147,28 +147,18 @@ class Deliverer:
         if claim.verification.delivery.ambiguous + 1 >= MOST_AMBIGUOUS:
             said = f"{reply} (not tried again: the relay may have taken it {MOST_AMBIGUOUS} times)"
             return Settlement(claim, DeliveryStatus.ABANDONED, relay_reply=said, ambiguous=True)
-        return self._deferred(claim, AMBIGUOUS_AGAIN_AFTER_S * (1 + random.random()), reply, ambiguous=True)
+        return replace(self._after_backoff(claim, reply, waits_for_relay=True), ambiguous=True)
 
-    def _deferred(
-        self, claim: Claim, wait_s: float, reply: str, *, tried: bool = True, ambiguous: bool = False
-    ) -> Settlement:
+    def _deferred(self, claim: Claim, wait_s: float, reply: str, *, tried: bool = True) -> Settlement:
         """Have it tried after a while, at the end of the code's life at the latest."""
         now, expires_at = self._now(claim), claim.verification.expires_at
         at = now + wait_s
         if expires_at - at < self._least_life_s:
             last = last_try(now, expires_at, least_life_s=self._least_life_s)
             if last is None:
-                return Settlement(claim, DeliveryStatus.ABANDONED, 0.0, reply, tried, ambiguous=ambiguous)
+                return Settlement(claim, DeliveryStatus.ABANDONED, 0.0, reply, tried)
             at = last
-        return Settlement(
-            claim,
-            DeliveryStatus.DEFERRED,
-            at - now,
-            reply,
-            tried,
-            waits_for_relay=not ambiguous,
-            ambiguous=ambiguous,
-        )
+        return Settlement(claim, DeliveryStatus.DEFERRED, at - now, reply, tried, waits_for_relay=True)
 
     def _without_key(self, claim: Claim, key_id: str) -> Settlement:
         """Put it off: which keys a process has is a state of the deployment, not of the mail."""

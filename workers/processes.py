@@ -24,6 +24,7 @@ LONGEST_RESTART_AFTER_S = 30.0
 # Who ran for so long before it ended did not end because it can't start.
 STEADY_AFTER_S = 60.0
 LOOK_EVERY_S = 0.1
+ORDERS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Processes:
             once all have ended after SIGTERM or SIGINT: 0, or the exit code of one that ended hard meanwhile (a signal
             counts as 128 and its number).
         """
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in ORDERS:
             signal.signal(signum, self._stop)
         code = 0
         while not self._stopping or any(place.pid for place in self._places):
@@ -75,7 +76,7 @@ class Processes:
                 continue
             ran_s, place.pid = time.monotonic() - place.started_at, 0
             if self._stopping:
-                code = abs(os.waitstatus_to_exitcode(status)) + (128 if os.WIFSIGNALED(status) else 0) or code
+                code = _exit_code(status) or code
                 continue
             if ran_s > STEADY_AFTER_S:
                 place.backoff.reset()
@@ -91,20 +92,23 @@ class Processes:
 
     def _start(self, place: _Place) -> None:
         parent = os.getpid()
+        # An order that comes meanwhile waits: in the child this handler would take it for the parent's, and in the parent
+        # the child would not be known yet.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS)
         pid = os.fork()
         if pid == 0:
             self._be_child(place.number, parent)
         place.pid, place.started_at = pid, time.monotonic()
-        if self._stopping:  # the signal came between the fork and this line
-            os.kill(pid, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _be_child(self, number: int, parent: int) -> NoReturn:
         code = 1
         try:
             # The terminal's Ctrl-C is for the parent, which passes it on.
             os.setpgid(0, 0)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for signum in ORDERS:
+                signal.signal(signum, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
             end_with_parent(signal.SIGTERM)
             if os.getppid() == parent:
                 self._work(number)
@@ -120,6 +124,12 @@ class Processes:
         for place in self._places:
             if place.pid:
                 os.kill(place.pid, signal.SIGTERM)
+
+
+def _exit_code(status: int) -> int:
+    """Return a child's code as a shell does; 0 for one that was told to end before it had begun to work."""
+    code = os.waitstatus_to_exitcode(status)
+    return 0 if code == -signal.SIGTERM else code if code >= 0 else 128 - code
 
 
 def _ending(status: int) -> str:

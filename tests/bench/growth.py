@@ -117,7 +117,9 @@ def _send_all(testbed: BenchTestbed, mails: int, **settings: str) -> None:
 
 def _wait_until_nothing_is_owed(testbed: BenchTestbed) -> None:
     with testbed.admin() as client:
-        if not wait_for(lambda: not client.exists("verifier:due", "rq:queue:verifier-mail"), 60, interval_s=0.1):
+        if not wait_for(
+            lambda: not client.exists("verifier:due", "rq:queue:verifier-mail"), 60, interval_s=0.1
+        ):
             raise RigError("The worker did not clear the queue within 60 s.")
 
 
