@@ -121,14 +121,20 @@ class RedisPair:
 
     def cut(self) -> None:
         """Have the replica miss what is written from now on."""
-        self._nodes[1].follow(NOBODY)
-        self.is_cut = True
+        if not self.is_cut:
+            self._synchronise()
+            self._nodes[1].follow(NOBODY)
+            self.is_cut = True
 
     def heal(self) -> None:
         """Have the other node follow the master, and wait until it has everything."""
         if self.is_cut:
             self._nodes[1].follow(self._nodes[0].endpoint)
             self.is_cut = False
+        self._synchronise()
+
+    def _synchronise(self) -> None:
+        """Wait until the other node has everything."""
         self.client.publish("synchronised", "")  # replicated, and allowed although Redis is full
         assert wait_for(lambda: self.client.execute_command("WAIT", 1, 200) == 1, 20)
         self._nodes[1].shifted_s = self._nodes[0].shifted_s
