@@ -11,14 +11,20 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from redis import Redis
+from redis import Redis, ResponseError
 
-from sentinel import MasterLink
+from sentinel import Backpressure, MasterLink
 from verifier.domain.errors import QueueFull, VerificationNotFound
 from verifier.domain.verifications import Status, Verification
 from verifier.store import keyspace
 from verifier.store.keyspace import Queue
-from verifier.store.records import new_record_fields, new_verification, pairs_to_fields, read_record
+from verifier.store.records import (
+    MalformedRecord,
+    new_record_fields,
+    new_verification,
+    pairs_to_fields,
+    read_record,
+)
 from verifier.store.redis_clock import RedisClock
 from verifier.store.scripts import Acknowledgement, Argument, Script, Step, load_script, run_steps
 
@@ -233,7 +239,12 @@ class VerificationStore:
 
     def _commit(self, step: Step) -> Any:
         def operation(client: Redis) -> Any:
-            return run_steps(client, [step], self._acknowledgement)[0]
+            try:
+                return run_steps(client, [step], self._acknowledgement)[0]
+            except Backpressure:
+                raise
+            except ResponseError as error:  # what a script found there is nothing that we wrote
+                raise MalformedRecord(f"{step.keys[0]} is malformed: {error}") from error
 
         return self._link.run(operation)
 

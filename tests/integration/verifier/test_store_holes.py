@@ -6,15 +6,19 @@ import secrets
 
 import pytest
 from redis import Redis
+from redis.exceptions import NoScriptError
 
-from sentinel import MasterLink
+from sentinel import MasterLink, MasterNotReady
 from tests.support.stores import Store, make_due, waiting_jobs
+from verifier.domain.errors import ServiceUnavailable
 from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.service import VerificationService
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters
-from verifier.store.deliveries import Claim, Deliveries, LeaseState, Settlement
+from verifier.store.deliveries import Claim, Deliveries, LeaseState, Settlement, owed_deliveries
 from verifier.store.keyspace import QUEUE, record_key
-from verifier.store.verifications import Resend
+from verifier.store.scripts import Step, run_steps
+from verifier.store.verifications import ATTEMPT, Resend
 
 FOREIGN = "5c4f0b2e-0f5b-4c1e-9d5e-0b7b6a0f1d11"
 
@@ -157,3 +161,40 @@ def test_a_resend_is_repeated_although_redis_is_full(store: Store, master: Redis
         assert store.resend(verification, request) is Resend.ACCEPTED
     finally:
         master.config_set("maxmemory", limit)
+
+
+@pytest.mark.parametrize("step", ["check", "resend", "cancel"])
+def test_a_spoiled_record_is_no_error_of_the_program(store: Store, master: Redis, step: str) -> None:
+    """The person is told to come back, and the operator finds it in the log."""
+    verification = store.accepted()
+    service = VerificationService(store, store.settings.keys, store.settings.rules)
+    master.hset(
+        record_key(verification.id), mapping={"attempts": "many", "expires_at": "never", "sends": "x"}
+    )
+    with pytest.raises(ServiceUnavailable):
+        {
+            "check": lambda: service.check(verification.id, "123456"),
+            "resend": lambda: service.resend(verification.id),
+            "cancel": lambda: service.cancel(verification.id),
+        }[step]()
+
+
+def test_a_spoiled_record_hides_no_other_from_operators(store: Store, client: Redis, master: Redis) -> None:
+    """What is owed is listed all the same."""
+    missing, replaced, whole = (store.accepted() for _ in range(3))
+    master.hdel(record_key(missing.id), "delivery_status")
+    _replace(master, replaced)
+    assert [report.verification_id for report in owed_deliveries(client)] == [whole.id]
+
+
+def test_a_master_that_forgets_a_script_again_is_not_ready(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was promoted between the loading and the running; that passes, and is no error of the program."""
+
+    def forgetful(*_: object) -> None:
+        raise NoScriptError("NOSCRIPT No matching script")
+
+    monkeypatch.setattr("verifier.store.scripts._run_once", forgetful)
+    with pytest.raises(MasterNotReady, match="just loaded"):
+        run_steps(store._link.redis, [Step(ATTEMPT, ["verifier:x", "verifier:due"], [1, "r", ""])], None)

@@ -231,3 +231,13 @@ def test_a_stop_in_the_middle_of_a_failover_settles_before_it_ends(
         assert len(sink.mails) == 2
     finally:
         topology.heal()
+
+
+def test_rq_lengthens_no_timeout(mailing: Settings) -> None:
+    """It raises that of the pool it is given to 55 s; then settling would stand still behind a connection dropped silently."""
+    made = RunningWorker(mailing)
+    link = made.container.link
+    for client in (link.redis, made.worker.connection):
+        assert client.connection_pool.connection_kwargs["socket_timeout"] == link.access.node_timeout_s
+    assert made.worker._blocking.connection_pool.connection_kwargs["socket_timeout"] < 10
+    link.close()
