@@ -31,9 +31,9 @@ SETTLE = load_script("settle", "clock", "full", "records", "dead_letters")
 RECALL = load_script("recall", "clock", "full", "records")
 EXTEND = load_script("extend", "clock", "full", "records")
 OVERDUE = load_script("overdue", "clock")
-PUT_OFF = load_script("put_off", "clock", "records", "queue_head")
-REQUEUE = load_script("requeue", "clock", "queue", "records", "queue_head", "dead_letters")
-REVIVE = load_script("revive", "clock", "records", "dead_letters")
+PUT_OFF = load_script("put_off", "clock", "full", "records", "queue_head")
+REQUEUE = load_script("requeue", "clock", "full", "queue", "records", "queue_head", "dead_letters")
+REVIVE = load_script("revive", "clock", "full", "records", "dead_letters")
 WAKE = load_script("wake", "clock", "records")
 
 # A code that lives for less than this is not mailed any more, in seconds.

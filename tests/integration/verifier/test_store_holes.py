@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
@@ -151,16 +152,41 @@ def test_a_sent_mail_is_no_dead_letter_although_somebody_else_was_refused(
     assert names_of_dead_letters(client) == []
 
 
-def test_a_resend_is_repeated_although_redis_is_full(store: Store, master: Redis) -> None:
+@pytest.fixture
+def fill(master: Redis) -> Iterator[Callable[[], None]]:
+    """What makes Redis full until the test ends."""
+    limit = master.config_get("maxmemory")["maxmemory"]
+    yield lambda: master.config_set("maxmemory", 1_000_000)
+    master.config_set("maxmemory", limit)
+
+
+def test_a_resend_is_repeated_although_redis_is_full(store: Store, fill: Callable[[], None]) -> None:
     """What was accepted is said once more."""
     verification, request = store.accepted(), secrets.token_hex(8)
     assert store.resend(verification, request) is Resend.ACCEPTED
-    limit = master.config_get("maxmemory")["maxmemory"]
-    master.config_set("maxmemory", 1_000_000)
-    try:
-        assert store.resend(verification, request) is Resend.ACCEPTED
-    finally:
-        master.config_set("maxmemory", limit)
+    fill()
+    assert store.resend(verification, request) is Resend.ACCEPTED
+
+
+def test_recovery_goes_on_although_redis_is_full(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis, fill: Callable[[], None]
+) -> None:
+    """What only waits or is held keeps nothing else from being tried."""
+    held, deferred, waiting, other = (store.accepted() for _ in range(4))
+    claims = {}
+    for each in deliveries.claim(client, "ours", 2):
+        assert isinstance(each, Claim)
+        claims[each.verification.id] = each
+    deliveries.settle(client, [Settlement(claims[deferred.id], DeliveryStatus.DEFERRED, 60)])
+    make_due(master, held, waiting, other)
+    fill()
+    assert deliveries.requeue(client, [(held.id, 1)], reclaim_leases=False) == ["held"]
+    assert deliveries.revive(client, deferred.id, None) == ("requeued", 1)
+    assert deliveries.requeue(client, [(waiting.id, 1), (deferred.id, 1)], reclaim_leases=False) == [
+        "waiting",
+        "requeued",
+    ]
+    assert deliveries.put_off(client, 10) == 1
 
 
 @pytest.mark.parametrize("step", ["check", "resend", "cancel"])

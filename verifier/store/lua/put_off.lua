@@ -1,4 +1,4 @@
--- Put off looking after deliveries whose job still waits in the queue.
+-- Put off looking after deliveries whose job still waits in the queue. Works although Redis is full.
 -- requeue.lua judges the same way, one delivery at a time (prelude/queue_head.lua). The further behind, the later it is
 -- looked after again, so that a long queue is not looked through all the time.
 -- KEYS: due, queue
@@ -11,6 +11,7 @@ if not head_sequence then
   return 0
 end
 local put_off = 0
+write_although_full(KEYS[1])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local found = read_fields(ARGV[1] .. id, 'status', 'delivery_status', 'expires_at', 'sequence')
   if found[1] == 'pending' and found[2] == 'queued' and (finite(found[3]) or 0) - now >= least_life_s then

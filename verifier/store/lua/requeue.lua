@@ -1,4 +1,4 @@
--- Give an overdue delivery a fresh RQ job, unless its job still waits in the queue.
+-- Give an overdue delivery a fresh RQ job, unless its job still waits in the queue. Works although Redis is full.
 -- KEYS: record, due, queue, rq:queues, job, sequence, dead letters, late
 -- ARGV: verification id, delivery number, look again in (s), job id, least life left (s),
 --       expired leases are up for grabs (1 or 0), record prefix, life of a dead letter (s), most dead letters,
@@ -10,6 +10,7 @@ local score = redis.call('ZSCORE', KEYS[2], id)
 if not score or tonumber(score) > now then
   return 'not due'
 end
+write_although_full(KEYS[2])
 local found = redis.pcall('HMGET', KEYS[1], 'status', 'delivery', 'delivery_status', 'expires_at', 'sequence', 'queued_at')
 local function owe_no_longer()
   redis.call('ZREM', KEYS[2], id)

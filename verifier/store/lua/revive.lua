@@ -1,5 +1,5 @@
 -- Make a deferred delivery due now, or owe one again that was given up, because an operator says so.
--- Recovery gives it a fresh job as soon as it looks. Safe to repeat.
+-- Recovery gives it a fresh job as soon as it looks. Safe to repeat. Works although Redis is full.
 -- KEYS: record, due, dead letters
 -- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
 -- Returns { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
@@ -30,6 +30,7 @@ if tonumber(found[5]) >= tonumber(ARGV[4]) then
   return { 'max_attempts_reached', number }
 end
 local due_at = written(now)
+write_although_full(KEYS[2])
 redis.call('HSET', KEYS[1], 'delivery_status', 'deferred', 'next_try_at', due_at)
 redis.call('ZADD', KEYS[2], due_at, id)
 remove_dead_letter(KEYS[3], id, number)
