@@ -41,6 +41,7 @@ class Maintenance:
         self._name = name
         self._announce = announce
         self._recovery = Recovery(container.deliveries, container.writing)
+        self._recovered: Recovered | None = None
         self._cannot_reclaim_since = time.monotonic()
         self._extended_at = time.monotonic()
         self._announced_at = float("-inf")
@@ -99,8 +100,11 @@ class Maintenance:
 
     def _recover(self) -> None:
         client = self._container.link.redis
-        if (recovered := self._container.relays.take_recovered()) is not None:
-            self._recovery.wake(client, one=recovered is Recovered.PROBED)
+        # Kept until it works: a relay says once that it is back, and Redis may be away just then.
+        self._recovered = self._container.relays.take_recovered() or self._recovered
+        if self._recovered is not None:
+            self._recovery.wake(client, one=self._recovered is Recovered.PROBED)
+            self._recovered = None
         self._recovery.run(client)
 
     def _troubles(self) -> list[str]:
