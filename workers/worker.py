@@ -23,6 +23,7 @@ from rq.utils import now as rq_now
 from rq.utils import utcformat
 from rq.worker import Worker, WorkerStatus
 
+from sentinel import Backpressure
 from verifier.store import keyspace
 from verifier.store.deliveries import Claim, Skipped
 from workers.command_listener import CommandListener
@@ -80,6 +81,7 @@ class MailWorker(Worker):
         self._maintenance = Maintenance(container, self._in_flight, self.name, self.announce)
         self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
         self._asked_to_stop_at = 0.0
+        self._foreign_in_a_row = 0
 
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
         """Work until asked to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
@@ -130,9 +132,19 @@ class MailWorker(Worker):
             self._senders.send(claim)
         skipped = [each for each in found if isinstance(each, Skipped)]
         _report(skipped)
-        if all(each.reason == FOREIGN for each in skipped) and not claims:
-            self._retry_policy.pause(BLOCK_S)  # the queue has nothing else, and those were put back
-        return True
+        if claims or any(each.reason != FOREIGN for each in skipped):
+            self._foreign_in_a_row = 0
+            return True
+        self._foreign_in_a_row += len(skipped)
+        return self._wait_for_others()
+
+    def _wait_for_others(self) -> bool:
+        """Wait a little where only foreign jobs were found; return whether the queue may have others behind them."""
+        self._retry_policy.pause(BLOCK_S)  # those were put back, so that the queue is never empty
+        in_queue: Any = self._retry_policy.until_it_works(
+            lambda: self._container.link.redis.llen(self._queue.key)
+        )
+        return bool(self._foreign_in_a_row < in_queue)
 
     def _wait_for_jobs(self) -> bool:
         """Block until the queue has a job; return whether it has.
@@ -144,7 +156,12 @@ class MailWorker(Worker):
         def wait() -> Any:
             if self._stop_requested:
                 raise Stopping
-            return self._blocking.blmove(self._queue.key, self._queue.key, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
+            try:
+                return self._blocking.blmove(self._queue.key, self._queue.key, BLOCK_S, "LEFT", "LEFT")  # type: ignore[arg-type] # Redis takes fractions
+            except Backpressure:
+                # BLMOVE counts as a command that needs memory, and a full Redis refuses it. Claiming works.
+                self._retry_policy.pause(BLOCK_S)
+                return self._blocking.llen(self._queue.key) or None
 
         return self._retry_policy.until_it_works(wait) is not None
 

@@ -29,6 +29,8 @@ from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.settings import Settings
 from verifier.store import keyspace
+from verifier.store.deliveries import Claim, Settlement
+from verifier.wiring import deliveries_of
 from workers import container, jobs, maintenance, worker
 from workers.container import worker_container_of
 from workers.smtp.relay_settings import RelaySettings
@@ -266,6 +268,39 @@ def test_a_burst_ends_when_the_queue_is_empty(store: Store, mailing: Settings, s
         assert running.ended()
         assert len(sink.mails) == 5
         assert all(_is_sent(store, each) for each in accepted)
+
+
+def test_a_burst_ends_although_somebody_elses_job_is_in_the_queue(
+    store: Store, mailing: Settings, sink: MailSink, master: Redis
+) -> None:
+    """More of them than are claimed at a time, too: what stands behind them is sent."""
+    for number in range(40):
+        master.rpush(keyspace.QUEUE, f"foreign {number}")
+    store.accepted()
+    with RunningWorker(mailing, burst=True) as running:
+        assert running.ended()
+    assert len(sink.mails) == 1
+    assert master.llen(keyspace.QUEUE) == 40
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_idle_worker_goes_on_although_redis_is_full(
+    store: Store, mailing: Settings, sink: MailSink, link: MasterLink, master: Redis
+) -> None:
+    """It may wait for jobs no more, since that counts as a command that needs memory; it looks for them."""
+    verification = store.accepted()
+    deliveries = deliveries_of(mailing)
+    [claim] = deliveries.claim(link.redis, "another worker", 1)
+    assert isinstance(claim, Claim)
+    deliveries.settle(link.redis, [Settlement(claim, DeliveryStatus.DEFERRED, 2.0)])
+    limit = master.config_get("maxmemory")["maxmemory"]
+    try:
+        with RunningWorker(mailing) as running:
+            master.config_set("maxmemory", 1_000_000)
+            running.wait(lambda: len(sink.mails) == 1, 8)
+            running.wait(lambda: _is_sent(store, verification))
+    finally:
+        master.config_set("maxmemory", limit)
 
 
 def test_a_stopping_worker_finishes_what_it_has_begun_and_gives_back_the_rest(
