@@ -6,6 +6,7 @@ it is killed, the kernel sends SIGTERM to the children, so that none of them is 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -123,7 +124,8 @@ class Processes:
         self._stopping = True
         for place in self._places:
             if place.pid:
-                os.kill(place.pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # it has ended, and is being noted
+                    os.kill(place.pid, signal.SIGTERM)
 
 
 def _exit_code(status: int) -> int:
