@@ -23,7 +23,13 @@ from verifier.domain.codes import (
 )
 from verifier.domain.errors import QueueFull, RequestReused, ServiceUnavailable, VerificationNotFound
 from verifier.domain.keys import KeyRing
-from verifier.domain.requests import fingerprint_of, is_same_body, request_id_of, verification_ids_of
+from verifier.domain.requests import (
+    fingerprint_of,
+    is_same_body,
+    key_id_in,
+    request_id_of,
+    verification_ids_of,
+)
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Status, Verification
 from verifier.logs import ThrottledLog
@@ -63,7 +69,7 @@ def redis_within(deadline_s: float) -> Iterator[None]:
         raise QueueFull from error
     except CircuitOpen as error:
         raise ServiceUnavailable(
-            "The service can't reach its database at the moment, so nothing was done. Please try again in a few seconds.",
+            "The service can't reach its database at the moment. Trying again in a few seconds is safe.",
             RETRY_AFTER_S,
         ) from error
     except (*TRANSIENT, PermanentError, MalformedRecord) as error:
@@ -147,11 +153,9 @@ class VerificationService:
                 list(self._keys.secrets),
             )
             if attempt is Attempt.UNKNOWN_KEY:
-                raise self._key_missing(verification)
-            if attempt is Attempt.REPEATED and not is_same_body(
-                self._keys, verification_id + code, fingerprint
-            ):
-                raise RequestReused
+                raise self._key_missing(verification.id, verification.key_id)
+            if attempt is Attempt.REPEATED:
+                self._require_same_code(verification_id, code, fingerprint)
             if not attempt.may_be_judged or not self._is_code_of(verification, code):
                 return CheckResult(False, verification)
             approved, verification = self._store.end(verification_id, Status.APPROVED, request_id)
@@ -206,13 +210,20 @@ class VerificationService:
             return verification_ids_of(self._keys, "form", f"{form_token}\0{address}")
         return [new_verification_id()]
 
-    def _key_missing(self, verification: Verification) -> ServiceUnavailable:
+    def _require_same_code(self, verification_id: str, code: str, fingerprint: str) -> None:
+        """Judge no repeat that may be of another code: it was not counted, so codes could be tried without end."""
+        if key_id_in(fingerprint) not in self._keys.secrets:
+            raise self._key_missing(verification_id, key_id_in(fingerprint))
+        if not is_same_body(self._keys, verification_id + code, fingerprint):
+            raise RequestReused
+
+    def _key_missing(self, verification_id: str, key_id: str) -> ServiceUnavailable:
         throttled_log.log(
             logging.ERROR,
-            "The code of verification %s was made with the secret key %r, which this process does not have: "
+            "The code of verification %s was made or typed under the secret key %r, which this process does not have: "
             "add it to VERIFIER_SECRET_KEYS and restart. No attempt was counted.",
-            verification.id,
-            verification.key_id,
+            verification_id,
+            key_id,
         )
         return ServiceUnavailable(
             "The code can't be checked at the moment, because this service is being updated. Your attempt was not "

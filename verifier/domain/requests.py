@@ -45,6 +45,11 @@ def fingerprint_of(keys: KeyRing, text: str, key_id: str = "") -> str:
 
 
 def is_same_body(keys: KeyRing, text: str, fingerprint: str) -> bool:
-    """Return whether a fingerprint may be of this text; where its key is gone, it may be."""
-    again = fingerprint_of(keys, text, fingerprint.partition(":")[0])
-    return not again or hmac.compare_digest(again, fingerprint)
+    """Return whether a fingerprint is of this text; without its key nobody knows, so it is not."""
+    again = fingerprint_of(keys, text, key_id_in(fingerprint))
+    return bool(again) and hmac.compare_digest(again, fingerprint)
+
+
+def key_id_in(fingerprint: str) -> str:
+    """Return the id of the secret key that a fingerprint was made with."""
+    return fingerprint.partition(":")[0]

@@ -174,3 +174,32 @@ def test_a_repeat_finds_its_first_try_although_keys_were_rotated_between(contain
     )
     assert not before.check(first.id, wrong, request_key="c").valid
     assert after.check(first.id, wrong, request_key="c").verification.check_attempts == 1
+
+
+def test_a_repeat_that_can_not_be_compared_tries_no_other_code(container: Container) -> None:
+    """By a process without the key of the first: it would be judged and not counted, time after time."""
+    new, old = _with_keys(container, "k2", "k1"), _with_keys(container, "k1")
+    verification = old.start("ann@example.org")
+    code = code_of(verification.id, verification.address, "k1", old._keys, old.rules)
+    assert code is not None
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert not new.check(verification.id, wrong, request_key="c").valid
+    with pytest.raises(ServiceUnavailable, match="not counted"):
+        old.check(verification.id, code, request_key="c")
+    assert old.check(verification.id, code, request_key="d").valid
+
+
+def test_another_code_in_the_same_form_is_another_check(app: Flask) -> None:
+    """Somebody goes back to the form that was sent and corrects the code; the same code again costs nothing."""
+    client = app.test_client()
+    fields = dict(re.findall(r'name="(csrf_token|request)" value="([^"]+)"', client.get("/").text))
+    place = client.post("/verify", data={**fields, "email": "ann@example.org"}).headers["Location"]
+    verification_id = place.rpartition("/")[2]
+    form = dict(re.findall(r'name="(csrf_token|request)" value="([^"]+)"', client.get(place).text))
+    code = _code(app, verification_id)
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    for _ in range(2):
+        assert client.post(place, data={**form, "code": wrong}).status_code != 303
+    assert container_of(app).service.get(verification_id).check_attempts == 1
+    assert client.post(place, data={**form, "code": code}).status_code == 303
+    assert container_of(app).service.get(verification_id).decided.value == "approved"

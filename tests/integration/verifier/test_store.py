@@ -284,7 +284,7 @@ def hung_replicas(topology: LocalTopology, master: Redis) -> Iterator[tuple[Loca
 def test_nothing_is_accepted_that_no_replica_has(
     settings: Settings, master: Redis, hung_replicas: tuple[LocalNode, ...]
 ) -> None:
-    """Within the deadline the person hears that nothing was done, and when to come back."""
+    """Within the deadline the person hears that nobody knows yet, and when to come back."""
     link = MasterLink(access_of(settings.redis), deadline_s=1.5)
     service = _service(Store(link, settings), settings.rules)
     try:
