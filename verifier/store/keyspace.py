@@ -46,7 +46,8 @@ WORKER_PREFIX = "verifier:worker:"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
 
-JOB_TIMEOUT_S = 180
+# For stock RQ workers, which break a job off after it: longer than the longest wait for a relay's answer that can be set.
+JOB_TIMEOUT_S = 3900
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -23,15 +24,15 @@ from rq.suspension import resume, suspend
 
 from sentinel import LocalNode, LocalTopology, MasterLink, wait_for
 from tests.support.sink import MailSink
-from tests.support.stores import Store, waiting_jobs
+from tests.support.stores import Store, due_in_s, waiting_jobs
 from tests.support.workers import RunningWorker
 from verifier.domain.codes import code_of
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.settings import Settings
-from verifier.store import keyspace
+from verifier.store import deliveries, keyspace
 from verifier.store.deliveries import Claim, Settlement
 from verifier.wiring import deliveries_of
-from workers import container, jobs, maintenance, worker
+from workers import container, in_flight, jobs, maintenance, worker
 from workers.container import worker_container_of
 from workers.smtp.relay_settings import RelaySettings
 
@@ -289,10 +290,10 @@ def test_an_idle_worker_goes_on_although_redis_is_full(
 ) -> None:
     """It may wait for jobs no more, since that counts as a command that needs memory; it looks for them."""
     verification = store.accepted()
-    deliveries = deliveries_of(mailing)
-    [claim] = deliveries.claim(link.redis, "another worker", 1)
+    steps = deliveries_of(mailing)
+    [claim] = steps.claim(link.redis, "another worker", 1)
     assert isinstance(claim, Claim)
-    deliveries.settle(link.redis, [Settlement(claim, DeliveryStatus.DEFERRED, 2.0)])
+    steps.settle(link.redis, [Settlement(claim, DeliveryStatus.DEFERRED, 2.0)])
     limit = master.config_get("maxmemory")["maxmemory"]
     try:
         with RunningWorker(mailing) as running:
@@ -501,3 +502,28 @@ def test_a_stock_rq_worker_defers_too(
     assert store.get(verification.id).delivery.status is DeliveryStatus.DEFERRED
     assert master.zscore(keyspace.DUE, verification.id) is not None
     assert waiting_jobs(master) == []
+
+
+def test_a_stock_rq_worker_keeps_its_lease_while_the_relay_takes_its_time(
+    stock: SimpleWorker, store: Store, sink: MailSink, master: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else takes the mail for that of a dead worker meanwhile."""
+    for module in (deliveries, in_flight):
+        monkeypatch.setattr(module, "LEASE_S", 1.5)
+    monkeypatch.setattr(jobs, "EXTEND_EVERY_S", 0.2)
+    sink.delay_s = 3.0
+    verification = store.accepted()
+    left_s: list[float | None] = []
+
+    def watch() -> None:
+        for _ in range(25):
+            time.sleep(0.1)
+            left_s.append(due_in_s(master, verification))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    stock.work(burst=True)
+    watching.join()
+    assert min(left or 0.0 for left in left_s) > 0
+    assert _is_sent(store, verification)
+    assert len(sink.mails) == 1
