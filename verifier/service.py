@@ -21,7 +21,7 @@ from verifier.domain.codes import (
     normalise_typed_code,
     same_code,
 )
-from verifier.domain.errors import QueueFull, RequestReused, ServiceUnavailable, VerificationNotFound
+from verifier.domain.errors import RequestReused, ServiceUnavailable, VerificationNotFound
 from verifier.domain.keys import KeyRing
 from verifier.domain.requests import (
     fingerprint_of,
@@ -58,15 +58,18 @@ def redis_within(deadline_s: float) -> Iterator[None]:
     Operators find the error of the link in the log.
 
     Raises:
-        QueueFull: Redis has no room.
-        ServiceUnavailable: it can't be reached, or refuses us.
+        ServiceUnavailable: it can't be reached, has no room, or refuses us. The sentence claims nothing that an earlier
+            command of the same request may have made untrue.
     """
     try:
         with request_deadline(deadline_s):
             yield
     except Backpressure as error:
         throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
-        raise QueueFull from error
+        raise ServiceUnavailable(
+            "The service's database has no room at the moment. Trying again in a few seconds is safe.",
+            RETRY_AFTER_S,
+        ) from error
     except CircuitOpen as error:
         raise ServiceUnavailable(
             "The service can't reach its database at the moment. Trying again in a few seconds is safe.",
