@@ -17,7 +17,8 @@ from verifier.service import VerificationService
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters
 from verifier.store.deliveries import Claim, Deliveries, LeaseState, Settlement, owed_deliveries
-from verifier.store.keyspace import QUEUE, record_key
+from verifier.store.facts import read_facts
+from verifier.store.keyspace import QUEUE, Queue, record_key
 from verifier.store.scripts import Step, run_steps
 from verifier.store.verifications import ATTEMPT, Resend
 
@@ -224,3 +225,29 @@ def test_a_master_that_forgets_a_script_again_is_not_ready(
     monkeypatch.setattr("verifier.store.scripts._run_once", forgetful)
     with pytest.raises(MasterNotReady, match="just loaded"):
         run_steps(store._link.redis, [Step(ATTEMPT, ["verifier:x", "verifier:due"], [1, "r", ""])], None)
+
+
+# Beside an older release, while web and workers are replaced one after the other
+
+
+def test_a_mail_in_the_queue_of_the_older_release_is_taken_over(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """The queue has got another name; whatever waits in the old one gets a job in the new one."""
+    verification = store.accepted()
+    master.rename(QUEUE, "rq:queue:mail")
+    make_due(master, verification)
+    assert deliveries.put_off(client, 10) == 0
+    assert deliveries.requeue(client, [(verification.id, 1)], reclaim_leases=False) == ["requeued"]
+    assert set(_claims(deliveries, client)) == {verification.id}
+
+
+def test_what_an_older_worker_settled_is_not_late_forever(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """It does not know the set of late mails, and `/readyz` would be red whenever a mail is owed."""
+    store.accepted()
+    master.zadd(keyspace.LATE, {"settled by an older worker": store.clock() - 1000})
+    assert read_facts(client, Queue()).oldest_owed_s < 10
+    assert deliveries.extend(client, list(_claims(deliveries, client).values())) == [LeaseState.HELD]
+    assert master.zcard(keyspace.LATE) == 0

@@ -1,4 +1,4 @@
--- Renew the leases of deliveries in flight. Works although Redis is full.
+-- Renew the leases of deliveries in flight, and tidy the set of late ones. Works although Redis is full.
 -- KEYS: due, late
 -- ARGV: record prefix, length of the lease (s), a mail is late after (s), then pairs of verification id and lease
 -- Returns for each pair "held", "unwanted" (the verification has ended, so the mail need not go out any more) or "lost".
@@ -18,5 +18,11 @@ for position = 4, #ARGV, 2 do
     end
   end
   replies[#replies + 1] = reply
+end
+-- What stands there and is not owed was settled by a worker of an older release, which does not know that set.
+for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, 19)) do
+  if not redis.call('ZSCORE', KEYS[1], id) then
+    redis.call('ZREM', KEYS[2], id)
+  end
 end
 return replies

@@ -4,7 +4,14 @@
 -- Returns { time (s), mails owed, when the oldest of them was accepted (s, or ""), when the newest mail was sent (s, or ""),
 --           { what each living worker says (JSON) ... } }.
 -- A mail that is late has an entry in that set; the others stand in the queue in the order of their acceptance.
-local oldest = tonumber(redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or '')
+local oldest
+local late = redis.call('ZRANGE', KEYS[2], 0, 19, 'WITHSCORES')
+for position = 1, #late, 2 do
+  -- A worker of an older release settles a mail without taking it out of this set; extend.lua does.
+  if not oldest and redis.call('ZSCORE', KEYS[1], late[position]) then
+    oldest = tonumber(late[position + 1])
+  end
+end
 for _, job in ipairs(redis.call('LRANGE', KEYS[3], 0, 19)) do
   local id, number = string.match(job, '^(%x+)%-(%d+)$')
   local found = id and read_fields(ARGV[1] .. id, 'delivery', 'delivery_status', 'queued_at') or {}
