@@ -30,7 +30,9 @@ def ready() -> tuple[Response, int]:
     """Return whether mail goes out: 200, or 503 with the reasons."""
     container = current_container()
     settings = container.settings
-    limits = Limits(settings.oldest_owed_limit_s, settings.no_success_limit_s)
+    limits = Limits(
+        settings.oldest_owed_limit_s, settings.no_success_limit_s, settings.redis.replicas_to_acknowledge
+    )
     try:
         facts = container.link.run(
             lambda client: read_facts(client, Queue(settings.queue)), deadline_s=_LOOK_FOR_S

@@ -19,6 +19,8 @@ class Limits:
     """A mail may be owed for this long: a relay that puts off an unknown sender (greylisting) takes minutes, too."""
     no_success_s: float = 30.0
     """While mails are owed, one should go out within this time."""
+    replicas: int = 0
+    """So many replicas must have a write before it counts."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,17 @@ class Reason:
 
 def reasons_not_ready(facts: Facts, limits: Limits) -> list[Reason]:
     """Return why mail does not go out as it should; an empty list where it does."""
-    checks = (_no_worker, _trouble_of_workers, _no_success, _too_old, _full)
+    checks = (_no_replica, _no_worker, _trouble_of_workers, _no_success, _too_old, _full)
     return [reason for check in checks for reason in check(facts, limits)]
+
+
+def _no_replica(facts: Facts, limits: Limits) -> Iterator[Reason]:
+    if facts.replicas < limits.replicas:
+        yield Reason(
+            "no_replica",
+            f"{facts.replicas} replicas follow the master, and a submission counts once {limits.replicas} have it: "
+            "look at `flask sentinel status`.",
+        )
 
 
 def _no_worker(facts: Facts, limits: Limits) -> Iterator[Reason]:  # noqa: ARG001 - as every check

@@ -17,6 +17,8 @@ HEARTBEAT = load_script("heartbeat", "clock")
 
 # A worker is taken for dead when it was not heard of for so long, in seconds; it speaks up each two.
 ALIVE_FOR_S = 15.0
+# A replica acknowledges each second; who has not for so long, in seconds, acknowledges no write in time.
+CLOSE_WITHIN_S = 5
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Facts:
     last_sent_s: float | None
     """How long ago a mail was handed to a relay; None where none ever was."""
     workers: tuple[WorkerReport, ...]
+    replicas: int
+    """How many replicas follow the master closely."""
     memory_share: float | None
     """How much of its memory limit Redis uses, from 0 to 1; None where it has no limit or may not be asked."""
 
@@ -54,6 +58,7 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
         oldest_owed_s=max(0.0, float(now) - float(oldest)) if oldest and owed else 0.0,
         last_sent_s=max(0.0, float(now) - float(last_sent)) if last_sent else None,
         workers=tuple(report for each in said if (report := _report_in(each)) is not None),
+        replicas=_replicas(client),
         memory_share=_memory_share(client),
     )
 
@@ -79,6 +84,13 @@ def _report_in(text: Any) -> WorkerReport | None:
         return WorkerReport(str(said["name"]), tuple(map(str, said["troubles"])))
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _replicas(client: Redis) -> int:
+    """Count the replicas that INFO lists as online and heard of a moment ago."""
+    found: Any = client.info("replication")
+    listed = [each for name, each in found.items() if name.startswith("slave") and isinstance(each, dict)]
+    return sum(each.get("state") == "online" and int(each.get("lag", 0)) <= CLOSE_WITHIN_S for each in listed)
 
 
 def _memory_share(client: Redis) -> float | None:

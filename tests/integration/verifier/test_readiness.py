@@ -139,3 +139,20 @@ def test_without_a_master_it_is_red(app: Flask, topology: LocalTopology, master:
         assert wait_for(lambda: _codes(app) == {"no_master"}, WITHIN_S)
     finally:
         topology.heal()
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_master_without_replicas_is_named(
+    app: Flask, topology: LocalTopology, master: Redis, store: Store
+) -> None:
+    """Nothing can be accepted then, though the master answers and nothing is owed."""
+    replicas = topology.replicas()
+    try:
+        for replica in replicas:
+            replica.pause()
+
+        assert wait_for(lambda: "no_replica" in _codes(app), WITHIN_S, interval_s=0.5)
+    finally:
+        for replica in replicas:
+            replica.resume()
+        topology.heal()
