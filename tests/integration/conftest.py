@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from redis import Redis
+from redis import Redis, ResponseError
 
-from sentinel import LocalTopology, MasterLink
+from sentinel import LocalTopology, MasterLink, wait_for
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from verifier.settings import Settings
@@ -22,8 +22,18 @@ def master(topology: LocalTopology) -> Iterator[Redis]:
     """The superuser's client on the master of the shared topology, which is healthy and empty."""
     topology.heal()
     with topology.admin(topology.current_master()) as client:
-        client.flushall()
+        # A replica that was disturbed before counts for writes again once the master has heard of it.
+        assert wait_for(lambda: _is_emptied(client), 15)
         yield client
+
+
+def _is_emptied(client: Redis) -> bool:
+    try:
+        return bool(client.flushall())
+    except ResponseError as error:
+        if not str(error).startswith("NOREPLICAS"):
+            raise
+        return False
 
 
 @pytest.fixture
