@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from flask import Flask
 
-from sentinel import LocalOptions, LocalTopology, Login
+from sentinel import LocalTopology, Login
 from tests.support.clock import RedisTime
+from tests.support.topologies import QUICK, logs_of
 from verifier import create_app
 from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
@@ -27,10 +28,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group(folder))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the processes of its topology said: Sentinel tells why it did not fail over."""
+    report = yield
+    if report.failed:
+        used = vars(item).get("funcargs", {}).values()
+        for topology in (each for each in used if isinstance(each, LocalTopology)):
+            report.sections.extend(logs_of(topology))
+            break
+    return report
+
+
 @pytest.fixture(scope="session")
 def topology() -> Iterator[LocalTopology]:
     """One embedded topology for the whole session; a test that disturbs it calls `heal` afterwards."""
-    with LocalTopology(LocalOptions(down_after_ms=1000, superuser=True)) as running:
+    with LocalTopology(QUICK) as running:
         yield running
 
 

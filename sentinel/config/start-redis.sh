@@ -24,7 +24,7 @@ umask 077
 : "${SENTINEL_MASTER_NAME:=verifier}"      # the name they know it by
 : "${REDIS_MAXMEMORY:=128mb}"
 : "${REDIS_MIN_REPLICAS_TO_WRITE:=1}"      # 0 for a node without replicas
-: "${REDIS_SYNC_DELAY:=5}"                 # seconds a full sync waits for a second replica to join it
+: "${REDIS_SYNC_DELAY:=0}"                 # seconds a full sync waits for a second replica to join it
 : "${REDIS_ACL:=yes}"                      # no: no users and no passwords, for loopback only
 : "${REDIS_EXTRA_USERS:=}"                 # one more file of users
 

@@ -16,8 +16,9 @@ umask 077
 : "${SENTINEL_MASTER_NAME:=verifier}"
 : "${SENTINEL_MASTER:?name the first master as SENTINEL_MASTER=\"host port\"}"
 : "${SENTINEL_QUORUM:=2}"
-: "${SENTINEL_DOWN_AFTER_MS:=5000}"
-: "${SENTINEL_FAILOVER_TIMEOUT_MS:=15000}"
+# Milliseconds. How they add up with the deadline of a request: docs/decisions/0019-one-budget-of-time.md.
+: "${SENTINEL_DOWN_AFTER_MS:=4000}"           # silent for so long: a sentinel takes a node for down
+: "${SENTINEL_FAILOVER_TIMEOUT_MS:=5000}"     # a failover that failed is tried again after twice this
 # Known beforehand, one "host port" (of sentinels "host port id") a line, so that a topology just started is
 # whole at once; left empty, they are found within some ten seconds.
 : "${SENTINEL_ID:=}"

@@ -12,8 +12,9 @@ class LocalOptions:
 
     replicas: int = 2
     sentinels: int = 3
-    down_after_ms: int = 5000
-    failover_timeout_ms: int = 15000
+    down_after_ms: int | None = None
+    """None: the value that is shipped, in `config/start-sentinel.sh`; so is that of `failover_timeout_ms`."""
+    failover_timeout_ms: int | None = None
     maxmemory: str = "128mb"
     min_replicas_to_write: int = 1
     acl: bool = True
@@ -43,6 +44,14 @@ class LocalOptions:
             )
         if self.superuser and not self.acl:
             raise ValueError("superuser=True needs acl=True: with acl=False every client is a superuser.")
+
+    def times(self) -> dict[str, str]:
+        """Return the environment of a sentinel that differs from what is shipped, in milliseconds."""
+        times = {
+            "SENTINEL_DOWN_AFTER_MS": self.down_after_ms,
+            "SENTINEL_FAILOVER_TIMEOUT_MS": self.failover_timeout_ms,
+        }
+        return {name: str(value) for name, value in times.items() if value is not None}
 
     @property
     def quorum(self) -> int:

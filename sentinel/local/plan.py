@@ -57,10 +57,9 @@ class Planner:
             "SENTINEL_MASTER_NAME": self.options.master_name,
             "SENTINEL_MASTER": _words(nodes[0].endpoint),
             "SENTINEL_QUORUM": str(self.options.quorum),
-            "SENTINEL_DOWN_AFTER_MS": str(self.options.down_after_ms),
-            "SENTINEL_FAILOVER_TIMEOUT_MS": str(self.options.failover_timeout_ms),
             "SENTINEL_KNOWN_REPLICAS": "\n".join(_words(node.endpoint) for node in nodes[1:]),
         }
+        watched |= self.options.times()
         return tuple(
             self._sentinel(f"sentinel-{number}", endpoint, watched, peers)
             for number, endpoint in enumerate(peers, start=1)
@@ -81,7 +80,6 @@ class Planner:
         limits = {
             "REDIS_MAXMEMORY": self.options.maxmemory,
             "REDIS_MIN_REPLICAS_TO_WRITE": str(self.options.min_replicas_to_write),
-            "REDIS_SYNC_DELAY": "0",  # nobody waits for a second replica of a few kilobytes
         }
         if self.options.superuser:
             limits["REDIS_EXTRA_USERS"] = str(CONFIG / "drill-user.acl")

@@ -175,13 +175,13 @@ def test_data_nodes_differ_in_their_name_only(services: dict[str, Any]) -> None:
 
 
 def test_sentinels_watch_the_first_master_with_a_majority(services: dict[str, Any]) -> None:
-    """Three sentinels, a quorum of two, and times that a stall of the machine does not trip over."""
+    """Three sentinels, a quorum of two, and the times that the start script ships."""
     environments = [dict(services[name]["environment"]) for name in SENTINELS]
     assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == list(SENTINELS)
     assert environments[0] == environments[1] == environments[2]
     assert environments[0]["SENTINEL_MASTER"] == "redis-1 6379"
     assert environments[0]["SENTINEL_QUORUM"] == "2"
-    assert int(environments[0]["SENTINEL_DOWN_AFTER_MS"]) >= 3000
+    assert not {"SENTINEL_DOWN_AFTER_MS", "SENTINEL_FAILOVER_TIMEOUT_MS"} & environments[0].keys()
 
 
 def test_data_nodes_know_whom_to_ask_for_the_master(services: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def _there_is_time_to_promote(topology: Topology) -> Iterator[Finding]:
             yield warning(
                 "failover-timeout",
                 f"Sentinel {sentinel.endpoint} allows a failover only {timeout_ms} ms (failover-timeout).",
-                "Set 15000.",
+                "Set 5000.",
             )
 
 

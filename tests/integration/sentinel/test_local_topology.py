@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from sentinel import (
     wait_for,
 )
 from sentinel.local.directory import remove_abandoned
+from sentinel.local.plan import CONFIG
 from sentinel.local.running_topology import connect
+from tests.support.topologies import FAILOVER_WITHIN_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,7 +90,7 @@ def test_failover_right_after_the_start_works() -> None:
     with LocalTopology(LocalOptions(down_after_ms=1000)) as own:
         first = own.current_master()
         own.failover()
-        assert wait_for(lambda: _master_or_none(own) not in {None, first}, 20)
+        assert wait_for(lambda: _master_or_none(own) not in {None, first}, FAILOVER_WITHIN_S)
 
 
 def _master_or_none(topology: LocalTopology) -> object:
@@ -214,6 +217,17 @@ def test_single_node_with_one_sentinel() -> None:
         assert single.credentials is not None
         with connect(single.current_master().endpoint, single.credentials.redis_app) as redis:
             assert redis.set("verifier:test", "1")
+
+
+def test_the_times_that_are_shipped_are_those_of_the_start_script() -> None:
+    """Nothing else sets them: not compose, not the embedded topology."""
+    script = (CONFIG / "start-sentinel.sh").read_text()
+    shipped = dict(re.findall(r'"\$\{SENTINEL_([A-Z_]+)_MS:=(\d+)\}"', script))
+    with LocalTopology() as own, own.admin(own.sentinel_nodes[0]) as sentinel:
+        flat = sentinel.execute_command("SENTINEL", "MASTER", own.master_name)
+        watched = dict(zip(flat[::2], flat[1::2], strict=True))
+    assert watched["down-after-milliseconds"] == shipped["DOWN_AFTER"]
+    assert watched["failover-timeout"] == shipped["FAILOVER_TIMEOUT"]
 
 
 def test_options_reach_the_servers() -> None:

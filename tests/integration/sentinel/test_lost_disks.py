@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel import Endpoint, LocalNode, LocalStartError, LocalTopology, TopologyError, wait_for
+from tests.support.topologies import FAILOVER_WITHIN_S
 
 pytestmark = pytest.mark.chaos
 
@@ -74,7 +75,7 @@ def _wait_for_another_master(topology: LocalTopology, old: LocalNode) -> LocalNo
             return False
         return found[0] is not old
 
-    assert wait_for(moved, 30)
+    assert wait_for(moved, FAILOVER_WITHIN_S)
     return found[0]
 
 

@@ -14,6 +14,7 @@ from redis import Redis
 from sentinel import AccessRefused, Endpoint, LocalNode, LocalTopology, MasterLink, TransientError, wait_for
 from tests.support.fake_redis import FakeNode, FakeSentinel
 from tests.support.links import subscribed_to
+from tests.support.topologies import FAILOVER_WITHIN_S
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.scripts import Acknowledgement, Step, load_script, run_steps
@@ -33,7 +34,7 @@ def disturbed(topology: LocalTopology, master: Redis) -> Iterator[LocalTopology]
 @pytest.fixture
 def link(settings: Settings, master: Redis) -> Iterator[MasterLink]:
     """A link with time enough for a failover on a machine that has a lot else to do."""
-    made = MasterLink(access_of(settings.redis), deadline_s=40)
+    made = MasterLink(access_of(settings.redis), deadline_s=FAILOVER_WITHIN_S)
     yield made
     made.close()
 
@@ -55,13 +56,13 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(60)
+        self._thread.join(FAILOVER_WITHIN_S + 20)
         assert not self._thread.is_alive()
 
     def goes_on(self) -> bool:
         """Return whether more is written from now on."""
         before = len(self.written)
-        return wait_for(lambda: len(self.written) > before + 5, 30)
+        return wait_for(lambda: len(self.written) > before + 5, FAILOVER_WITHIN_S)
 
     def _write(self) -> None:
         number = 0
@@ -107,7 +108,7 @@ def test_a_failover_is_followed_without_an_error_or_a_loss(
     old = disturbed.current_master()
     with Writer(link) as writer:
         fault(disturbed)
-        assert wait_for(lambda: _moved(link, old), 20)
+        assert wait_for(lambda: _moved(link, old), FAILOVER_WITHIN_S)
         assert writer.goes_on()
     assert writer.errors == []
     disturbed.heal()
@@ -162,7 +163,7 @@ def test_an_old_master_that_comes_back_gets_no_writes(disturbed: LocalTopology, 
     old = disturbed.current_master()
     assert link.redis.ping()
     old.kill()
-    assert wait_for(lambda: _moved(link, old), 20)
+    assert wait_for(lambda: _moved(link, old), FAILOVER_WITHIN_S)
     old.restart()
     until = time.monotonic() + 1.5
     numbers = 0

@@ -24,6 +24,7 @@ from sentinel import (
     tied_to_this_process,
     wait_for,
 )
+from tests.support.topologies import FAILOVER_WITHIN_S
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", flags=re.DOTALL)
@@ -158,9 +159,11 @@ def test_the_example_survives_a_failover(example: Example, plain_topology: Local
     with Caller(example) as caller:
         assert wait_for(lambda: len(caller.accepted) > 10, 30)
         plain_topology.failover()
-        assert wait_for(lambda: has_moved(plain_topology, before), 30)
+        assert wait_for(lambda: has_moved(plain_topology, before), FAILOVER_WITHIN_S)
         at_the_move = len(caller.accepted)
-        assert wait_for(lambda: len(caller.accepted) > at_the_move + 20, 30), example.log("web")
+        assert wait_for(lambda: len(caller.accepted) > at_the_move + 20, FAILOVER_WITHIN_S), example.log(
+            "web"
+        )
     assert caller.errors == []
     assert wait_for(lambda: set(caller.accepted) <= example.greeted(), DEADLINE_S), example.log("worker")
     assert plain_topology.current_master() is not before
