@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sentinel.local.binary import RedisServerMissing
     from sentinel.local.child import end_with_parent, tied_to_this_process
     from sentinel.local.options import LocalOptions
+    from sentinel.local.plan import shipped_times_ms
     from sentinel.local.ports import PortReservation
     from sentinel.local.process import LocalNode, LocalStartError
     from sentinel.local.running_topology import TopologyError
@@ -60,6 +61,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "local.binary": ("RedisServerMissing",),
     "local.child": ("end_with_parent", "tied_to_this_process"),
     "local.options": ("LocalOptions",),
+    "local.plan": ("shipped_times_ms",),
     "local.ports": ("PortReservation",),
     "local.process": ("LocalNode", "LocalStartError"),
     "local.running_topology": ("TopologyError",),

@@ -89,6 +89,14 @@ def info_in(text: object) -> Fields:
     return {name: value for name, _, value in lines}
 
 
+def server_in(info: Fields) -> str | None:
+    """Read from INFO what a server is; Valkey tells the version of Redis that it is compatible with, too."""
+    for name in ("valkey", "redis"):
+        if version := info.get(f"{name}_version"):
+            return f"{name.capitalize()} {version}"
+    return None
+
+
 def number_in(value: object) -> int | None:
     """Read a whole number."""
     try:

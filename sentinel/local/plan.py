@@ -7,6 +7,7 @@ they listen, where they write and what they know from the beginning is different
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from sentinel.local.ports import LOOPBACK, PortReservation
 from sentinel.local.process import LocalNode
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+def shipped_times_ms() -> tuple[int, int]:
+    """Return Sentinel's down-after and failover-timeout as the start script has them, in milliseconds."""
+    script = (CONFIG / "start-sentinel.sh").read_text(encoding="utf-8")
+    times = dict(re.findall(r'"\$\{SENTINEL_([A-Z_]+)_MS:=(\d+)\}"', script))
+    return int(times["DOWN_AFTER"]), int(times["FAILOVER_TIMEOUT"])
 
 
 @dataclass(frozen=True, slots=True)

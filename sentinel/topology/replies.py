@@ -21,12 +21,19 @@ from sentinel.protocol import (
     info_in,
     number_in,
     role_in,
+    server_in,
 )
 from sentinel.topology.node_commands import right_to
 from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState
 
 Found = TypeVar("Found")
-_SETTINGS = ("replica-priority", "min-replicas-*", "appendonly", "maxmemory-policy")
+_SETTINGS = (
+    "replica-priority",
+    "min-replicas-*",
+    "appendonly",
+    "maxmemory-policy",
+    "repl-diskless-sync-delay",
+)
 
 
 class Answers:
@@ -107,6 +114,8 @@ def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
         min_replicas_max_lag_s=number_in(settings.get("min-replicas-max-lag")),
         appendonly=settings["appendonly"] == "yes" if "appendonly" in settings else None,
         maxmemory_policy=settings.get("maxmemory-policy"),
+        sync_delay_s=number_in(settings.get("repl-diskless-sync-delay")),
+        server=server_in(info_in(answers.if_allowed("INFO", "server"))),
         missing_rights=tuple(dict.fromkeys(answers.missing_rights)),
     )
 

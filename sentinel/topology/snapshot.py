@@ -32,6 +32,10 @@ class NodeState:
     min_replicas_max_lag_s: int | None = None
     appendonly: bool | None = None
     maxmemory_policy: str | None = None
+    sync_delay_s: int | None = None
+    """For how long a full copy waits for a second replica to join it."""
+    server: str | None = None
+    """What it is, and of which version: `Redis 7.0.15`, `Valkey 8.1.1`."""
     missing_rights: tuple[str, ...] = ()
 
     @property

@@ -34,6 +34,9 @@ import click
     help="Milliseconds of silence after which Sentinel takes a node for dead.",
 )
 @click.option(
+    "--shipped", is_flag=True, help="Run with Sentinel's shipped times instead; --down-after does not count."
+)
+@click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write figures there."
 )
 @click.option(
@@ -48,6 +51,7 @@ def drill_command(
     seconds: float,
     workers: int,
     down_after: int,
+    shipped: bool,
     json_file: Path | None,
     html_file: Path | None,
     peers: str,
@@ -82,7 +86,7 @@ def drill_command(
         systems=presenting.systems_under_test(peers),
         rate=rate,
         workers=workers,
-        down_after_ms=down_after,
+        down_after_ms=None if shipped else down_after,
         pace=Pace(before_s=seconds, after_s=seconds),
     )
     # An ordinary end, so that whatever was started is ended too.

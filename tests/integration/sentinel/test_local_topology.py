@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,10 +18,10 @@ from sentinel import (
     RedisServerMissing,
     TopologyError,
     parse_endpoint,
+    shipped_times_ms,
     wait_for,
 )
 from sentinel.local.directory import remove_abandoned
-from sentinel.local.plan import CONFIG
 from sentinel.local.running_topology import connect
 from tests.support.topologies import FAILOVER_WITHIN_S
 
@@ -221,13 +220,9 @@ def test_single_node_with_one_sentinel() -> None:
 
 def test_the_times_that_are_shipped_are_those_of_the_start_script() -> None:
     """Nothing else sets them: not compose, not the embedded topology."""
-    script = (CONFIG / "start-sentinel.sh").read_text()
-    shipped = dict(re.findall(r'"\$\{SENTINEL_([A-Z_]+)_MS:=(\d+)\}"', script))
-    with LocalTopology() as own, own.admin(own.sentinel_nodes[0]) as sentinel:
-        flat = sentinel.execute_command("SENTINEL", "MASTER", own.master_name)
-        watched = dict(zip(flat[::2], flat[1::2], strict=True))
-    assert watched["down-after-milliseconds"] == shipped["DOWN_AFTER"]
-    assert watched["failover-timeout"] == shipped["FAILOVER_TIMEOUT"]
+    with LocalTopology() as own:
+        sentinels = own.snapshot().sentinels
+    assert {(each.down_after_ms, each.failover_timeout_ms) for each in sentinels} == {shipped_times_ms()}
 
 
 def test_options_reach_the_servers() -> None:

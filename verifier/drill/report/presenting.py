@@ -47,7 +47,12 @@ def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) 
     progress = ProgressDisplay(console, len(plan.faults) * len(plan.systems))
     try:
         with progress:
-            results = game_day.run(plan, progress, lambda outcome: _present_one(console, outcome))
+            results = game_day.run(
+                plan,
+                progress,
+                lambda conditions: console.print(f"On {conditions}", soft_wrap=True),
+                lambda outcome: _present_one(console, outcome),
+            )
     except CANNOT_START as error:
         raise click.ClickException(str(error)) from error
     _present(console, results)

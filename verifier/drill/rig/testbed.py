@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from sentinel import LocalOptions, LocalTopology
+from verifier.drill.rig.conditions import Conditions, conditions_of
 from verifier.drill.rig.loop_thread import loop_in_a_thread
 from verifier.drill.rig.mail_sink import MailSink
 from verifier.drill.rig.service import Service
@@ -74,13 +75,18 @@ class Testbed:
 class DrillTestbed(Testbed):
     """A testbed with one service, and a mail server that keeps what it gets."""
 
-    def __init__(self, system: SystemUnderTest, *, workers: int, down_after_ms: int) -> None:
+    def __init__(self, system: SystemUnderTest, *, workers: int, down_after_ms: int | None = None) -> None:
+        """Plan it; without `down_after_ms` Sentinel's times are the shipped ones."""
         super().__init__(f"drill-{system.name}", LocalOptions(down_after_ms=down_after_ms))
         self.system = system
         self.loop: asyncio.AbstractEventLoop
         self.mail_sink: MailSink
         self.service: Service
         self._workers = workers
+
+    def conditions(self) -> Conditions:
+        """Return what it runs on, as servers and sentinels say themselves; raises TopologyError as they do not."""
+        return conditions_of(self.topology.snapshot())
 
     def make_whole(self) -> None:
         """Set everything right before the next fault.

@@ -56,6 +56,12 @@ def test_path_comes_before_the_wheel(tmp_path: Path) -> None:
     assert find_redis_server({"PATH": str(tmp_path)}) == own
 
 
+def test_valkey_on_path_is_a_server_too(tmp_path: Path) -> None:
+    """Where only Valkey is installed, its server is run under its own name."""
+    own = _fake(tmp_path, "Valkey server v=8.1.1 sha=0").rename(tmp_path / "valkey-server")
+    assert find_redis_server({"PATH": str(tmp_path)}) == own
+
+
 def test_old_server_on_path_gives_way_to_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A redis-server 6.0 on PATH does not stand in the way of the wheel's 6.2."""
     _fake(tmp_path / "path", "Redis server v=6.0.16 sha=0")

@@ -14,9 +14,11 @@ from verifier.drill.game_day import Plan, Results
 from verifier.drill.outcome import Breach
 from verifier.drill.report.files import html_report, json_report
 from verifier.drill.report.table import seconds, tables
+from verifier.drill.rig.conditions import Conditions
 from verifier.drill.rig.systems import verifier
 
 PLAN = Plan(faults=tuple(FAULTS.values()), systems=(verifier(),))
+QUICK = Conditions("Redis 7.0.15", down_after_ms=1500, failover_timeout_ms=5000)
 GOOD = outcome()
 BAD = replace(outcome("hang", lost=7), breaches=(Breach("lost", "7 <accepted> were never mailed."),))
 
@@ -24,9 +26,9 @@ BAD = replace(outcome("hang", lost=7), breaches=(Breach("lost", "7 <accepted> we
 def test_results_are_kept_only_without_any_breach() -> None:
     """A breach of ours, alone or together, breaks the drill; one of a peer does not."""
     peer = replace(BAD, system="rq")
-    assert Results((GOOD, peer), (), ()).kept
-    assert not Results((GOOD, BAD), (), ()).kept
-    assert not Results((GOOD,), (Breach("first_mail_s", "Slow."),), ()).kept
+    assert Results(QUICK, (GOOD, peer), (), ()).kept
+    assert not Results(QUICK, (GOOD, BAD), (), ()).kept
+    assert not Results(QUICK, (GOOD,), (Breach("first_mail_s", "Slow."),), ()).kept
 
 
 def test_tables_fit_a_terminal_and_show_every_fault() -> None:
@@ -47,8 +49,10 @@ def test_durations_are_written_as_people_read_them() -> None:
 
 def test_json_holds_every_figure() -> None:
     """The document has the verdict, and for each outcome its counts, costs and breaches."""
-    document = json.loads(json_report(PLAN, Results((GOOD, BAD), (), ())))
+    document = json.loads(json_report(PLAN, Results(QUICK, (GOOD, BAD), (), ())))
     assert document["kept"] is False
+    assert (document["server"], document["down_after_ms"]) == ("Redis 7.0.15", 1500)
+    assert document["times_as_shipped"] is False
     assert document["outcomes"][1]["counts"]["lost"] == 7
     assert document["outcomes"][1]["breaches"][0]["figure"] == "lost"
     assert document["outcomes"][0]["costs"]["web-1"]["cpu_percent"] == 0.3
@@ -56,8 +60,9 @@ def test_json_holds_every_figure() -> None:
 
 def test_page_needs_nothing_else_and_escapes_what_it_is_told() -> None:
     """The report loads nothing from anywhere, marks broken figures and shows sentences as text."""
-    page = html_report(PLAN, Results((GOOD, BAD), (), ()))
+    page = html_report(PLAN, Results(QUICK, (GOOD, BAD), (), ()))
     assert not re.search(r"(?:src|href)=|url\(|@import|<script", page)
+    assert str(QUICK) in page
     assert "7 &lt;accepted&gt; were never mailed." in page
     assert '<td class="bad">7</td>' in page
     assert page.count("<svg") == 2
