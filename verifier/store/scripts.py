@@ -2,6 +2,8 @@
 
 A script's writes reach the replicas as one transaction. WAIT on the same connection then says how many of
 them have it (https://redis.io/docs/latest/commands/wait/): fewer than asked for means "not accepted".
+Since Redis 7.2 and in Valkey it covers only what that connection itself has written, up to 7.0 all that anybody had: so a
+script whose repeat finds its work done writes something all the same.
 """
 
 from __future__ import annotations

@@ -26,9 +26,11 @@ from verifier.service import VerificationService
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store import verifications as store_module
+from verifier.store.deliveries import Claim, Settlement
+from verifier.store.facts import HEARTBEAT
 from verifier.store.scripts import Acknowledgement, Step, run_steps
-from verifier.store.verifications import END, QUEUE_GRACE_S, Resend
-from verifier.wiring import access_of
+from verifier.store.verifications import QUEUE_GRACE_S, Resend
+from verifier.wiring import access_of, deliveries_of
 
 FAR_AWAY = "f" * 32
 
@@ -318,9 +320,35 @@ def test_an_unacknowledged_write_is_told_as_such(
     store: Store, link: MasterLink, hung_replicas: tuple[LocalNode, ...]
 ) -> None:
     """The type says that it may be tried again, and the message how many replicas are missing."""
-    step = Step(END, [keyspace.record_key(FAR_AWAY), keyspace.DUE], [Status.CANCELED.value, "r", FAR_AWAY])
+    # A step that writes: newer servers wait for nothing else.
+    step = Step(HEARTBEAT, [keyspace.WORKERS], ["test", "{}", keyspace.WORKER_PREFIX, 1])
     with pytest.raises(NotAcknowledged, match="0 of 2 replicas acknowledged the write within 20 ms"):
         run_steps(link.redis, [step], Acknowledgement(2, 20))
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("outcome", [DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.REJECTED])
+def test_a_repeated_settlement_covers_the_first_on_any_connection(
+    store: Store, link: MasterLink, settings: Settings, topology: LocalTopology, outcome: DeliveryStatus
+) -> None:
+    """A settlement whose answer got lost counts only when replicas have it, though its repeat finds nothing to do."""
+    store.accepted()
+    deliveries = deliveries_of(replace(settings, redis=replace(settings.redis, acknowledge_timeout_ms=100)))
+    (claim,) = (each for each in deliveries.claim(link.redis, "lease", 1) if isinstance(each, Claim))
+    replicas = topology.replicas()
+    other = MasterLink(link.access)
+    other.redis.ping()
+    try:
+        for replica in replicas:
+            replica.pause()
+        for client in (link.redis, other.redis):
+            with pytest.raises(NotAcknowledged):
+                deliveries.settle(client, [Settlement(claim, outcome, 30)])
+    finally:
+        for replica in replicas:
+            replica.resume()
+        other.close()
+        topology.heal()
 
 
 def _has_on_disk(node: LocalNode, text: str) -> bool:

@@ -34,6 +34,10 @@ if found[3] == 'sent' then
 end
 -- A mail that went out counts, whoever holds the lease by now; anything else is the holder's to say.
 if outcome ~= 'sent' and found[4] ~= ARGV[3] then
+  if found[3] then
+    -- A write, so that WAIT on this connection also covers an earlier try of this very settlement, which ended the lease.
+    redis.call('HSET', KEYS[1], 'delivery_status', found[3])
+  end
   return 'lease lost'
 end
 if (outcome == 'deferred' or outcome == 'queued') and found[1] ~= 'pending' then
