@@ -38,6 +38,7 @@ from sentinel.errors import (
 )
 from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
+from sentinel.time_budget import RequestDeadline
 
 if TYPE_CHECKING:
     from sentinel.local.binary import RedisServerMissing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from typing import NamedTuple
@@ -43,6 +44,15 @@ def parse_endpoint(text: str, default_port: int) -> Endpoint:
     if not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text) < 65536):
         raise ValueError(f"{text!r} is not host:port with a port from 1 to 65535")
     return Endpoint(host, int(port_text))
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def addresses_of(endpoint: Endpoint) -> set[Endpoint]:

@@ -38,7 +38,12 @@ def install(app: Flask, container: Container) -> None:
 
 def current_container() -> Container:
     """Return the container of the app that serves this request."""
-    container = current_app.extensions[_EXTENSION]
+    return container_of(current_app)
+
+
+def container_of(app: Flask) -> Container:
+    """Return the container of an app."""
+    container = app.extensions[_EXTENSION]
     assert isinstance(container, Container)  # noqa: S101 - for the type checker: `install` put it there
     return container
 

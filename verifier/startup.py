@@ -17,8 +17,10 @@ from flask.helpers import get_debug_flag
 
 from verifier import create_app
 from verifier.cli import add_commands
+from verifier.container import container_of
 from verifier.logs import configure_logging
 from verifier.settings import SettingsError
+from verifier.time_check import check_time_budget
 
 # gunicorn takes this code of a worker as "don't start another one".
 CANNOT_START = 3
@@ -37,6 +39,9 @@ def make_app() -> Flask:
         if command not in {None, "run"}:
             return _only_commands()
         _end_with(str(error))
+    if command in {None, "run"}:
+        container = container_of(app)
+        check_time_budget(container.link, container.settings.redis)
     add_commands(app)
     return app
 

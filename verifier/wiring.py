@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel import Access, Login, MasterLink
+from sentinel import Access, Login, MasterLink, RequestDeadline
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store.deliveries import Deliveries
 from verifier.store.keyspace import Queue
@@ -37,6 +37,11 @@ def access_of_operators(redis: RedisSettings) -> Access:
         node_login=app.node_login if redis.ops_login == nobody else redis.ops_login,
         sentinel_login=app.sentinel_login if redis.sentinel_ops_login == nobody else redis.sentinel_ops_login,
     )
+
+
+def deadline_of(redis: RedisSettings) -> RequestDeadline:
+    """Return for how long a request waits, and which setting says so."""
+    return RequestDeadline(redis.request_deadline_s, "VERIFIER_REQUEST_DEADLINE")
 
 
 def link_of(settings: Settings, *, watch: bool = True) -> MasterLink:

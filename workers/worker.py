@@ -26,6 +26,7 @@ from rq.worker import Worker, WorkerStatus
 from sentinel import Backpressure
 from verifier.store import keyspace
 from verifier.store.deliveries import Claim, Skipped
+from verifier.time_check import check_time_budget
 from workers.command_listener import CommandListener
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
@@ -87,6 +88,7 @@ class MailWorker(Worker):
         """Work until asked to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
         log.info("Worker %s starts on queue %s with pid %d.", self.name, self._queue.name, os.getpid())
+        check_time_budget(self._container.link, self._container.settings.redis)
         self._settler.start()
         self._senders.start()
         self._maintenance.start()

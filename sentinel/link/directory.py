@@ -121,6 +121,10 @@ class Directory:
         addresses = resolver.addresses_of(node)
         return any(addresses & resolver.addresses_of(each) for each in known)
 
+    def down_after_s(self) -> float | None:
+        """Return the longest down-after of the sentinels that tell theirs, in seconds; None where none does."""
+        return max(ask_each(self._sentinels.clients(), SentinelClient.down_after_s).values(), default=None)
+
     def close(self) -> None:
         """Close the connections to the sentinels."""
         self._sentinels.close()

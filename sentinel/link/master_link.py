@@ -27,6 +27,7 @@ from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
 from sentinel.link.rogue_detector import RogueDetector
 from sentinel.link.watcher import Watcher
+from sentinel.time_budget import RequestDeadline, TimeBudget
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,17 @@ class MasterLink:
             else:
                 self._breaker.worked()
                 return result
+
+    def overdraft(self, deadline: RequestDeadline) -> tuple[str, str] | None:
+        """Return what is wrong and what to do when requests give up before a failover is over; None where none does.
+
+        Raises:
+            TransientError: no sentinel tells its times.
+        """
+        down_after_s = self.directory.down_after_s()
+        if down_after_s is None:
+            raise TransientError("No sentinel tells its times.")
+        return TimeBudget(down_after_s).overdraft(deadline)
 
     def master_moved(self, master: Endpoint) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""

@@ -6,7 +6,6 @@ most one thread at a time, whoever asks waits for it a little, and what was foun
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 import redis
 
-from sentinel.endpoints import Endpoint
+from sentinel.endpoints import Endpoint, is_address
 from sentinel.link.deadline import bounded_s
 
 KEPT_FOR_S = 60.0
@@ -67,7 +66,7 @@ class Resolver:
 
         Waits at most WAIT_S seconds. A name that takes longer this time keeps the addresses that it had.
         """
-        if _is_address(host):
+        if is_address(host):
             return (host,)
         lookup, former = self._begin(host)
         wait_s = bounded_s(WAIT_FOR_NEWS_S if former else WAIT_S)
@@ -80,7 +79,7 @@ class Resolver:
     def prepare(self, endpoints: Iterable[Endpoint]) -> None:
         """Begin to look up all these names side by side."""
         for endpoint in endpoints:
-            if not _is_address(endpoint.host):
+            if not is_address(endpoint.host):
                 self._begin(endpoint.host)
 
     def _begin(self, host: str) -> tuple[_Lookup | None, tuple[str, ...]]:
@@ -104,14 +103,6 @@ class Resolver:
                 self._known[host] = lookup
         while len(self._known) > MAX_NAMES:
             del self._known[next(iter(self._known))]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 # Names mean the same to the whole process.

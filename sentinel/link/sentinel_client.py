@@ -78,6 +78,14 @@ class SentinelClient:
             raise TransientError(f"Sentinel {self.endpoint} answers without a configuration epoch.")
         return epoch
 
+    def down_after_s(self) -> float:
+        """Return how long it waits for a silent node before it takes it for down, in seconds; raises as `master` does."""
+        fields = fields_in(self._ask("SENTINEL", "MASTER", self._access.master_name)) or {}
+        down_after_ms = number_in(fields.get("down-after-milliseconds"))
+        if down_after_ms is None:
+            raise TransientError(f"Sentinel {self.endpoint} answers without its down-after-milliseconds.")
+        return down_after_ms / 1000
+
     def close(self) -> None:
         """Close the connection, unless somebody waits for an answer on it at this moment."""
         if self._lock.acquire(blocking=False):

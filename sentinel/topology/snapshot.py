@@ -20,6 +20,8 @@ class NodeState:
     endpoint: Endpoint
     error: str | None = None
     refused: bool = False
+    is_unresolved: bool = False
+    """Whether its name does not resolve on the machine that asks."""
     role: Role | None = None
     follows: Endpoint | None = None
     """The master of a replica, by the name the sentinels use where they know it."""

@@ -6,6 +6,7 @@ with our password: a stranger whom a node was made to follow never gets to see i
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -81,7 +82,19 @@ def _ask_node(commands: NodeCommands, endpoint: Endpoint) -> NodeState:
     try:
         return node_state(endpoint, answers)
     except RedisError as error:
-        return NodeState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
+        return NodeState(
+            endpoint,
+            error=str(error),
+            refused=isinstance(error, PermanentError),
+            is_unresolved=_is_caused_by(error, socket.gaierror),
+        )
+
+
+def _is_caused_by(error: BaseException | None, kind: type[OSError]) -> bool:
+    """Return whether an error, or one that it was made from, is of this kind."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _nodes_known_to(states: Iterable[SentinelState]) -> tuple[Endpoint, ...]:

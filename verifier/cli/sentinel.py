@@ -25,8 +25,8 @@ from sentinel import (
     switch_over,
 )
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
-from verifier.settings import SettingsError, load_redis_settings
-from verifier.wiring import access_of_operators
+from verifier.settings import RedisSettings, SettingsError, load_redis_settings
+from verifier.wiring import access_of_operators, deadline_of
 
 
 @click.group("sentinel")
@@ -41,8 +41,9 @@ def status_command(*, wants_json: bool) -> None:
 
     Exits with 1 when something is critical: writes fail now, or the next failover would.
     """
-    topology = survey(_access())
-    findings = findings_of(topology)
+    redis = _settings()
+    topology = survey(access_of_operators(redis))
+    findings = findings_of(topology, deadline_of(redis))
     if wants_json:
         click.echo(json.dumps(as_json(topology, findings), indent=2))
     else:
@@ -106,7 +107,13 @@ def _console() -> Console:
 
 
 def _access() -> Access:
+    return access_of_operators(_settings())
+
+
+def _settings() -> RedisSettings:
     try:
-        return access_of_operators(load_redis_settings())
+        redis = load_redis_settings()
+        access_of_operators(redis)
+        return redis
     except SettingsError as error:
         raise click.ClickException(str(error)) from None

@@ -7,23 +7,28 @@ OK in several states where no failover would come, so it is one check among othe
 
 from __future__ import annotations
 
+from sentinel.time_budget import RequestDeadline
 from sentinel.topology.checks import (
     failover_state,
     master,
+    names,
     node_settings,
     quorum,
     replicas,
     sentinel_settings,
+    time_budget,
 )
 from sentinel.topology.findings import Finding, Severity
 from sentinel.topology.snapshot import Topology
 
-_SUBJECTS = (quorum, sentinel_settings, failover_state, master, replicas, node_settings)
+_SUBJECTS = (quorum, sentinel_settings, time_budget, names, failover_state, master, replicas, node_settings)
 
 
-def findings_of(topology: Topology) -> list[Finding]:
-    """Return what is wrong with a topology; what is critical comes first."""
+def findings_of(topology: Topology, deadline: RequestDeadline | None = None) -> list[Finding]:
+    """Return what is wrong with a topology, and with how long requests wait for it; what is critical comes first."""
     found = [finding for subject in _SUBJECTS for check in subject.CHECKS for finding in check(topology)]
+    if deadline is not None:
+        found += time_budget.requests_outlast_an_outage(topology, deadline)
     return sorted(found, key=lambda finding: finding.severity is not Severity.CRITICAL)
 
 

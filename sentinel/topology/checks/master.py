@@ -11,7 +11,7 @@ from sentinel.topology.snapshot import Topology
 
 def _named_master_is_one(topology: Topology) -> Iterator[Finding]:
     master = topology.master
-    if master is None:
+    if master is None or master.is_unresolved:  # which `names` tells
         return
     if not master.answers:
         yield critical(

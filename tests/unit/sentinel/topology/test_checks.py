@@ -9,9 +9,10 @@ import pytest
 
 from sentinel.endpoints import Endpoint
 from sentinel.protocol import Role
+from sentinel.time_budget import RequestDeadline
 from sentinel.topology.checks import findings_of, refusals_of
 from sentinel.topology.findings import Severity
-from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
+from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState, Topology
 
 MASTER, ONE, TWO, STRANGER = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381, 666))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
@@ -122,6 +123,7 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("no-replica", nodes(1, 2, link="connect"), "10.0.0.1:6379"),
     ("no-replica", both(silent_node(1), both(nodes(2, link="sync"), seen(ONE, DOWN))), "10.0.0.1:6379"),
     ("no-candidate", nodes(1, 2, priority=0), "replica-priority 0"),
+    ("master-unresolved", silent_node(0, is_unresolved=True), "10.0.0.1:6379 as the master, and that name"),
 ]
 FORBIDDING: list[tuple[str, Change, str]] = [
     ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),
@@ -147,6 +149,13 @@ HARMLESS: list[tuple[str, Change, str]] = [
     ("sentinels-differ", sentinels(1, quorum=1), "10.0.0.2:26379 has 1"),
     ("sentinels-differ", sentinels(1, other_sentinels=1), "number of other sentinels"),
     ("failover-timeout", sentinels(failover_timeout_ms=1000), "1000 ms"),
+    ("down-after", sentinels(1, down_after_ms=3000), "which is 30 s"),
+    ("names", sentinels(replicas=(KnownReplica(Endpoint("redis-2", 6379), UP, 100),)), "(redis-2)"),
+    (
+        "names-mixed",
+        sentinels(1, peers=(KnownSentinel(Endpoint("s-2", 1), UP, "2"),)),
+        "some by address (10.0.0.1)",
+    ),
     ("setting", nodes(0, appendonly=False), "appendonly no"),
     ("setting", nodes(0, min_replicas_to_write=0), "min-replicas-to-write 0"),
     ("setting", nodes(0, maxmemory_policy="allkeys-lru"), "allkeys-lru"),
@@ -184,6 +193,19 @@ def test_warning_that_lets_a_switchover_go_on(code: str, change: Change, said: s
     assert refusals_of(topology) == []
     assert {each.code for each in findings_of(topology)} >= {code}
     assert said in " ".join(map(str, findings_of(topology)))
+
+
+def test_requests_that_give_up_before_the_outage_is_over_are_found() -> None:
+    """By the slowest sentinel and the slowest node, where they tell; it is no obstacle to a switchover."""
+    deadline = RequestDeadline(10, "VERIFIER_REQUEST_DEADLINE")
+    assert findings_of(HEALTHY, deadline) == []
+    for change in (sentinels(down_after_ms=8000), nodes(2, sync_delay_s=5)):
+        (found,) = findings_of(change(HEALTHY), deadline)
+        assert (found.code, found.severity) == ("time-budget", Severity.WARNING)
+        assert not found.blocks_switchover
+        assert "VERIFIER_REQUEST_DEADLINE" in found.message
+    unknown = both(sentinels(down_after_ms=None), nodes(2, sync_delay_s=5))
+    assert findings_of(unknown(HEALTHY), deadline) == []
 
 
 def test_priority_zero_on_one_replica_is_a_choice() -> None:
