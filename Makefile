@@ -56,6 +56,10 @@ bench: install .venv-bench/.installed ## Measure beside the peers and write docs
 footprint: install ## Print the memory of the whole embedded service after 1,000 verifications
 	$(BIN)/python -m tests.bench.footprint
 
+.PHONY: failovers
+failovers: install ## Measure how soon the service accepts again after 20 failovers of each kind, as shipped
+	$(BIN)/python -m tests.bench.failovers
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .

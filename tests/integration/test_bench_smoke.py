@@ -45,6 +45,35 @@ def test_the_ways_in_and_the_footprint_are_measured(tmp_path: Path) -> None:
     assert len(results["footprint"]["processes"]) == 8
 
 
+def test_failovers_are_measured() -> None:
+    """One bare failover with the shipped times: how long until a submission was accepted, and nothing refused."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.bench.failovers",
+            "--times",
+            "1",
+            "--fault",
+            "failover",
+            "--fill",
+            "10",
+        ],
+        check=False,
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    conditions, _, figures = done.stdout.splitlines()
+    assert "as shipped" in conditions
+    name, times, *waits, _, refused = figures.split(" | ")
+    assert (name, times, refused) == ("failover", "1", "0")
+    assert all(float(wait.split(" / ")[0]) > 0 for wait in waits)
+
+
 @pytest.mark.skipif(
     shutil.which("smtp-sink", path=f"/usr/sbin:{os.environ.get('PATH', '')}") is None,
     reason="postfix's smtp-sink is not installed",
