@@ -33,6 +33,8 @@ def _check(link: MasterLink, redis: RedisSettings, every_s: float) -> None:
         except (*TRANSIENT, PermanentError):
             pause.wait(every_s)
             continue
+        except RuntimeError:  # this process is ending: no thread can be started any more
+            return
         if overdraft is not None:
             log.warning("%s %s", *overdraft)
         return

@@ -6,4 +6,5 @@
 set -eu
 IFS= read -r REDISCLI_AUTH <"${REDIS_SECRETS:-/run/secrets}/$2"
 export REDISCLI_AUTH
-redis-cli -h 127.0.0.1 -p "$1" --user health ping | grep -q PONG
+client=$(command -v redis-cli || command -v valkey-cli)
+"$client" -h 127.0.0.1 -p "$1" --user health ping | grep -q PONG

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
+import signal
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -130,6 +131,8 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="print each failover, too")
     parser.add_argument("--keep-logs", action="store_true", help="leave the logs and name their directory")
     arguments = parser.parse_args()
+    # An ordinary end, so that whatever was started is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     testbed = DrillTestbed(verifier(), workers=1)
     try:
         with testbed:

@@ -55,10 +55,11 @@ def _plain(value: Any) -> Any:
 
 
 def _nodes(topology: Topology) -> Table:
-    table = _table("Node", "Role", "Bytes behind", "Link", "Priority", "Replicas it needs")
+    table = _table("Node", "Server", "Role", "Bytes behind", "Link", "Priority", "Replicas it needs")
     for node in topology.nodes:
         table.add_row(
             str(node.endpoint),
+            _shown(node.server),
             _role(node, topology),
             _shown(topology.lag_of(node)) if node.role is not Role.MASTER else "",
             "" if node.role is Role.MASTER else _shown(node.link),

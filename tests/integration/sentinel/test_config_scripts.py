@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
+from sentinel.local.binary import find_redis_server
 
 CONFIG = Path(__file__).parents[3] / "sentinel" / "config"
 
@@ -132,6 +133,20 @@ def test_no_command_line_client_is_named(tmp_path: Path, secrets: Path) -> None:
     refused = _run("start-redis.sh", PATH=str(tools), **settings)
     assert refused.returncode != 0
     assert "There is no redis-cli beside /nowhere/redis-server or on PATH" in refused.stderr
+
+
+def test_a_server_with_only_valkeys_names_beside_it_is_enough(tmp_path: Path) -> None:
+    """A node without data asks through Valkey's client, where that is what came with the server."""
+    server = find_redis_server(os.environ)
+    beside = server.with_name("redis-cli")
+    client = beside if beside.exists() else shutil.which("redis-cli")
+    (tmp_path / "valkey-server").symlink_to(server)
+    asked = tmp_path / "asked"
+    (tmp_path / "valkey-cli").write_text(f'#!/bin/sh\necho >>{asked}\nexec {client} "$@"\n')
+    (tmp_path / "valkey-cli").chmod(0o755)
+    with LocalTopology(LocalOptions(redis_server=tmp_path / "valkey-server", sentinels=1)) as own:
+        assert own.is_healthy()
+    assert asked.exists()
 
 
 def test_changed_password_and_limit_count_after_a_restart(tmp_path: Path, secrets: Path) -> None:
