@@ -1,10 +1,11 @@
 # The image of web and worker. Dependencies first, so that a change of the code does not fetch them again.
-FROM python:3.11-slim-bookworm AS dependencies
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS dependencies
 RUN python -m venv /venv
 COPY requirements.txt .
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin verifier
 COPY --from=dependencies /venv /venv
 WORKDIR /app

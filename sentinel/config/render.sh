@@ -1,4 +1,4 @@
-# Shared by start-redis.sh and start-sentinel.sh: reading secrets, rendering users. POSIX sh; passwords pass
+# Shared by start-redis.sh and start-sentinel.sh: secrets, users, what an address is. POSIX sh; passwords pass
 # through the shell's own commands only, so none ever stands in a process's arguments.
 # shellcheck shell=sh
 
@@ -48,4 +48,14 @@ render_users() {
         esac
     done <"$1"
     render_user "$user"
+}
+
+# Whether a host is an IP address rather than a name: is_address HOST.
+is_address() {
+    case $1 in
+        *:*) return 0 ;;
+        *[!0-9.]*) return 1 ;;
+        *.*.*.*) return 0 ;;
+    esac
+    return 1
 }

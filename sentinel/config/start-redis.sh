@@ -18,7 +18,7 @@ umask 077
 : "${REDIS_SECRETS:=/run/secrets}"         # the directory with one file for each password
 : "${REDIS_BIND:=0.0.0.0}"                 # where to listen
 : "${REDIS_PORT:=6379}"
-: "${REDIS_ANNOUNCE_HOST:=}"               # the name others know this node by; empty: its address
+: "${REDIS_ANNOUNCE_HOST:=}"               # the address (or name) others know this node by; empty: its own
 : "${REDIS_REPLICAOF:=}"                   # "host port" of the master at the first start, while no sentinel answers
 : "${REDIS_SENTINELS:=}"                   # host:port,host:port,... of those who know today's master
 : "${SENTINEL_MASTER_NAME:=verifier}"      # the name they know it by

@@ -11,7 +11,7 @@ umask 077
 : "${REDIS_SECRETS:=/run/secrets}"            # the directory with one file for each password
 : "${REDIS_BIND:=0.0.0.0}"                    # where to listen
 : "${REDIS_PORT:=26379}"
-: "${REDIS_ANNOUNCE_HOST:=}"                  # this sentinel's name; given: names are used everywhere, not IPs
+: "${REDIS_ANNOUNCE_HOST:=}"                  # how others reach this sentinel: an address; a name turns names on
 : "${REDIS_ACL:=yes}"                         # no: no users and no passwords, for loopback only
 : "${SENTINEL_MASTER_NAME:=verifier}"
 : "${SENTINEL_MASTER:?name the first master as SENTINEL_MASTER=\"host port\"}"
@@ -74,7 +74,9 @@ passwords() {
 lines_of_this_sentinel() {
     printf 'bind %s\nport %s\ndir "%s"\n' "$REDIS_BIND" "$REDIS_PORT" "$REDIS_DATA"
     if [ -n "$REDIS_ANNOUNCE_HOST" ]; then
-        printf 'sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n'
+        # By name only where nothing else is to be had: docs/deploy.md, "Sentinel by names".
+        is_address "$REDIS_ANNOUNCE_HOST" ||
+            printf 'sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n'
         printf 'sentinel announce-ip %s\nsentinel announce-port %s\n' "$REDIS_ANNOUNCE_HOST" "$REDIS_PORT"
     fi
     identity_and_master

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import subprocess
 import sys
@@ -20,15 +21,33 @@ CONFIG = ROOT / "sentinel" / "config"
 DATA_NODES = ("redis-1", "redis-2", "redis-3")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 SECRET_PATH = re.compile(r"/run/secrets/(\w+)")
-VARIABLE = re.compile(r"\b(?:VERIFIER_[A-Z_]+|PORT|REDIS_IMAGE)\b")
+FIXED = dict(zip((*DATA_NODES, *SENTINELS), (11, 12, 13, 21, 22, 23), strict=True))
+VARIABLE = re.compile(r"\b(?:VERIFIER_[A-Z_]+|PORT|(?:REDIS|APP|PYTHON)_IMAGE|REDIS_NETWORK_PREFIX)\b")
+SUBSTITUTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
+PREFIX = "10.1.2"
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """The file as an engine would read it, merges resolved."""
-    loaded = yaml.safe_load(COMPOSE.read_text())
+    """The file as an engine would read it, merges resolved, with a network of one's own and defaults elsewhere."""
+    loaded = _substituted(yaml.safe_load(COMPOSE.read_text()))
     assert isinstance(loaded, dict)
     return loaded
+
+
+def _substituted(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _substituted(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_substituted(each) for each in part]
+    given = {"REDIS_NETWORK_PREFIX": PREFIX}
+    return (
+        SUBSTITUTED.sub(lambda found: given.get(found[1], found[2]), part) if isinstance(part, str) else part
+    )
+
+
+def _address(name: str) -> str:
+    return f"{PREFIX}.{FIXED[name]}"
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +87,34 @@ def test_has_every_part_of_the_service(services: dict[str, Any]) -> None:
 
 def test_no_redis_or_sentinel_port_is_published(compose: dict[str, Any], services: dict[str, Any]) -> None:
     """Redis and its sentinels are on an internal network only, with no port to the outside."""
-    assert compose["networks"]["redis"] == {"internal": True}
+    assert compose["networks"]["redis"]["internal"] is True
     for name in (*DATA_NODES, *SENTINELS):
         assert "ports" not in services[name]
         assert "network_mode" not in services[name]
-        assert services[name]["networks"] == ["redis"]
+        assert list(services[name]["networks"]) == ["redis"]
+
+
+def test_redis_and_sentinel_have_fixed_addresses_from_one_setting(
+    compose: dict[str, Any], services: dict[str, Any]
+) -> None:
+    """Each announces the one it has, all lie in the network, and nobody else is ever given one of them."""
+    (settings,) = compose["networks"]["redis"]["ipam"]["config"]
+    network = ipaddress.ip_network(settings["subnet"])
+    for name in FIXED:
+        given = services[name]["networks"]["redis"]["ipv4_address"]
+        assert given == services[name]["environment"]["REDIS_ANNOUNCE_HOST"] == _address(name)
+        assert ipaddress.ip_address(given) in network
+        assert ipaddress.ip_address(given) not in ipaddress.ip_network(settings["ip_range"])
+    assert "172." not in "".join(str(service) for service in services.values())
+
+
+def test_no_program_is_given_a_name_of_redis_or_sentinel(services: dict[str, Any]) -> None:
+    """Names are for people: each container has them in its hosts file, and no variable or command holds one."""
+    for name, service in services.items():
+        values = " ".join([*service.get("environment", {}).values(), *service.get("command", [])])
+        assert not re.search(r"\b(?:redis|sentinel)-\d", values)
+        if name != "mailpit":
+            assert service["extra_hosts"] == [f"{each}:{_address(each)}" for each in FIXED]
 
 
 def test_published_ports_are_on_loopback(services: dict[str, Any]) -> None:
@@ -162,14 +204,14 @@ def test_nobody_deploys_the_drills_user() -> None:
     assert "EXTRA_USERS" not in COMPOSE.read_text()
 
 
-def test_data_nodes_differ_in_their_name_only(services: dict[str, Any]) -> None:
+def test_data_nodes_differ_in_their_address_only(services: dict[str, Any]) -> None:
     """Equal limits on all; the first is the master at the first start, the others follow it."""
     environments = [dict(services[name]["environment"]) for name in DATA_NODES]
-    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == list(DATA_NODES)
+    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == [_address(each) for each in DATA_NODES]
     assert [one.pop("REDIS_REPLICAOF", None) for one in environments] == [
         None,
-        "redis-1 6379",
-        "redis-1 6379",
+        f"{_address('redis-1')} 6379",
+        f"{_address('redis-1')} 6379",
     ]
     assert environments[0] == environments[1] == environments[2]
 
@@ -177,9 +219,9 @@ def test_data_nodes_differ_in_their_name_only(services: dict[str, Any]) -> None:
 def test_sentinels_watch_the_first_master_with_a_majority(services: dict[str, Any]) -> None:
     """Three sentinels, a quorum of two, and the times that the start script ships."""
     environments = [dict(services[name]["environment"]) for name in SENTINELS]
-    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == list(SENTINELS)
+    assert [one.pop("REDIS_ANNOUNCE_HOST") for one in environments] == [_address(each) for each in SENTINELS]
     assert environments[0] == environments[1] == environments[2]
-    assert environments[0]["SENTINEL_MASTER"] == "redis-1 6379"
+    assert environments[0]["SENTINEL_MASTER"] == f"{_address('redis-1')} 6379"
     assert environments[0]["SENTINEL_QUORUM"] == "2"
     assert not {"SENTINEL_DOWN_AFTER_MS", "SENTINEL_FAILOVER_TIMEOUT_MS"} & environments[0].keys()
 
@@ -188,7 +230,7 @@ def test_data_nodes_know_whom_to_ask_for_the_master(services: dict[str, Any]) ->
     """They are given every sentinel, and the name under which these watch the master."""
     environment = services["redis-1"]["environment"]
     sentinels = [parse_endpoint(text, 0) for text in environment["REDIS_SENTINELS"].split(",")]
-    assert sentinels == [(sentinel, 26379) for sentinel in SENTINELS]
+    assert sentinels == [(_address(sentinel), 26379) for sentinel in SENTINELS]
     watched = services["sentinel-1"]["environment"]["SENTINEL_MASTER_NAME"]
     assert environment["SENTINEL_MASTER_NAME"] == watched
 
@@ -215,7 +257,7 @@ def test_app_is_led_to_every_sentinel(services: dict[str, Any]) -> None:
     for name in ("web", "worker"):
         environment = services[name]["environment"]
         sentinels = [parse_endpoint(text, 26379) for text in environment["VERIFIER_SENTINELS"].split(",")]
-        assert sentinels == [(sentinel, 26379) for sentinel in SENTINELS]
+        assert sentinels == [(_address(sentinel), 26379) for sentinel in SENTINELS]
         assert (
             environment["VERIFIER_SENTINEL_MASTER"]
             == services["sentinel-1"]["environment"]["SENTINEL_MASTER_NAME"]
@@ -237,12 +279,10 @@ def test_every_variable_is_documented() -> None:
     assert used - documented == set()
 
 
-def test_start_order_is_nodes_then_sentinels_then_app(services: dict[str, Any]) -> None:
-    """The app waits for healthy sentinels; these for the nodes' names only, since nodes may wait for them."""
-    for sentinel in SENTINELS:
-        assert services[sentinel]["depends_on"] == {
-            node: {"condition": "service_started"} for node in DATA_NODES
-        }
+def test_the_app_starts_last(services: dict[str, Any]) -> None:
+    """It waits for healthy sentinels; nodes and sentinels start in any order, and find each other."""
+    for name in FIXED:
+        assert "depends_on" not in services[name]
     for name in ("web", "worker"):
         assert services[name]["depends_on"] == {one: {"condition": "service_healthy"} for one in SENTINELS}
     for name in ("web", *DATA_NODES, *SENTINELS):

@@ -163,3 +163,23 @@ def test_changed_password_and_limit_count_after_a_restart(tmp_path: Path, secret
     lines = rendered.read_text().splitlines()
     assert "maxmemory 99mb" in lines
     assert [line for line in lines if line.startswith("replicaof")] == ["replicaof redis-3 6379"]
+
+
+@pytest.mark.parametrize(
+    ("announced", "by_names"),
+    [("10.1.2.21", False), ("fd00::21", False), ("sentinel-1", True), ("s1.10.example", True), ("", False)],
+)
+def test_sentinel_looks_up_names_only_where_it_is_known_by_one(
+    tmp_path: Path, secrets: Path, announced: str, *, by_names: bool
+) -> None:
+    """An announced address turns nothing on: look-ups would hold up Sentinel's only thread."""
+    settings = {
+        "REDIS_DATA": str(tmp_path),
+        "REDIS_SECRETS": str(secrets),
+        "SENTINEL_MASTER": "10.1.2.11 6379",
+    }
+    _run("start-sentinel.sh", REDIS_ANNOUNCE_HOST=announced, **settings).check_returncode()
+    lines = (tmp_path / "sentinel.conf").read_text().splitlines()
+    assert ("sentinel resolve-hostnames yes" in lines) is by_names
+    assert ("sentinel announce-hostnames yes" in lines) is by_names
+    assert (f"sentinel announce-ip {announced}" in lines) is bool(announced)
