@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(STAMP) ## Create .venv and install the locked dependencies
@@ -42,6 +42,19 @@ model: install ## Try random orders of all that can happen on real Redis process
 chaos: install ## Practise every fault, at 50 and at 200 submissions a second, with reports
 	$(BIN)/flask drill --rate 50 --json drill-report-50.json --html drill-report-50.html
 	$(BIN)/flask drill --rate 200 --json drill-report-200.json --html drill-report-200.html
+
+# Which faults, by name and separated by commas (ROWS=kill,pause); where the figures go (JSON=FILE).
+ROWS ?=
+JSON ?=
+
+.venv-deployment/.installed: requirements-deployment.txt
+	$(PYTHON) -m venv .venv-deployment
+	.venv-deployment/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deployment.txt
+	@touch $@
+
+.PHONY: deployment-test
+deployment-test: install .venv-deployment/.installed ## Start compose.yaml in containers and break it under load, as root (ROWS=kill,pause JSON=FILE)
+	@exec $(BIN)/python -m tests.deployment --rows "$(ROWS)" $(if $(JSON),--json $(JSON)) $(DEPLOYMENT_OPTIONS)
 
 .venv-bench/.installed: requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
@@ -81,8 +94,9 @@ lock: install ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade requirements.in -o requirements.txt
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
 	$(LOCK) --upgrade requirements-bench.in -o requirements-bench.txt
+	$(LOCK) --upgrade requirements-deployment.in -o requirements-deployment.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-bench .venv-deployment .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,14 +94,15 @@ async def listen(
     port: int = 0,
     sessions: set[_Session] | None = None,
     slow_s: Callable[[], float] = lambda: 0.0,
+    host: str = "127.0.0.1",
 ) -> asyncio.Server:
-    """Listen on loopback, on a free port unless one is named, and hand each mail to `keep`.
+    """Listen, on loopback and on a free port unless others are named, and hand each mail to `keep`.
 
     `sessions` gets the sessions that are open; `slow_s` is asked how long a DATA waits.
     """
     loop = asyncio.get_running_loop()
     is_open = set() if sessions is None else sessions
-    return await loop.create_server(lambda: _Session(keep, is_open, slow_s), "127.0.0.1", port, backlog=512)
+    return await loop.create_server(lambda: _Session(keep, is_open, slow_s), host, port, backlog=512)
 
 
 class _Session(asyncio.Protocol):

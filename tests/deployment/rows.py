@@ -1,0 +1,229 @@
+"""The rows: one function for each fault, with what must be kept through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sentinel import wait_for
+from tests.deployment import topology
+from tests.deployment.deployment import NODES, SENTINELS
+from tests.deployment.judging import OUTAGE_LIMIT_S, Promise
+from tests.deployment.memory import fill
+from tests.deployment.network import ContainerNetwork
+from tests.deployment.trial import Row, Trial
+
+FAILOVER = Promise(outage_limit_s=OUTAGE_LIMIT_S)
+# For how long a node stays hung or cut off after the others could have gone on without it.
+HELD_S = 2.0
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(name: str, promise: Promise) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
+    """Enter a function into the table; its docstring is the story."""
+
+    def enter(inject: Callable[[Trial], None]) -> Callable[[Trial], None]:
+        ROWS[name] = Row(name, (inject.__doc__ or "").strip(), promise, inject)
+        return inject
+
+    return enter
+
+
+@row("kill", FAILOVER)
+def kill(trial: Trial) -> None:
+    """The master's container is killed."""
+    master = trial.deployment.container(trial.master)
+    master.do("kill")
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    master.do("start")
+
+
+@row("stop", FAILOVER)
+def stop(trial: Trial) -> None:
+    """The master's container is stopped, as an operator does."""
+    master = trial.deployment.container(trial.master)
+    master.do("stop")
+    trial.await_new_master()
+    master.do("start")
+
+
+@row("pause", FAILOVER)
+def pause(trial: Trial) -> None:
+    """The master's container hangs (paused), and goes on after another one was promoted."""
+    master = trial.deployment.container(trial.master)
+    master.do("pause")
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    master.do("unpause")
+
+
+@row("disconnect", FAILOVER)
+def disconnect(trial: Trial) -> None:
+    """The master's container is taken off its network, and put back."""
+    deployment, engine = trial.deployment, trial.deployment.engine
+    master = deployment.container(trial.master)
+    network = f"{deployment.project}_redis"
+    engine.run("network", "disconnect", "-f", network, master.id)
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    engine.run("network", "connect", "--ip", deployment.address(trial.master), network, master.id)
+
+
+@row("drop", FAILOVER)
+def drop(trial: Trial) -> None:
+    """The master's packets are dropped in both directions."""
+    network = ContainerNetwork(trial.deployment.container(trial.master))
+    network.drop_everything()
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    network.heal()
+
+
+@row("split", FAILOVER)
+def split(trial: Trial) -> None:
+    """Sentinels and replicas are cut off the master, the app still reaches it."""
+    deployment = trial.deployment
+    network = ContainerNetwork(deployment.container(trial.master))
+    network.drop_between(deployment.address(each) for each in (*NODES, *SENTINELS) if each != trial.master)
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    network.heal()
+
+
+def _cut_the_app_off(trial: Trial) -> ContainerNetwork:
+    network = ContainerNetwork(trial.deployment.container(trial.master))
+    network.drop_between(trial.deployment.container(each).address("redis") for each in ("web", "worker"))
+    return network
+
+
+@row("app-cut-short", Promise())
+def app_cut_short(trial: Trial) -> None:
+    """The app is cut off the master for 6 s, while the sentinels still see it: less than a request's deadline."""
+    network = _cut_the_app_off(trial)
+    trial.wait(6.0)
+    network.heal()
+
+
+@row("app-cut-long", Promise(accepts_all=False))
+def app_cut_long(trial: Trial) -> None:
+    """The app is cut off the master for 20 s, while the sentinels still see it: more than the deadline."""
+    deployment = trial.deployment
+    network = _cut_the_app_off(trial)
+    trial.wait(14.0)
+    status, said = deployment.readiness()
+    address = deployment.address(trial.master)
+    if status != 503 or address not in said:
+        trial.observed.broken.append(f"/readyz did not turn red and name {address}: {status} {said}")
+    trial.wait(6.0)
+    network.heal()
+
+
+@row("host", FAILOVER)
+def host(trial: Trial) -> None:
+    """A whole host is gone: the master and a sentinel are killed."""
+    gone = [trial.deployment.container(each) for each in (trial.master, "sentinel-1")]
+    for container in gone:
+        container.do("kill")
+    trial.await_new_master()
+    trial.wait(HELD_S)
+    for container in gone:
+        container.do("start")
+
+
+@row("no-majority", Promise(accepts_all=False))
+def no_majority(trial: Trial) -> None:
+    """Two sentinels are killed, then the master: nobody can promote until they are back."""
+    deployment = trial.deployment
+    sentinels = [deployment.container(each) for each in SENTINELS[:2]]
+    for container in sentinels:
+        container.do("kill")
+    trial.wait(1.0)
+    master = deployment.container(trial.master)
+    master.do("kill")
+    trial.wait(14.0)
+    for container in sentinels:
+        container.do("start")
+    trial.await_new_master()
+    master.do("start")
+
+
+@row("recreate", Promise())
+def recreate(trial: Trial) -> None:
+    """The master's container is made anew, on the same volume."""
+    trial.deployment.container(trial.master).do("rm", "-f")
+    trial.deployment.compose("up", "-d", "--no-deps", trial.master)
+
+
+@row("restart-each", Promise(web_goes_away=True))
+def restart_each(trial: Trial) -> None:
+    """Every service is restarted, one after the other."""
+    for service in (*SENTINELS, *NODES, "worker", "web"):
+        trial.deployment.container(service).do("restart")
+        if trouble := topology.await_whole(trial.deployment):
+            trial.observed.broken.append(f"After the restart of {service}: {', '.join(trouble)}.")
+
+
+@row("restart-all", Promise(accepts_all=False, web_goes_away=True))
+def restart_all(trial: Trial) -> None:
+    """Every service is restarted, all at once."""
+    deployment = trial.deployment
+    ours = [each.id for each in deployment.containers() if each.service != "relay"]
+    deployment.engine.run("restart", *ours)
+
+
+@row("down-up", Promise(accepts_all=False, web_goes_away=True))
+def down_up(trial: Trial) -> None:
+    """Everything is taken down with 50 mails owed, and brought up again."""
+    deployment, load = trial.deployment, trial.load
+    deployment.container("worker").do("kill")
+    accepted = sum(each.accepted for each in load.submissions)
+    if not wait_for(lambda: sum(each.accepted for each in load.submissions) >= accepted + 50, 20):
+        trial.observed.broken.append("50 mails could not be accepted beforehand.")
+    load.pause()
+    deployment.compose("down")
+    deployment.up()
+    deployment.await_ready()
+    load.resume()
+
+
+@row("web-kill", Promise(web_goes_away=True))
+def web_kill(trial: Trial) -> None:
+    """The web app's container is killed."""
+    web = trial.deployment.container("web")
+    web.do("kill")
+    trial.wait(1.0)
+    web.do("start")
+
+
+@row("worker-kill", Promise(may_repeat=True))
+def worker_kill(trial: Trial) -> None:
+    """The worker's container is killed."""
+    worker = trial.deployment.container("worker")
+    worker.do("kill")
+    trial.wait(2.0)
+    worker.do("start")
+
+
+@row("worker-memory", Promise(may_repeat=True))
+def worker_memory(trial: Trial) -> None:
+    """The worker's container gets to its memory limit, and the kernel ends the worker."""
+    deployment = trial.deployment
+    worker = deployment.container("worker")
+    before = worker.pid
+    fill(worker)
+    if not wait_for(lambda: deployment.container("worker").pid not in {0, before}, 40, 0.3):
+        trial.observed.broken.append("The kernel did not end the worker, or nobody started it again.")
+
+
+@row("slow-network", Promise())
+def slow_network(trial: Trial) -> None:
+    """Between app and Redis every packet takes 50 ms longer, and 1 % are lost."""
+    deployment = trial.deployment
+    networks = [ContainerNetwork(deployment.container(each)) for each in ("web", "worker")]
+    for network in networks:
+        network.degrade(deployment.prefix, 50, 1.0)
+    trial.wait(12.0)
+    for network in networks:
+        network.heal()
