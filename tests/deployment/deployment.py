@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -23,9 +24,11 @@ from tests.deployment.bootstrap import PYTHON, REDIS, ROOT, base_image
 from tests.deployment.engine import BUILD_TIMEOUT_S, Container, Engine, EngineError
 
 IMAGE = "localhost/verifier-deployment-test"
+PROJECT_PREFIX = "verifier-test-"
 READY_WITHIN_S = 120.0
 NODES = ("redis-1", "redis-2", "redis-3")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
+_FIXED = dict(zip((*NODES, *SENTINELS), (11, 12, 13, 21, 22, 23), strict=True))
 _FILES = ("-f", "compose.yaml", "-f", "relay.yaml")
 _LEFT_OUT = shutil.ignore_patterns(
     ".venv*", ".git", ".env", "secrets", "__pycache__", ".*_cache", "drill-report*"
@@ -42,7 +45,7 @@ class Deployment:
     def __init__(self, engine: Engine) -> None:
         """Choose a project name, a port and a network that nobody uses; start nothing yet."""
         self.engine = engine
-        self.project = f"verifier-test-{os.getpid()}"
+        self.project = f"{PROJECT_PREFIX}{os.getpid()}"
         self.directory = Path(tempfile.mkdtemp(prefix="verifier-deployment-"))
         self.port = _free_port()
         self.prefix = _free_prefix()
@@ -52,20 +55,30 @@ class Deployment:
         try:
             self._prepare()
             self._build()
-            # Once, as the file's head says: a node without data waits for a master to join.
-            self.compose("run", "--rm", "--no-deps", "redis-1", "first-master")
-            self.up()
+            self.bring_up_first()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A second Ctrl-C must not leave half of it behind.
+        before = [
+            (number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)
+        ]
         try:
             self.compose("down", "--volumes", "--timeout", "1", check=False)
-            self._sweep()
+            sweep(self.engine, self.project)
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
+            for number, handler in before:
+                signal.signal(number, handler)
+
+    def bring_up_first(self) -> None:
+        """Start it as the file's head says: once, the first master is ordered, since a node without data waits."""
+        sweep_dead_runs(self.engine)
+        self.compose("run", "--rm", "--no-deps", "redis-1", "first-master")
+        self.up()
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Run a command of compose on this deployment. Raises EngineError."""
@@ -110,8 +123,11 @@ class Deployment:
 
     def address(self, service: str) -> str:
         """Return the fixed address of a node or sentinel; raises KeyError for a service that has none."""
-        fixed = dict(zip((*NODES, *SENTINELS), (11, 12, 13, 21, 22, 23), strict=True))
-        return f"{self.prefix}.{fixed[service]}"
+        return f"{self.prefix}.{_FIXED[service]}"
+
+    def link_address(self, service: str) -> str:
+        """Return the link address of a node or sentinel, as compose.yaml has it."""
+        return f"02:00:00:00:00:{_FIXED[service]}"
 
     def service_at(self, address: str) -> str:
         """Return which node or sentinel has this address. Raises StopIteration where none has."""
@@ -160,23 +176,28 @@ class Deployment:
             timeout_s=BUILD_TIMEOUT_S, cwd=self.directory,
         )  # fmt: skip
 
-    def _sweep(self) -> None:
-        """Remove what `down` left, as it does when it is interrupted itself."""
-        for container in self.containers():
-            self.engine.run("rm", "-f", "-v", container.id, check=False)
-        for kind in ("volume", "network"):
-            for name in self.engine.run(kind, "ls", "--format", "{{.Name}}", check=False).split():
-                if name.startswith(f"{self.project}_"):
-                    self.engine.run(
-                        kind,
-                        "rm",
-                        "-f" if kind == "volume" else name,
-                        *([name] if kind == "volume" else []),
-                        check=False,
-                    )
-
     def _secret(self, name: str) -> str:
         return (self.directory / "secrets" / name).read_text().strip()
+
+
+def sweep(engine: Engine, project: str) -> None:
+    """Remove whatever there is of a project: containers, then volumes and networks."""
+    label = f"label=com.docker.compose.project={project}"
+    for container in engine.run("ps", "-a", "-q", "--filter", label, check=False).split():
+        engine.run("rm", "-f", "-v", container, check=False)
+    for kind in ("volume", "network"):
+        for name in engine.run(kind, "ls", "--format", "{{.Name}}", check=False).split():
+            if name.startswith(f"{project}_"):
+                engine.run(kind, "rm", name, check=False)
+
+
+def sweep_dead_runs(engine: Engine) -> None:
+    """Remove what runs left that were killed: their projects end with the id of a process that is gone."""
+    names = engine.run("network", "ls", "--format", "{{.Name}}", check=False).split()
+    for project in {name.rpartition("_")[0] for name in names if name.startswith(PROJECT_PREFIX)}:
+        pid = project.removeprefix(PROJECT_PREFIX)
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            sweep(engine, project)
 
 
 def _free_port() -> int:

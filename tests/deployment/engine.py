@@ -99,11 +99,10 @@ class Container:
         networks = self.inspect()["NetworkSettings"]["Networks"]
         return next(str(each["IPAddress"]) for name, each in networks.items() if name.endswith(f"_{network}"))
 
-    def log(self, lines: int, since: str | None = None) -> str:
-        """Return the end of its log."""
-        words = ["logs", "--tail", str(lines), *(["--since", since] if since else []), self.id]
+    def log(self, lines: int) -> str:
+        """Return the last lines of its log."""
         done = subprocess.run(
-            [self.engine.command, *words],
+            [self.engine.command, "logs", "--tail", str(lines), self.id],
             env={**os.environ, **self.engine.environment},
             capture_output=True,
             text=True,

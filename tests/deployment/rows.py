@@ -40,7 +40,8 @@ def kill(trial: Trial) -> None:
     master.do("start")
 
 
-@row("stop", FAILOVER)
+# A master that ends in order holds writes until its replicas have said, once a second, that they have all.
+@row("stop", Promise(outage_limit_s=OUTAGE_LIMIT_S + 1.0))
 def stop(trial: Trial) -> None:
     """The master's container is stopped, as an operator does."""
     master = trial.deployment.container(trial.master)
@@ -68,7 +69,9 @@ def disconnect(trial: Trial) -> None:
     engine.run("network", "disconnect", "-f", network, master.id)
     trial.await_new_master()
     trial.wait(HELD_S)
-    engine.run("network", "connect", "--ip", deployment.address(trial.master), network, master.id)
+    address = deployment.address(trial.master)
+    link = ["--mac-address", deployment.link_address(trial.master)] if engine.command == "podman" else []
+    engine.run("network", "connect", "--ip", address, *link, network, master.id)
 
 
 @row("drop", FAILOVER)

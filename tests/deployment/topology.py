@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sentinel import Role, Topology, survey, wait_for
 from tests.deployment.deployment import NODES, SENTINELS, Deployment
 
 WHOLE_WITHIN_S = 90.0
 # A sentinel that stood still itself, or a vote that failed because others did: the machine's doing, not the fault's.
+_LINE = re.compile(r"\d+:X (\d+ \w+ \d+ [\d:.]+) . (.*)")
+_SWITCH = "+switch-master "
 _STALLED = re.compile(r"\+tilt|-failover-abort-\S+")
 
 
@@ -51,11 +55,32 @@ def await_whole(deployment: Deployment, timeout_s: float = WHOLE_WITHIN_S) -> li
     return faults_in(survey(deployment.access())) or [f"/readyz said {deployment.readiness()}"]
 
 
-def stalls_since(deployment: Deployment, since: str) -> list[str]:
-    """Return the events of sentinels' logs since a time (RFC 3339) that tell of a machine which stood still."""
-    found: list[str] = []
+@dataclass(frozen=True)
+class SentinelLogs:
+    """What the sentinels wrote since a moment."""
+
+    stalls: tuple[str, ...]
+    """Events that tell of a machine which stood still."""
+    switched_at: datetime | None
+    """When the first of them announced a new master."""
+
+
+def read_logs(deployment: Deployment, since: datetime) -> SentinelLogs:
+    """Read the logs of all sentinels that there are."""
+    stalls: dict[str, None] = {}
+    switches = []
     for container in deployment.containers():
-        if container.service in SENTINELS:
-            events = _STALLED.findall(container.log(200, since))
-            found.extend(f"{container.service} {event}" for event in dict.fromkeys(events))
-    return found
+        if container.service not in SENTINELS:
+            continue
+        for line in container.log(400).splitlines():
+            if (found := _LINE.match(line)) is None or (at := _moment(found[1])) < since:
+                continue
+            if event := _STALLED.search(found[2]):
+                stalls[f"{container.service} {event[0]}"] = None
+            if _SWITCH in found[2]:
+                switches.append(at)
+    return SentinelLogs(tuple(stalls), min(switches, default=None))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%d %b %Y %H:%M:%S.%f").replace(tzinfo=UTC)

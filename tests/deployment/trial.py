@@ -68,12 +68,11 @@ class Row:
 
 def run_row(
     deployment: Deployment, loop: asyncio.AbstractEventLoop, row: Row, rate: float
-) -> tuple[Result, list[str]]:
+) -> tuple[Result, tuple[str, ...]]:
     """Run one row; return the result, and the stalls of the machine that the sentinels noted."""
     observed = Observations()
     if trouble := topology.await_whole(deployment):
         observed.broken.append(f"All was not whole before it began: {', '.join(trouble)}.")
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     first_mail = len(deployment.relay.mails())
     load = OpenLoad(deployment.port, f"{row.name}-{secrets.token_hex(3)}", rate)
     trial = Trial(deployment, load, loop, observed, topology.master_of(deployment))
@@ -81,6 +80,7 @@ def run_row(
     running = asyncio.run_coroutine_threadsafe(load.run(), loop)
     try:
         time.sleep(BEFORE_S)
+        fault_at = datetime.now(UTC)
         row.inject(trial)
         if trouble := topology.await_whole(deployment):
             observed.broken.append(f"All was not whole in the end: {', '.join(trouble)}.")
@@ -94,5 +94,9 @@ def run_row(
 
     wait_for(lambda: counting.missing(load.submissions, mails()) == 0, LAST_MAIL_WITHIN_S, 0.2)
     time.sleep(REPEATS_WITHIN_S)
-    result = judge(row.name, row.story, row.promise, Evidence(load.submissions, mails(), began, observed))
-    return result, topology.stalls_since(deployment, since)
+    logs = topology.read_logs(deployment, fault_at)
+    if logs.switched_at is not None:
+        after_s = (logs.switched_at - fault_at).total_seconds()
+        observed.remarks.append(f"Sentinel announced a new master {after_s:.1f} s after the fault began.")
+    evidence = Evidence(load.submissions, mails(), began, observed)
+    return judge(row.name, row.story, row.promise, evidence), logs.stalls

@@ -100,11 +100,12 @@ def test_redis_and_sentinel_have_fixed_addresses_from_one_setting(
     """Each announces the one it has, all lie in the network, and nobody else is ever given one of them."""
     (settings,) = compose["networks"]["redis"]["ipam"]["config"]
     network = ipaddress.ip_network(settings["subnet"])
-    for name in FIXED:
+    for name, number in FIXED.items():
         given = services[name]["networks"]["redis"]["ipv4_address"]
         assert given == services[name]["environment"]["REDIS_ANNOUNCE_HOST"] == _address(name)
         assert ipaddress.ip_address(given) in network
         assert ipaddress.ip_address(given) not in ipaddress.ip_network(settings["ip_range"])
+        assert services[name]["networks"]["redis"]["mac_address"] == f"02:00:00:00:00:{number}"
     assert "172." not in "".join(str(service) for service in services.values())
 
 
