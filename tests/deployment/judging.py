@@ -120,7 +120,8 @@ def longest_gap_s(submissions: Iterable[Submission], began: float, ended: float)
 
 def _is_away(submission: Submission) -> bool:
     """Return whether nobody was there: the connection was refused, or cut off before an answer."""
-    return submission.failure == "cut off" or submission.failure.startswith("Connection")
+    failure = submission.failure
+    return failure == "cut off" or failure.startswith("Connection") or "Connect call failed" in failure
 
 
 def _is_unclear(submission: Submission) -> bool:
