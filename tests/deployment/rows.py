@@ -225,8 +225,10 @@ def slow_network(trial: Trial) -> None:
     """Between app and Redis every packet takes 50 ms longer, and 1 % are lost."""
     deployment = trial.deployment
     networks = [ContainerNetwork(deployment.container(each)) for each in ("web", "worker")]
-    for network in networks:
-        network.degrade(deployment.prefix, 50, 1.0)
-    trial.wait(12.0)
-    for network in networks:
-        network.heal()
+    try:
+        means = {network.degrade(deployment.prefix, 50, 1.0) for network in networks}
+        trial.observed.remarks.append(f"The packets were held back by {', '.join(means)}.")
+        trial.wait(12.0)
+    finally:
+        for network in networks:
+            network.heal()
