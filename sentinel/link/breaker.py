@@ -30,6 +30,7 @@ class Breaker:
         self._down_since: float | None = None
         self._last_sign_at = 0.0
         self._next_probe_at = 0.0
+        self._reason = ""
 
     def admit(self) -> float:
         """Let the caller try, or raise CircuitOpen; return when it began, for `failed`."""
@@ -40,8 +41,8 @@ class Breaker:
             if now >= self._next_probe_at:
                 self._next_probe_at, self._last_sign_at = now + self._probe_every_s, now
                 return now
-            down_for_s = now - self._down_since
-        raise CircuitOpen(f"Redis has not answered for {down_for_s:.0f} s.")
+            down_for_s, reason = now - self._down_since, self._reason
+        raise CircuitOpen(f"Redis has not answered for {down_for_s:.0f} s. {reason}".rstrip())
 
     def worked(self) -> None:
         """Note a success: the circuit is closed."""
@@ -49,12 +50,12 @@ class Breaker:
             with self._lock:
                 self._down_since = None
 
-    def failed(self, began_at: float) -> None:
-        """Note the failure of what `admit` let through at `began_at`."""
+    def failed(self, began_at: float, reason: str = "") -> None:
+        """Note the failure of what `admit` let through at `began_at`, and what whoever is refused is told of it."""
         with self._lock:
             if self._down_since is None or self._is_over(began_at):
                 self._down_since, self._next_probe_at = self._clock(), 0.0
-            self._last_sign_at = self._clock()
+            self._last_sign_at, self._reason = self._clock(), reason
 
     def _is_over(self, now: float) -> bool:
         return now - self._last_sign_at > OVER_AFTER_S

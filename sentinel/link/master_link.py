@@ -132,7 +132,7 @@ class MasterLink:
             except DeadlinePassed as error:
                 raise _transient(failure or error) from error
             except TRANSIENT as error:
-                self._breaker.failed(began_at)
+                self._breaker.failed(began_at, str(error))
                 failure = error
                 left_s = remaining_s()
                 if not left_s:

@@ -16,9 +16,10 @@ DOWN_AFTER_S = 4.0
 OUTAGE_LIMIT_S = DOWN_AFTER_S + 2.5
 """Sentinel pings once a second, and asks a promoted replica for its role once a second: up to a second each, and the
 vote, the attachment of a replica and the app have half a second."""
-# The service's deadline for a request; after it those that stood in line are refused, all at once, by a machine that
-# also runs the load.
-LONGEST_REQUEST_S = 10.0 + 2.5
+LONGEST_REQUEST_S = 10.0 + 4.0
+"""A request that stood in line for a thread has its own deadline from then on. What ends the line is the circuit breaker,
+ten seconds after the first failure, and a silent master is noticed only after the three seconds that a reply may take;
+then all are refused at once by a machine that also runs the load."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class Result:
     unclear: int
     """Of those, the ones that were no 503 with Retry-After."""
     away: int
-    """Connections that were refused or cut off, because the web app's container did not run."""
+    """Connections that were refused, cut off or left alone, because the web app's container did not run."""
     lost: int
     twice: int
     differing: int
     """Of those mailed twice, the ones with another code or Message-ID."""
     outage_s: float
     longest_s: float
+    """Of those that were answered, or should have been."""
     answers: dict[str, int]
     breaches: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -86,24 +88,26 @@ class Evidence:
 def judge(row: str, story: str, promise: Promise, evidence: Evidence) -> Result:
     """Count and judge one row."""
     submissions, mails, began = evidence.submissions, evidence.mails, evidence.began
-    ended = max((each.ended_at for each in submissions), default=began)
+    # Not when the last answer came: somebody may wait for one long after.
+    ended = max((each.due_at for each in submissions), default=began)
     counts = counting.count(submissions, mails, Moments(began, began, (), ended, ended))
-    away = sum(_is_away(each) for each in submissions)
-    refused = len([each for each in submissions if not each.accepted and not _is_away(each)])
-    unclear = len([each for each in submissions if _is_unclear(each)])
+    away = [each for each in submissions if _is_away(each, promise)]
+    refused = [each for each in submissions if not each.accepted and not _is_away(each, promise)]
+    unclear = [each for each in refused if not (each.status == 503 and each.retry_after)]
+    waits = [each.waited_s for each in submissions if not _is_away(each, promise)]
     result = Result(
         row=row,
         story=story,
         submitted=counts.submitted,
         accepted=counts.accepted,
-        refused=refused,
-        unclear=unclear,
-        away=away,
+        refused=len(refused),
+        unclear=len(unclear),
+        away=len(away),
         lost=counts.lost,
         twice=counts.twice,
         differing=counts.differing,
         outage_s=longest_gap_s(submissions, began, ended),
-        longest_s=counts.longest_wait_s,
+        longest_s=max(waits, default=0.0),
         answers=counts.answers,
         remarks=tuple(evidence.observed.remarks),
     )
@@ -118,16 +122,15 @@ def longest_gap_s(submissions: Iterable[Submission], began: float, ended: float)
     return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
 
 
-def _is_away(submission: Submission) -> bool:
-    """Return whether nobody was there: the connection was refused, or cut off before an answer."""
+def _is_away(submission: Submission, promise: Promise) -> bool:
+    """Return whether nobody was there: refused, cut off, or, where the container went away, never answered.
+
+    Nobody resets the connections of a container that is killed, so a client waits for as long as it will.
+    """
     failure = submission.failure
+    if failure == "no answer in time":
+        return promise.web_goes_away
     return failure == "cut off" or failure.startswith("Connection") or "Connect call failed" in failure
-
-
-def _is_unclear(submission: Submission) -> bool:
-    if submission.accepted or _is_away(submission):
-        return False
-    return not (submission.status == 503 and submission.retry_after)
 
 
 def _breaches(result: Result, promise: Promise) -> Iterator[str]:

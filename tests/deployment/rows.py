@@ -103,9 +103,9 @@ def _cut_the_app_off(trial: Trial) -> ContainerNetwork:
 
 @row("app-cut-short", Promise())
 def app_cut_short(trial: Trial) -> None:
-    """The app is cut off the master for 6 s, while the sentinels still see it: less than a request's deadline."""
+    """The app is cut off the master for 5 s, while the sentinels still see it: less than a request's deadline."""
     network = _cut_the_app_off(trial)
-    trial.wait(6.0)
+    trial.wait(5.0)
     network.heal()
 
 

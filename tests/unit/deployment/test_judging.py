@@ -105,6 +105,15 @@ def test_a_connection_that_nobody_answers_is_counted_on_its_own(failure: str) ->
     assert not _judge(sent).ok
 
 
+def test_a_request_that_a_killed_container_left_alone_is_counted_with_those_cut_off() -> None:
+    """Nobody resets its connections; in any other row it is a request that hung."""
+    alone = _sent(2, 0, failure="no answer in time", ended_at=22.0)
+    result = _judge([_sent(1), alone], promise=Promise(web_goes_away=True))
+    assert result.ok
+    assert (result.away, result.refused, result.longest_s) == (1, 0, 0.5)
+    assert not _judge([_sent(1), alone], promise=Promise(accepts_all=False)).ok
+
+
 def test_a_request_that_hangs_breaks_every_row() -> None:
     """Counted from when it was due, not from when it was sent."""
     late = _sent(1, ended_at=1 + LONGEST_REQUEST_S + 0.1)
@@ -118,6 +127,8 @@ def test_an_outage_is_the_longest_time_without_a_yes() -> None:
     assert longest_gap_s([_sent(1), _sent(8), _sent(9)], 0.0, 9.5) == 7.0
     assert longest_gap_s([_sent(1)], 0.0, 20.0) == 18.5
     assert longest_gap_s([_sent(9)], 0.0, 9.5) == 9.5
+    late = _sent(2, 0, failure="cut off", ended_at=22.0)
+    assert _judge([_sent(1), late], promise=Promise(web_goes_away=True)).outage_s == 1.5
     assert _judge([_sent(1), _sent(7), _sent(8)]).ok
     assert not _judge([_sent(1), _sent(8), _sent(9)]).ok
 

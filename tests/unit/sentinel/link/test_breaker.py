@@ -125,3 +125,12 @@ def test_attempts_that_take_long_are_one_outage(breaker: Breaker, clock: Clock) 
     assert clock.now == 3 * (OVER_AFTER_S + 1)
     clock.now += 2
     assert _admitted(breaker) == 1
+
+
+def test_whoever_is_refused_is_told_the_newest_reason(breaker: Breaker, clock: Clock) -> None:
+    """It names the node that does not answer, which is what an operator wants to know of an outage."""
+    _fails_until(breaker, clock, 11)
+    breaker.failed(clock.now, "10.0.0.1:6379 does not answer.")
+    breaker.admit()  # the probe
+    with pytest.raises(CircuitOpen, match=r"not answered for 11 s\. 10\.0\.0\.1:6379 does not answer\.$"):
+        breaker.admit()
