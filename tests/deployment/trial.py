@@ -97,6 +97,8 @@ def run_row(
     logs = topology.read_logs(deployment, fault_at)
     if logs.switched_at is not None:
         after_s = (logs.switched_at - fault_at).total_seconds()
-        observed.remarks.append(f"Sentinel announced a new master {after_s:.1f} s after the fault began.")
+        observed.remarks.append(
+            f"Sentinel announced a new master {after_s:.1f} s after the fault was ordered."
+        )
     evidence = Evidence(load.submissions, mails(), began, observed)
     return judge(row.name, row.story, row.promise, evidence), logs.stalls
