@@ -33,6 +33,7 @@ def main() -> None:
     options = _options()
     # An ordinary end, so that whatever was started is taken down too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     began = time.monotonic()
     try:
         engine = find_or_make_engine()
