@@ -1,7 +1,24 @@
-"""gunicorn's settings for the web app; any of them can be overridden on its command line."""
+"""gunicorn's settings for the web app; any of them can be overridden on its command line.
+
+Three things are added to what gunicorn does, each tried by tests/integration/test_gunicorn.py: a worker process that
+cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, and a TERM refuses new
+connections at once instead of leaving them unanswered. gunicorn must not stand alone in a network: docs/deploy.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
 
 bind = "127.0.0.1:8000"
-worker_class = "gthread"
 workers = 2
 threads = 16
 # A request may wait through a failover (VERIFIER_REQUEST_DEADLINE), and must not be killed while it does.
@@ -10,3 +27,92 @@ graceful_timeout = 30
 accesslog = None
 # gunicorn 27 would write a control socket into the home directory.
 control_socket_disable = True
+# Nobody is believed because of where they connect from: only VERIFIER_TRUSTED_PROXIES says how many hops are.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+# Ours are short.
+limit_request_line = 2048
+limit_request_fields = 50
+limit_request_field_size = 4096
+
+# Seconds between two attempts to boot a worker process, once one has run.
+BOOT_PAUSE_S = 5.0
+# gunicorn ends altogether when a worker process ends with one of these: it could not boot, or not load the app.
+_FATAL = {3, 4}
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Serves requests in threads, and bears that the listening socket is shut down in a stop."""
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection; on Linux a listening socket that was shut down answers EINVAL."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self.set_accept_enabled(False)
+
+
+worker_class = Worker
+
+
+def on_starting(server: Any) -> None:
+    """Keep a byte that all processes share: whether a worker process has ever booted."""
+    server.has_served = mmap.mmap(-1, 1)
+
+
+def when_ready(server: Any) -> None:
+    """Put our reload and stop before gunicorn's."""
+    reload, stop = server.reload, server.stop
+
+    def reload_when_settings_are_right() -> None:
+        problem = _problem_with_settings()
+        if problem:
+            server.log.error("Nothing is reloaded, and what runs goes on:\n%s", problem)
+        else:
+            reload()
+
+    def refuse_and_stop(graceful: bool = True) -> None:
+        # A worker process that waits for its last request accepts no more; whoever still connected would wait with
+        # it, and be cut off in the end.
+        for listener in server.LISTENERS:
+            try:
+                listener.sock.shutdown(socket.SHUT_RD)
+            except OSError as error:
+                server.log.debug("%s: %s", listener, error)
+        stop(graceful)
+
+    server.reload, server.stop = reload_when_settings_are_right, refuse_and_stop
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Tell the worker process whether one ran before it."""
+    worker.has_served = server.has_served
+
+
+def post_worker_init(worker: Any) -> None:
+    """Note that one has booted."""
+    worker.has_served[0] = 1
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """After a boot that failed, end with a code that has gunicorn try again, after a pause.
+
+    Before any has served, gunicorn ends, so that a wrong setting is seen at once.
+    """
+    ending = sys.exc_info()[1]
+    if os.getpid() != worker.pid or worker.booted or not server.has_served[0]:
+        return
+    if isinstance(ending, SystemExit) and ending.code in _FATAL:
+        server.log.error("A worker process could not boot; the next attempt is in %.0f s.", BOOT_PAUSE_S)
+        time.sleep(BOOT_PAUSE_S)
+        os._exit(1)
+
+
+def _problem_with_settings() -> str:
+    """Return what `flask check-settings` has to say; empty where nothing is wrong."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi.py", "check-settings"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return (checked.stdout or checked.stderr).strip() if checked.returncode else ""
