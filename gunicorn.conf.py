@@ -93,8 +93,9 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Note that one has booted."""
+    """Note that one has booted, and say so."""
     worker.has_served[0] = 1
+    worker.log.info("Worker process %d serves.", worker.pid)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -113,6 +114,6 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _problem_with_settings() -> str:
     """Return what `flask check-settings` has to say; empty where nothing is wrong."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi.py", "check-settings"]
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "check-settings"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
     return (checked.stdout or checked.stderr).strip() if checked.returncode else ""
