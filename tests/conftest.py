@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 from flask import Flask
 
@@ -15,6 +16,10 @@ from verifier.container import Container, install, make_container
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.settings import RedisSettings, Settings
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.
 TOGETHER = ("chaos", "browser")

@@ -18,6 +18,7 @@ from flask.helpers import get_debug_flag
 from verifier import create_app
 from verifier.cli import add_commands
 from verifier.container import container_of
+from verifier.dev import is_wanted
 from verifier.logs import configure_logging
 from verifier.settings import SettingsError
 from verifier.time_check import check_time_budget
@@ -47,11 +48,16 @@ def make_app() -> Flask:
 
 
 def _served_by_flask_run(context: click.Context) -> Flask:
-    # Only development has the embedded surroundings, and only it has what they need installed.
-    from verifier.dev import embedded  # noqa: PLC0415
-
-    if not embedded.is_wanted(os.environ):
+    if not is_wanted(os.environ):
         return create_app()
+    # Only development has the embedded surroundings, and only it has what they need installed.
+    try:
+        from verifier.dev import embedded  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        _end_with(
+            f"No VERIFIER_SENTINELS are named, and to bring its own Redis `flask run` needs {missing.name}, which only "
+            "requirements-dev.txt brings: name the sentinels, or install that."
+        )
     from sentinel import (  # noqa: PLC0415
         LocalStartError,
         RedisServerMissing,

@@ -14,5 +14,6 @@ hears when the master moves. Each of them repeats its commands to Redis by `retr
 what keeps them waiting.
 
 `container` wires one process from the settings, `cli` is `flask worker`, `processes` runs several workers under
-one parent, and `jobs` is the door for a stock RQ worker: the job `workers.jobs.deliver`.
+one parent, `health/` tells a container's health check that the threads move, and `jobs` is the door for a stock RQ
+worker: the job `workers.jobs.deliver`.
 """

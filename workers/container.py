@@ -12,6 +12,7 @@ from verifier.store.deliveries import Deliveries, Settlement
 from verifier.wiring import deliveries_of, link_of
 from workers.claiming import Claiming
 from workers.delivery import Deliverer
+from workers.health.pulse import PulseFile
 from workers.mail.mailer import Mailer
 from workers.recovery import Writing
 from workers.retry_policy import STATES_OF_REDIS, Outage, RetryPolicy
@@ -54,7 +55,7 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
         SettingsError: no sentinels are named, or the mail settings do not work together.
     """
     link = link_of(settings)
-    retry_policy = RetryPolicy(link, Outage())
+    retry_policy = RetryPolicy(link, Outage(), PulseFile())
     deliveries = deliveries_of(settings)
     relays, mailer = _mailer(settings)
     return WorkerContainer(

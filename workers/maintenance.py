@@ -1,5 +1,5 @@
 """The maintenance thread: renews leases, recovers what is due, wakes what waited for a relay, closes idle connections
-to relays, and says how the worker fares.
+to relays, says how the worker fares, and writes its pulse.
 
 Each of these is done for itself: one that fails keeps none of the others from being done.
 """
@@ -57,11 +57,20 @@ class Maintenance:
 
     def _run(self) -> None:
         while not self._container.retry_policy.stopping:
+            self._beat()
             self._round()
             self._container.retry_policy.pause_until_moved(RECOVER_EVERY_S)
         while not self._in_flight.wait_until_empty(EXTEND_EVERY_S):
+            self._beat()
             self._do("Renewing the leases", self._extend)
         self._do("Saying goodbye", lambda: say_goodbye(self._container.link.redis, self._name))
+
+    def _beat(self) -> None:
+        policy = self._container.retry_policy
+        try:
+            policy.pulse.write(waiting=policy.outage.is_on())
+        except OSError as error:
+            throttled_log.log(logging.WARNING, "The pulse for the health check can't be written: %s", error)
 
     def _round(self) -> None:
         # First, since it is the one thing here that can be done while Redis is away.
@@ -96,6 +105,7 @@ class Maintenance:
             raise
         self._container.writing.worked()
         self._container.retry_policy.outage.worked()
+        self._container.retry_policy.pulse.heard()
         self._extended_at = asked_at
 
     def _recover(self) -> None:

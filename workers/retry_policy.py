@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sentinel import TRANSIENT, Backoff, Backpressure, MasterLink, PermanentError
+from workers.health.pulse import PulseFile
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,10 @@ class Stopping(Exception):
 class RetryPolicy:
     """Shared by the loops of one worker; safe for threads."""
 
-    def __init__(self, link: MasterLink, outage: Outage) -> None:
+    def __init__(self, link: MasterLink, outage: Outage, pulse: PulseFile) -> None:
         self.link = link
         self.outage = outage
+        self.pulse = pulse
         self._asked_to_stop = False
         self._stop = threading.Event()
         self._gives_up_at: float | None = None
@@ -80,6 +82,7 @@ class RetryPolicy:
         outage = outage or self.outage
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
+            self.pulse.moves()
             seen = self.link.failover_signal.count()
             try:
                 result = operation()

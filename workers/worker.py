@@ -87,6 +87,7 @@ class MailWorker(Worker):
     def work(self, *_: object, burst: bool = False, **__: object) -> bool:
         """Work until asked to stop, or with `burst` until the queue is empty; return whether a mail was sent."""
         self._install_signal_handlers()
+        self._retry_policy.pulse.watch_this_thread()
         log.info("Worker %s starts on queue %s with pid %d.", self.name, self._queue.name, os.getpid())
         check_time_budget(self._container.link, self._container.settings.redis)
         self._settler.start()
@@ -103,6 +104,7 @@ class MailWorker(Worker):
 
     def _claim_until_asked_to_stop(self, *, burst: bool) -> None:
         while not self._stop_requested:
+            self._retry_policy.pulse.moves()
             try:
                 if burst and self._suspended.is_set():
                     log.warning("Work is suspended, so nothing was sent: run `rq resume`.")
@@ -177,6 +179,7 @@ class MailWorker(Worker):
         self._settler.stop(timeout_s=1.0)
         # Otherwise it might announce the worker again after it has taken leave.
         self._maintenance.stop(timeout_s=1.0)
+        self._retry_policy.pulse.remove()
         self._container.relays.close()
         self._leave_rq()
         self._container.link.close()

@@ -5,4 +5,21 @@ mail_server      takes every mail and keeps it in a Maildir
 maildir          reads that Maildir
 mailbox          shows the mails at /dev/mailbox
 worker_process   keeps a worker running beside the app
+
+This file needs nothing but Python, so that a deployment can ask whether it is a developer's.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Where the mailbox is, for the inner process; set by the outer one, never by people.
+MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
+
+
+def is_wanted(environ: Mapping[str, str]) -> bool:
+    """Return whether no sentinels are configured, or whether the outer process has brought them."""
+    configured = any(
+        environ.get(name, "").strip() for name in ("VERIFIER_SENTINELS", "VERIFIER_SENTINELS_FILE")
+    )
+    return not configured or MAILBOX_VARIABLE in environ

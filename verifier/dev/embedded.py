@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel import LocalOptions, LocalTopology, wait_for
+from verifier.dev import MAILBOX_VARIABLE
 from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.settings import load_settings
 
-# Where the mailbox is, for the inner process; set by the outer one, never by people.
-MAILBOX_VARIABLE = "VERIFIER_EMBEDDED_MAILBOX"
 ANSWERS_WITHIN_S = 60
 
 
@@ -36,14 +35,6 @@ class RunOptions:
     host: str
     port: int
     reloads: bool
-
-
-def is_wanted(environ: MutableMapping[str, str]) -> bool:
-    """Return whether no sentinels are configured, or whether the outer process has brought them."""
-    configured = any(
-        environ.get(name, "").strip() for name in ("VERIFIER_SENTINELS", "VERIFIER_SENTINELS_FILE")
-    )
-    return not configured or MAILBOX_VARIABLE in environ
 
 
 def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:

@@ -21,6 +21,7 @@ from sentinel import (
     UnknownMasterName,
 )
 from workers import retry_policy as retry_policy_module
+from workers.health.pulse import PulseFile
 from workers.retry_policy import Outage, RetryPolicy, Stopping
 
 
@@ -28,7 +29,7 @@ from workers.retry_policy import Outage, RetryPolicy, Stopping
 def retry_policy() -> Iterator[RetryPolicy]:
     """A policy over a link that never connects."""
     link = MasterLink(Access((), "mymaster"), watch=False)
-    yield RetryPolicy(link, Outage())
+    yield RetryPolicy(link, Outage(), PulseFile())
     link.close()
 
 
