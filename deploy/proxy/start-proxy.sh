@@ -1,0 +1,93 @@
+#!/bin/sh
+# Starts the proxy in front of the web app: renders nginx.conf into a scratch directory, then becomes nginx.
+#
+#   start-proxy.sh           starts it
+#   start-proxy.sh check     is the container's health check
+#
+# With a certificate it speaks TLS, and sends whoever comes without it there.
+set -eu
+umask 077
+
+: "${PROXY_LISTEN:=8080}"                          # the port, or address:port; with a certificate: of TLS
+: "${PROXY_REDIRECT_LISTEN:=8081}"                 # with a certificate: where plain HTTP is sent on to TLS
+: "${PROXY_UPSTREAM:=127.0.0.1:8000}"              # address:port of gunicorn
+: "${PROXY_CERTIFICATE:=/certificates/fullchain.pem}"
+: "${PROXY_CERTIFICATE_KEY:=/certificates/privkey.pem}"
+: "${PROXY_SCHEME:=}"                              # https, where TLS ends before this proxy
+: "${PROXY_REAL_IP_FROM:=}"                        # networks of proxies in front of this one, with commas
+: "${PROXY_REQUESTS_PER_CLIENT:=32}"               # of one address at the same time
+: "${PROXY_CONNECTIONS:=4096}"
+: "${PROXY_ACCESS_LOG:=yes}"
+: "${PROXY_SCRATCH:=/tmp/proxy}"                   # a writable directory
+
+config=${0%/*}
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+if [ "${1:-}" = check ]; then
+    # shellcheck disable=SC2016 # bash's own variables
+    exec bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1"; printf "GET /proxy-health HTTP/1.0\r\n\r\n" >&3
+        read -r -t 3 line <&3; case $line in *" 204 "* | *" 301 "*) ;; *) exit 1 ;; esac' - "$(
+        if [ -e "$PROXY_CERTIFICATE" ]; then echo "${PROXY_REDIRECT_LISTEN##*:}"; else echo "${PROXY_LISTEN##*:}"; fi)"
+fi
+[ -z "${1:-}" ] || fail "$0 knows no '$1': call it without, or with check."
+
+# Nothing that was set may write lines of its own into the file.
+for value in "$PROXY_LISTEN" "$PROXY_REDIRECT_LISTEN" "$PROXY_UPSTREAM" "$PROXY_CERTIFICATE" "$PROXY_CERTIFICATE_KEY" \
+    "$PROXY_SCHEME" "$PROXY_REAL_IP_FROM" "$PROXY_REQUESTS_PER_CLIENT" "$PROXY_CONNECTIONS" "$PROXY_SCRATCH"; do
+    case $value in
+        *[!]A-Za-z0-9.:_,/@%+[-]*)
+            fail "The proxy's setting '$value' holds a character that it can't: see deploy/proxy/start-proxy.sh." ;;
+    esac
+done
+case $PROXY_REQUESTS_PER_CLIENT$PROXY_CONNECTIONS in
+    *[!0-9]*) fail "PROXY_REQUESTS_PER_CLIENT and PROXY_CONNECTIONS are numbers." ;;
+esac
+case $PROXY_SCHEME in
+    "" | http | https) ;;
+    *) fail "PROXY_SCHEME is '$PROXY_SCHEME': make it https or leave it out." ;;
+esac
+command -v nginx >/dev/null || fail "There is no nginx on PATH: install it."
+
+tls=
+redirect=
+listen=$PROXY_LISTEN
+scheme=${PROXY_SCHEME:-\$scheme}
+if [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFICATE_KEY" ]; then
+    for file in "$PROXY_CERTIFICATE" "$PROXY_CERTIFICATE_KEY"; do
+        [ -r "$file" ] || fail "$file cannot be read: give the proxy's user the right to, or remove both files."
+    done
+    listen="$PROXY_LISTEN ssl http2"
+    tls="ssl_certificate $PROXY_CERTIFICATE; ssl_certificate_key $PROXY_CERTIFICATE_KEY;"
+    tls="$tls ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:2m; ssl_session_timeout 1h; ssl_session_tickets off;"
+    redirect="server { listen $PROXY_REDIRECT_LISTEN; return 301 https://\$host\$request_uri; }"
+fi
+
+real_ip=
+if [ -n "$PROXY_REAL_IP_FROM" ]; then
+    for network in $(printf '%s' "$PROXY_REAL_IP_FROM" | tr ',' ' '); do
+        real_ip="$real_ip set_real_ip_from $network;"
+    done
+    real_ip="$real_ip real_ip_header X-Forwarded-For; real_ip_recursive on;"
+fi
+
+access_log=off
+[ "$PROXY_ACCESS_LOG" != yes ] || access_log="/dev/stdout short"
+files=$((PROXY_CONNECTIONS * 2))
+most_files=$(ulimit -Hn)
+if [ "$most_files" != unlimited ] && [ "$files" -gt "$most_files" ]; then
+    printf '%s\n' "This container may have $most_files open files, so the proxy takes $((most_files / 2)) connections." >&2
+    files=$most_files
+    PROXY_CONNECTIONS=$((most_files / 2))
+fi
+
+mkdir -p "$PROXY_SCRATCH"
+sed -e "s|<files>|$files|" -e "s|<connections>|$PROXY_CONNECTIONS|" -e "s|<scratch>|$PROXY_SCRATCH|" \
+    -e "s|<access_log>|$access_log|" -e "s|<requests>|$PROXY_REQUESTS_PER_CLIENT|" -e "s|<real_ip>|$real_ip|" \
+    -e "s|<scheme>|$scheme|" -e "s|<redirect>|$redirect|" -e "s|<listen>|$listen|" -e "s|<tls>|$tls|" \
+    -e "s|<upstream>|$PROXY_UPSTREAM|" "$config/nginx.conf" >"$PROXY_SCRATCH/nginx.conf"
+
+exec nginx -e stderr -c "$PROXY_SCRATCH/nginx.conf"

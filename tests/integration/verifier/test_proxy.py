@@ -1,0 +1,236 @@
+"""The shipped proxy in front of gunicorn: what it keeps away, what it passes on, and what it says when nobody answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from redis import Redis
+
+from sentinel import LocalTopology, PortReservation
+from tests.attack.slow_clients import ATTACKS, Attack, Attackers, visit
+from tests.support.proxy import START_PROXY, Proxy, needs_nginx
+from tests.support.web import Web
+
+pytestmark = needs_nginx
+
+ATTACKED_FOR_S = 8
+
+
+@pytest.fixture
+def web(topology: LocalTopology, master: Redis, tmp_path: Path) -> Iterator[Web]:
+    """A gunicorn that believes one proxy."""
+    assert master.ping()
+    with Web(topology, tmp_path, VERIFIER_TRUSTED_PROXIES="1") as running:
+        running.wait_until_it_answers()
+        yield running
+
+
+@pytest.fixture
+def proxy(web: Web, tmp_path: Path) -> Iterator[Proxy]:
+    """The proxy in front of it."""
+    with Proxy(web.port, tmp_path) as running:
+        running.wait_until_it_listens()
+        yield running
+
+
+class Echo:
+    """Answers one request with nothing, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Echo:  # noqa: PYI034 - nothing derives from it
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def take(self) -> str:
+        """Take one request, answer it, and return it."""
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(10)
+            text = connection.recv(65536).decode()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        return text
+
+
+def _ask(
+    port: int, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response, response.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_slow_clients_keep_nobody_else_waiting(proxy: Proxy, attack: Attack) -> None:
+    """Every request of another client is answered while they hold all their connections."""
+    with Attackers(attack, proxy.port):
+        visits = visit(proxy.port, ATTACKED_FOR_S)
+    assert visits.unanswered == 0, visits
+    assert len(visits.waited_s) > 3
+
+
+def test_a_submission_goes_the_whole_way(proxy: Proxy) -> None:
+    """From the client through the proxy to Redis."""
+    response, text = _ask(
+        proxy.port,
+        "POST",
+        "/v1/verifications",
+        '{"to": "a@example.com"}',
+        {"Content-Type": "application/json"},
+    )
+    assert response.status == 201, text
+    assert json.loads(text)["to"] == "a@example.com"
+
+
+def test_what_a_client_claims_to_be_is_replaced(tmp_path: Path) -> None:
+    """Address, scheme and host are those that the proxy sees; the request gets an id."""
+    with Echo() as upstream, Proxy(upstream.port, tmp_path) as proxy:
+        proxy.wait_until_it_listens()
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+        pretended = {
+            "X-Forwarded-For": "203.0.113.9",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "elsewhere.example",
+            "X-Forwarded-Prefix": "/elsewhere",
+            "Forwarded": "for=203.0.113.9",
+            "X-Request-ID": "mine",
+        }
+        connection.request("GET", "/", headers=pretended)
+        request = upstream.take()
+        assert connection.getresponse().status == 200
+        connection.close()
+    lines = dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
+    assert lines["X-Forwarded-For"] == "127.0.0.1"
+    assert lines["X-Forwarded-Proto"] == "http"
+    assert lines["X-Forwarded-Host"] == lines["Host"] == f"127.0.0.1:{proxy.port}"
+    assert "X-Forwarded-Prefix" not in lines
+    assert "Forwarded" not in lines
+    assert len(lines["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/", "text/html"), ("/v1/verifications", "application/problem+json")]
+)
+def test_when_nobody_answers_it_says_so(tmp_path: Path, path: str, kind: str) -> None:
+    """503 with Retry-After, in the caller's own format."""
+    ports = PortReservation()
+    nobody = ports.reserve().port
+    with Proxy(nobody, tmp_path) as proxy:
+        proxy.wait_until_it_listens()
+        response, text = _ask(proxy.port, "GET", path)
+    ports.release()
+    assert (response.status, response.getheader("Retry-After")) == (503, "5")
+    assert (response.getheader("Content-Type") or "").startswith(kind)
+    assert "does not answer at the moment" in text
+
+
+def test_what_is_too_large_is_refused_at_the_door(proxy: Proxy) -> None:
+    """A body and a header that nobody needs."""
+    response, text = _ask(proxy.port, "POST", "/v1/verifications", "x" * 20_000)
+    assert (response.status, json.loads(text)["status"]) == (413, 413)
+    response, _ = _ask(proxy.port, "GET", "/", headers={"X-Long": "x" * 10_000})
+    assert response.status in {400, 414, 494}
+
+
+@pytest.mark.parametrize(
+    "line", ["GET / HTTP/1.1\r\nHost: a\r\nHost: b", "GET / HTTP/9.9\r\nHost: a", "\x00"]
+)
+def test_rubbish_is_answered_with_400_or_less(proxy: Proxy, line: str) -> None:
+    """Never with an error of the service."""
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
+        connection.sendall(line.encode() + b"\r\n\r\n")
+        answer = connection.recv(200)
+    assert answer == b"" or answer.split()[1] in {b"400", b"505"}
+
+
+def test_the_health_check_tells_whether_it_serves(proxy: Proxy) -> None:
+    """The check that stands in compose.yaml, as it stands there."""
+    command = ["/bin/sh", str(START_PROXY), "check"]
+    assert subprocess.run(command, env=proxy.environment, check=False).returncode == 0
+    proxy.kill()
+    ended = subprocess.run(command, env=proxy.environment, check=False, capture_output=True)
+    assert ended.returncode
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PROXY_LISTEN", "80; include /etc/passwd", "PROXY_LISTEN"),
+        ("PROXY_SCHEME", "ftp", "PROXY_SCHEME"),
+        ("PROXY_REQUESTS_PER_CLIENT", "many", "numbers"),
+        ("PROXY_CERTIFICATE_KEY", "/dev/null", "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_a_sentence(tmp_path: Path, name: str, value: str, says: str) -> None:
+    """Before nginx sees any of it."""
+    with Proxy(1, tmp_path, **{name: value}) as proxy:
+        proxy._process.wait(10)
+        assert proxy.exit_code
+        assert len(proxy.output().strip().splitlines()) == 1
+        assert (value if says == "PROXY_LISTEN" else says) in proxy.output()
+
+
+def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, tmp_path: Path) -> None:
+    """The app behind it knows that its visitors come by TLS."""
+    authority = _make_certificate(tmp_path)
+    with Proxy(web.port, tmp_path) as proxy:
+        proxy.wait_until_it_listens()
+        context = ssl.create_default_context(cadata=authority)
+        connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=20, context=context)
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        assert response.status == 200
+        assert "Secure" in (response.getheader("Set-Cookie") or "")
+        plain, _ = _ask(proxy.redirect_port, "GET", "/somewhere", headers={"Host": "verify.example"})
+        assert (plain.status, plain.getheader("Location")) == (301, "https://verify.example/somewhere")
+        check = subprocess.run(["/bin/sh", str(START_PROXY), "check"], env=proxy.environment, check=False)
+        assert check.returncode == 0
+
+
+def _make_certificate(directory: Path) -> str:
+    """Write a certificate for localhost where the proxy looks for one; return it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (directory / "fullchain.pem").write_bytes(pem)
+    (directory / "privkey.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return pem.decode()
