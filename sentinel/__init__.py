@@ -8,7 +8,7 @@ This module is the public face: whoever is outside imports from here and from no
     local/       an embedded topology on loopback, for development, tests and drills
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
-beside them what all rooms share: `access`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
+beside them what all rooms share: `access`, `tls`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
 `backoff`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
 for: a web process carries none of it.
 """
@@ -33,12 +33,15 @@ from sentinel.errors import (
     NotAcknowledged,
     PermanentError,
     RogueMaster,
+    TlsFilesWrong,
+    TlsRefused,
     TransientError,
     UnknownMasterName,
 )
 from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.time_budget import RequestDeadline
+from sentinel.tls import Tls
 
 if TYPE_CHECKING:
     from sentinel.local.binary import RedisServerMissing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sentinel.endpoints import Endpoint
+from sentinel.tls import Tls
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,5 @@ class Access:
     sentinel_timeout_s: float = 0.5
     node_connect_timeout_s: float = 1.0
     node_timeout_s: float = 3.0
+    tls: Tls | None = None
+    """None: connections are not encrypted."""

@@ -87,6 +87,12 @@ _SENTENCES: tuple[tuple[str, ErrorKind], ...] = (
     ("invalid password", ErrorKind.REFUSED),
     ("without any password configured", ErrorKind.REFUSED),
     ("no password is set", ErrorKind.REFUSED),
+    # TLS 1.3 tells whoever shows no certificate, or a wrong one, only after the handshake.
+    ("alert certificate required", ErrorKind.REFUSED),
+    ("alert unknown ca", ErrorKind.REFUSED),
+    ("alert bad certificate", ErrorKind.REFUSED),
+    ("alert certificate expired", ErrorKind.REFUSED),
+    ("alert certificate unknown", ErrorKind.REFUSED),
     # A script may do what its user may: 6.2 and 7.0, then newer ones.
     ("user executing the script can't", ErrorKind.REFUSED),
     ("ACL failure in script", ErrorKind.REFUSED),
@@ -151,13 +157,31 @@ def sentence(error: Exception) -> str:
     return f"{str(error).rstrip('. ') or type(error).__name__}."
 
 
+_REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("noperm", "no permission", "executing the script", "acl failure"),
+        "Give the user this right in the ACL file, then ACL LOAD or restart the node.",
+    ),
+    (
+        ("alert certificate required",),
+        "It demands a client certificate: name one and its key in the TLS settings.",
+    ),
+    (
+        ("[ssl:",),
+        "It does not accept our client certificate: renew it, or have it signed by an authority that it trusts.",
+    ),
+    (("protected mode",), "Set a password or an ACL user on the node, or bind it to a private address."),
+    (
+        ("without any password", "no password is set"),
+        "It has no password: clear the password setting for it.",
+    ),
+)
+
+
 def remedy(text: str) -> str:
     """Return what an operator should do about a refusal."""
     lowered = text.lower()
-    if any(sign in lowered for sign in ("noperm", "no permission", "executing the script", "acl failure")):
-        return "Give the user this right in the ACL file, then ACL LOAD or restart the node."
-    if "protected mode" in lowered:
-        return "Set a password or an ACL user on the node, or bind it to a private address."
-    if "without any password" in lowered or "no password is set" in lowered:
-        return "It has no password: clear the password setting for it."
+    for signs, what_to_do in _REMEDIES:
+        if any(sign in lowered for sign in signs):
+            return what_to_do
     return "Check the user name and the password settings for it."

@@ -54,6 +54,14 @@ class AccessRefused(PermanentError):
     """The login is wrong, or the user lacks a right."""
 
 
+class TlsRefused(PermanentError):
+    """The other side's certificate is not the one it should be, or one of the two speaks no TLS."""
+
+
+class TlsFilesWrong(PermanentError):
+    """A file of the TLS settings can't be used."""
+
+
 class UnknownMasterName(PermanentError):
     """The sentinels know no master of this name."""
 

@@ -22,7 +22,7 @@ def access_of(redis: RedisSettings) -> Access:
             "VERIFIER_SENTINELS: It is not set. Name the sentinels as host:port,host:port,... "
             "(`flask run` and `make run` bring their own where it is not set)."
         )
-    return Access(redis.sentinels, redis.master_name, redis.login, redis.sentinel_login)
+    return Access(redis.sentinels, redis.master_name, redis.login, redis.sentinel_login, tls=redis.tls)
 
 
 def access_of_operators(redis: RedisSettings) -> Access:

@@ -59,3 +59,36 @@ is_address() {
     esac
     return 1
 }
+
+# Stops the start where TLS is wanted and a file of it is not there; every other word than yes and no is a mistake.
+require_tls_files() {
+    case $REDIS_TLS in
+        no | false) REDIS_TLS=no ;;
+        yes | true) REDIS_TLS=yes ;;
+        *) fail "REDIS_TLS is '$REDIS_TLS': set it to yes or no." ;;
+    esac
+    [ "$REDIS_TLS" = yes ] || return 0
+    : "${REDIS_TLS_CA:=$REDIS_SECRETS/redis_tls_ca}"
+    : "${REDIS_TLS_CERT:=$REDIS_SECRETS/redis_tls_cert}"
+    : "${REDIS_TLS_KEY:=$REDIS_SECRETS/redis_tls_key}"
+    case $REDIS_TLS_AUTH_CLIENTS in
+        yes | no | optional) ;;
+        *) fail "REDIS_TLS_AUTH_CLIENTS is '$REDIS_TLS_AUTH_CLIENTS': set it to yes, no or optional." ;;
+    esac
+    for file in "$REDIS_TLS_CA" "$REDIS_TLS_CERT" "$REDIS_TLS_KEY"; do
+        [ -r "$file" ] && [ -s "$file" ] ||
+            fail "$file cannot be read or is empty: create it with sentinel/config/make-secrets.sh tls, or set REDIS_TLS=no."
+    done
+}
+
+# Prints the lines that say where to listen, and how: with TLS there is no other port.
+listening() {
+    if [ "$REDIS_TLS" = no ]; then
+        printf 'bind %s\nport %s\n' "$REDIS_BIND" "$REDIS_PORT"
+        return
+    fi
+    printf 'bind %s\nport 0\ntls-port %s\ntls-replication yes\n' "$REDIS_BIND" "$REDIS_PORT"
+    printf 'tls-ca-cert-file "%s"\n' "$REDIS_TLS_CA"
+    printf 'tls-cert-file "%s"\ntls-key-file "%s"\n' "$REDIS_TLS_CERT" "$REDIS_TLS_KEY"
+    printf 'tls-auth-clients %s\n' "$REDIS_TLS_AUTH_CLIENTS"
+}

@@ -26,11 +26,17 @@ umask 077
 : "${REDIS_MIN_REPLICAS_TO_WRITE:=1}"      # 0 for a node without replicas
 : "${REDIS_SYNC_DELAY:=0}"                 # seconds a full sync waits for a second replica to join it
 : "${REDIS_ACL:=yes}"                      # no: no users and no passwords, for loopback only
+: "${REDIS_TLS:=no}"                       # yes: everybody has to speak TLS
+: "${REDIS_TLS_AUTH_CLIENTS:=optional}"    # yes: whoever shows no certificate is refused
+: "${REDIS_TLS_CA:=}"                      # PEM files; empty: redis_tls_ca, _cert and _key in REDIS_SECRETS
+: "${REDIS_TLS_CERT:=}"
+: "${REDIS_TLS_KEY:=}"
 : "${REDIS_EXTRA_USERS:=}"                 # one more file of users
 
 config=${0%/*}
 # shellcheck source=render.sh
 . "$config/render.sh"
+require_tls_files
 
 rendered=$REDIS_DATA/redis.conf
 users=$REDIS_DATA/users.acl
@@ -141,6 +147,9 @@ ask() {
     if [ "$REDIS_ACL" = yes ]; then
         export REDISCLI_AUTH
         set -- --user health "$@"
+    fi
+    if [ "$REDIS_TLS" = yes ]; then
+        set -- --tls --cacert "$REDIS_TLS_CA" --cert "$REDIS_TLS_CERT" --key "$REDIS_TLS_KEY" "$@"
     fi
     timeout 3 "$client" -h "$asked_host" -p "$asked_port" "$@" 2>/dev/null </dev/null || :
 }
@@ -296,7 +305,8 @@ role() {
 }
 
 lines_of_this_node() {
-    printf 'bind %s\nport %s\ndir "%s"\n' "$REDIS_BIND" "$REDIS_PORT" "$REDIS_DATA"
+    listening
+    printf 'dir "%s"\n' "$REDIS_DATA"
     printf 'maxmemory %s\n' "$REDIS_MAXMEMORY"
     printf 'min-replicas-to-write %s\n' "$REDIS_MIN_REPLICAS_TO_WRITE"
     printf 'repl-diskless-sync-delay %s\n' "$REDIS_SYNC_DELAY"

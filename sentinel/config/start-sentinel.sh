@@ -13,6 +13,11 @@ umask 077
 : "${REDIS_PORT:=26379}"
 : "${REDIS_ANNOUNCE_HOST:=}"                  # how others reach this sentinel: an address; a name turns names on
 : "${REDIS_ACL:=yes}"                         # no: no users and no passwords, for loopback only
+: "${REDIS_TLS:=no}"                          # yes: everybody has to speak TLS
+: "${REDIS_TLS_AUTH_CLIENTS:=optional}"       # yes: whoever shows no certificate is refused
+: "${REDIS_TLS_CA:=}"                         # PEM files; empty: redis_tls_ca, _cert and _key in REDIS_SECRETS
+: "${REDIS_TLS_CERT:=}"
+: "${REDIS_TLS_KEY:=}"
 : "${SENTINEL_MASTER_NAME:=verifier}"
 : "${SENTINEL_MASTER:?name the first master as SENTINEL_MASTER=\"host port\"}"
 : "${SENTINEL_QUORUM:=2}"
@@ -28,6 +33,7 @@ umask 077
 config=${0%/*}
 # shellcheck source=render.sh
 . "$config/render.sh"
+require_tls_files
 
 rendered=$REDIS_DATA/sentinel.conf
 
@@ -72,7 +78,8 @@ passwords() {
 }
 
 lines_of_this_sentinel() {
-    printf 'bind %s\nport %s\ndir "%s"\n' "$REDIS_BIND" "$REDIS_PORT" "$REDIS_DATA"
+    listening
+    printf 'dir "%s"\n' "$REDIS_DATA"
     if [ -n "$REDIS_ANNOUNCE_HOST" ]; then
         # By name only where nothing else is to be had: docs/deploy.md, "Sentinel by names".
         is_address "$REDIS_ANNOUNCE_HOST" ||

@@ -161,12 +161,13 @@ class MasterConnection(ResolvingConnection):
     def hang_up(self) -> None:
         """Wake whoever waits on the socket; called from another thread.
 
-        Only shuts it down: closing would give its descriptor to somebody else while it is still in use.
+        Only shuts it down: closing would give its descriptor to somebody else while it is still in use. And only the
+        socket below: `SSLSocket.shutdown` drops the encryption first, so that what is sent meanwhile would go out plainly.
         """
         sock = self._get_socket()
         if sock is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Log in, then verify the role: before redis-py's callbacks, with which a PubSub subscribes anew."""
@@ -204,7 +205,7 @@ class MasterPool(redis.ConnectionPool):
             socket_timeout=timeout_s,
             socket_connect_timeout=directory.access.node_connect_timeout_s,
             socket_keepalive=True,
-            **connection_arguments(directory.access.node_login),
+            **connection_arguments(directory.access.node_login, directory.access.tls),
         )
 
     def get_connection(self, *args: Any, **arguments: Any) -> Any:

@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import redis
-
+from sentinel.direct_connection import NodeConnection
 from sentinel.endpoints import Endpoint, is_address
 from sentinel.link.deadline import bounded_s
 
@@ -110,17 +109,17 @@ resolver = Resolver()
 os.register_at_fork(after_in_child=resolver.reset)
 
 
-class ResolvingConnection(redis.Connection):
-    """A connection that has its host name resolved by the resolver."""
+class ResolvingConnection(NodeConnection):
+    """A connection that has its host name resolved by the resolver; a certificate is for the name."""
 
-    def _connect(self) -> Any:
+    def _connect_without_tls(self) -> Any:
         """Try the host's addresses one after the other; redis-py would wait for the name server without a limit."""
         name = self.host
         failure = OSError(f"The address of the host {name!r} can't be found at the moment.")
         try:
             for self.host in resolver.hosts(name):
                 try:
-                    return super()._connect()  # type: ignore[no-untyped-call]  # redis-py's own
+                    return super()._connect_without_tls()
                 except OSError as error:
                     failure = error
         finally:

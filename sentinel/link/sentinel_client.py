@@ -37,7 +37,7 @@ class SentinelClient:
         self._cooldowns = cooldowns
         self._lock = threading.Lock()
         self._connection = direct_connection(
-            endpoint, access.sentinel_login, access.sentinel_timeout_s, ResolvingConnection
+            endpoint, access.sentinel_login, access.tls, access.sentinel_timeout_s, ResolvingConnection
         )
 
     def master(self) -> Endpoint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import redis
 from redis import ResponseError
 
 from sentinel.access import Access
@@ -57,7 +58,11 @@ class Subscription:
     def subscribe(self) -> Any:
         """Connect and subscribe; return the socket. Raises TransientError or PermanentError."""
         connection = direct_connection(
-            self.endpoint, self._access.sentinel_login, self._access.sentinel_timeout_s, ResolvingConnection
+            self.endpoint,
+            self._access.sentinel_login,
+            self._access.tls,
+            self._access.sentinel_timeout_s,
+            ResolvingConnection,
         )
         try:
             connection.connect()
@@ -106,7 +111,11 @@ class Subscription:
         """Read what has arrived: channel and text of each message. Raises OSError or a redis error."""
         found = self.early_messages()
         while True:
-            reply = self._connection.read_response()
+            try:
+                reply = self._connection.read_response(disconnect_on_error=False)
+            except redis.TimeoutError:
+                # A part of a message, or a word of TLS itself; `check_alive` ends it if the rest never comes.
+                return found
             self._last_reply_at, self._pinged_at = time.monotonic(), None
             if message := _message_in(reply):
                 found.append(message)

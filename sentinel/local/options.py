@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class LocalOptions:
     master_name: str = "verifier"
     hostname: str | None = None
     """A name of 127.0.0.1 that all use for each other, as containers use names; None: they use addresses."""
+
+    tls: bool = False
+    """True: all speak TLS, with an authority and certificates that `make-secrets.sh` makes by openssl."""
+    tls_auth_clients: Literal["yes", "no", "optional"] = "optional"
+    """yes: whoever shows no certificate is refused."""
 
     def __post_init__(self) -> None:
         """Check that the options could work.

@@ -112,6 +112,8 @@ class Planner:
             "REDIS_PORT": str(endpoint.port),
             "REDIS_ACL": "yes" if self.options.acl else "no",
             "REDIS_ANNOUNCE_HOST": self.options.hostname or "",
+            "REDIS_TLS": "yes" if self.options.tls else "no",
+            "REDIS_TLS_AUTH_CLIENTS": self.options.tls_auth_clients,
         }
         return LocalNode(name, endpoint, directory, CONFIG / script, environment | more)
 

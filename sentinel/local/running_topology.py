@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from sentinel.access import Access, Login
-from sentinel.direct_connection import connection_arguments
+from sentinel.direct_connection import NodeConnection, connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.local.credentials import Credentials
 from sentinel.local.process import LocalNode
 from sentinel.local.waiting import wait_for
 from sentinel.protocol import Role
+from sentinel.tls import Tls
 from sentinel.topology.snapshot import SentinelState, Topology
 from sentinel.topology.survey import survey
 
@@ -26,15 +27,18 @@ class TopologyError(Exception):
     """The embedded topology is not in the state the caller needs; the message says what is missing."""
 
 
-def connect(endpoint: Endpoint, login: Login) -> Redis:
+def connect(endpoint: Endpoint, login: Login, tls: Tls | None) -> Redis:
     """Return a client of one process that answers within half a second or fails; use it in a `with`."""
-    return Redis(
-        host=endpoint.host,
-        port=endpoint.port,
-        socket_timeout=REPLY_TIMEOUT_S,
-        socket_connect_timeout=REPLY_TIMEOUT_S,
-        decode_responses=True,
-        **connection_arguments(login),
+    return Redis.from_pool(
+        ConnectionPool(
+            connection_class=NodeConnection,
+            host=endpoint.host,
+            port=endpoint.port,
+            socket_timeout=REPLY_TIMEOUT_S,
+            socket_connect_timeout=REPLY_TIMEOUT_S,
+            decode_responses=True,
+            **connection_arguments(login, tls),
+        )
     )
 
 
@@ -47,6 +51,7 @@ class RunningTopology:
         self.nodes: tuple[LocalNode, ...] = ()
         self.sentinel_nodes: tuple[LocalNode, ...] = ()
         self.strangers: tuple[LocalNode, ...] = ()
+        self.tls: Tls | None = None
         self._superuser = superuser
 
     @property
@@ -65,13 +70,13 @@ class RunningTopology:
 
         On a data node that is the superuser, where there is one, else the operators' user.
         """
-        return connect(node.endpoint, self._admin_login(node))
+        return connect(node.endpoint, self._admin_login(node), self.tls)
 
     def operators_access(self) -> Access:
         """Return how an operator's commands reach this topology."""
         users = self.credentials
         node_login, sentinel_login = (users.redis_ops, users.sentinel_ops) if users else (Login(), Login())
-        return Access(self.sentinels, self.master_name, node_login, sentinel_login)
+        return Access(self.sentinels, self.master_name, node_login, sentinel_login, tls=self.tls)
 
     def snapshot(self) -> Topology:
         """Ask every sentinel and every node; whoever does not answer within half a second is silent."""

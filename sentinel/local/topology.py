@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from sentinel.access import Login
 from sentinel.local.binary import find_redis_server
+from sentinel.local.certificates import make_certificates, tls_to
 from sentinel.local.credentials import Credentials
 from sentinel.local.directory import LocalDirectory
 from sentinel.local.options import LocalOptions
@@ -137,6 +138,13 @@ class LocalTopology(RunningTopology):
             settings |= _user_settings("VERIFIER_SENTINEL", self.credentials.sentinel_app)
             settings |= _user_settings("VERIFIER_REDIS_OPS", self.credentials.redis_ops)
             settings |= _user_settings("VERIFIER_SENTINEL_OPS", self.credentials.sentinel_ops)
+        if self.tls is not None:
+            settings |= {
+                "VERIFIER_REDIS_TLS": "true",
+                "VERIFIER_REDIS_TLS_CA_FILE": str(self.tls.ca_file),
+                "VERIFIER_REDIS_TLS_CERT_FILE": str(self.tls.certificate_file),
+                "VERIFIER_REDIS_TLS_KEY_FILE": str(self.tls.key_file),
+            }
         return settings
 
     def _plan(self) -> Planner:
@@ -148,6 +156,9 @@ class LocalTopology(RunningTopology):
         """Start the master first, since a replica that finds none waits a second; the sentinels last."""
         if self.credentials is not None:
             self.credentials.write(planner.secrets)
+        if self.options.tls:
+            make_certificates(planner.secrets, names=self.options.hostname or "")
+            self.tls = tls_to(planner.secrets)
         peers = planner.reserve_sentinels()
         self.nodes = planner.nodes(peers)
         self.sentinel_nodes = planner.sentinels(self.nodes, peers)

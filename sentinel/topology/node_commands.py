@@ -18,6 +18,7 @@ from sentinel.direct_connection import direct_connection
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import translate
 from sentinel.errors import AccessRefused
+from sentinel.tls import Tls
 
 Words = Sequence[str]
 Target = TypeVar("Target")
@@ -27,10 +28,11 @@ Answer = TypeVar("Answer")
 class NodeCommands(AbstractContextManager["NodeCommands"]):
     """Commands to processes that share one login."""
 
-    def __init__(self, login: Login, *, timeout_s: float) -> None:
+    def __init__(self, login: Login, *, timeout_s: float, tls: Tls | None = None) -> None:
         """Connect to nobody yet; `timeout_s` is what one reply or one connection may take, in seconds."""
         self._login = login
         self._timeout_s = timeout_s
+        self._tls = tls
         self._connections: dict[Endpoint, Any] = {}
 
     def __exit__(self, *_: object) -> None:
@@ -108,7 +110,7 @@ class NodeCommands(AbstractContextManager["NodeCommands"]):
 
     def _connection_to(self, endpoint: Endpoint) -> Any:
         if endpoint not in self._connections:
-            self._connections[endpoint] = direct_connection(endpoint, self._login, self._timeout_s)
+            self._connections[endpoint] = direct_connection(endpoint, self._login, self._tls, self._timeout_s)
         return self._connections[endpoint]
 
 

@@ -29,8 +29,8 @@ def commands_to(access: Access) -> Iterator[tuple[NodeCommands, NodeCommands]]:
     """Yield the commands to the sentinels and those to the nodes; their connections are closed at the end."""
     node_timeout_s = min(NODE_TIMEOUT_S, access.node_timeout_s)
     with (
-        NodeCommands(access.sentinel_login, timeout_s=access.sentinel_timeout_s) as sentinels,
-        NodeCommands(access.node_login, timeout_s=node_timeout_s) as nodes,
+        NodeCommands(access.sentinel_login, timeout_s=access.sentinel_timeout_s, tls=access.tls) as sentinels,
+        NodeCommands(access.node_login, timeout_s=node_timeout_s, tls=access.tls) as nodes,
     ):
         yield sentinels, nodes
 

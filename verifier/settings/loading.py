@@ -18,18 +18,21 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
-from sentinel import Login
+from sentinel import Login, Tls
 from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import (
     endpoints,
     existing_file,
+    is_on,
     one_line,
     parsed,
+    path,
     queue_name,
     sender,
     service_name,
+    usable_tls,
 )
 from verifier.settings.relays import SCHEMES, MailRelay, parse_relays
 
@@ -156,6 +159,7 @@ def _read_redis(env: FileAwareEnv) -> RedisSettings:
         sentinel_login=_read_login(env, "SENTINEL"),
         ops_login=_read_login(env, "REDIS_OPS"),
         sentinel_ops_login=_read_login(env, "SENTINEL_OPS"),
+        tls=_read_tls(env),
         replicas_to_acknowledge=env.int(
             "REPLICAS_TO_ACKNOWLEDGE", usual.replicas_to_acknowledge, validate=Range(0, 10)
         ),
@@ -164,6 +168,18 @@ def _read_redis(env: FileAwareEnv) -> RedisSettings:
         ),
         request_deadline_s=env.float("REQUEST_DEADLINE", usual.request_deadline_s, validate=Range(0.5, 60)),
     )
+
+
+def _read_tls(env: FileAwareEnv) -> Tls | None:
+    """Read how connections are encrypted; files count only where they are, and are tried right away."""
+    tls = Tls(
+        ca_file=parsed(env, "REDIS_TLS_CA_FILE", path, ""),
+        certificate_file=parsed(env, "REDIS_TLS_CERT_FILE", path, ""),
+        key_file=parsed(env, "REDIS_TLS_KEY_FILE", path, ""),
+        verify=env.bool("REDIS_TLS_VERIFY", Tls.verify),
+    )
+    wanted: Tls | None = parsed(env, "REDIS_TLS", lambda text: usable_tls(tls) if is_on(text) else None, "")
+    return wanted
 
 
 def _read_login(env: FileAwareEnv, user: str) -> Login:
@@ -207,6 +223,10 @@ def _warn_of(settings: Settings) -> None:
     for key_id in settings.keys.weak_ids():
         log.warning(
             "VERIFIER_SECRET_KEYS: the secret of key %r is short; use 32 random characters or more.", key_id
+        )
+    if settings.redis.tls is not None and not settings.redis.tls.verify:
+        log.warning(
+            "VERIFIER_REDIS_TLS_VERIFY is off: whoever stands between us and Redis can read and change everything."
         )
     known = known_names()
     for name in os.environ:

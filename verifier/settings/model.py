@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sentinel import Endpoint, Login
+from sentinel import Endpoint, Login, Tls
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.settings.relays import MailRelay
@@ -21,6 +21,7 @@ class RedisSettings:
     sentinel_login: Login = field(default_factory=Login)
     ops_login: Login = field(default_factory=Login)
     sentinel_ops_login: Login = field(default_factory=Login)
+    tls: Tls | None = None
     replicas_to_acknowledge: int = 1
     acknowledge_timeout_ms: int = 500
     request_deadline_s: float = 10

@@ -10,7 +10,7 @@ from typing import Any
 
 from environs import EnvError, FileAwareEnv
 
-from sentinel import Endpoint, parse_endpoint
+from sentinel import Endpoint, Tls, TlsFilesWrong, parse_endpoint
 
 DEFAULT_SENTINEL_PORT = 26379
 
@@ -75,3 +75,27 @@ def existing_file(text: str) -> Path | None:
     if not path.is_file():
         raise ValueError(f"there is no file {text}")
     return path
+
+
+def path(text: str) -> Path | None:
+    """Read a path, of a file that need not be there; an empty text is none."""
+    return Path(text) if text else None
+
+
+def is_on(text: str) -> bool:
+    """Read a switch; an empty text is off. Raises ValueError."""
+    match text.lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "" | "false" | "no" | "off" | "0":
+            return False
+    raise ValueError("must be true or false")
+
+
+def usable_tls(tls: Tls) -> Tls:
+    """Return it if its files can be used. Raises ValueError."""
+    try:
+        tls.context()
+    except TlsFilesWrong as error:
+        raise ValueError(str(error)) from None
+    return tls

@@ -382,7 +382,7 @@ def test_nobody_comes_in_as_the_default_user(topology: LocalTopology, master: Re
         ("default", "x"),
     ]:
         login = Login(username or "", password or "")
-        connection = direct_connection(endpoint, login, timeout_s=1)
+        connection = direct_connection(endpoint, login, None, timeout_s=1)
         try:
             with pytest.raises(
                 (AuthenticationError, ResponseError), match=r"NOAUTH|WRONGPASS|required|invalid"
