@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,7 +45,7 @@ pytestmark = [
         shutil.which("openssl") is None, reason="there is no openssl to make certificates with"
     ),
     pytest.mark.skipif(
-        b"tls-port" not in find_redis_server({}).read_bytes(),
+        b"tls-auth-clients" not in find_redis_server(os.environ).read_bytes(),
         reason="this redis-server was built without TLS",
     ),
 ]
