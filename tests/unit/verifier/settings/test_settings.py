@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel import Endpoint
+from sentinel import Endpoint, Tls
 from verifier.settings import Settings, SettingsError, known_names, load_settings
 from verifier.settings.loading import OTHER_NAMES
 
@@ -60,6 +60,7 @@ READ = [
     ("REDIS_OPS_PASSWORD", SECRET, "redis.ops_login.password", SECRET, ""),
     ("SENTINEL_OPS_USERNAME", "sops", "redis.sentinel_ops_login.username", "sops", ""),
     ("SENTINEL_OPS_PASSWORD", SECRET, "redis.sentinel_ops_login.password", SECRET, ""),
+    ("REDIS_TLS", "yes", "redis.tls", Tls(), None),
     ("REPLICAS_TO_ACKNOWLEDGE", "0", "redis.replicas_to_acknowledge", 0, 1),
     ("ACKNOWLEDGE_TIMEOUT_MS", "100", "redis.acknowledge_timeout_ms", 100, 500),
     ("REQUEST_DEADLINE", "2.5", "redis.request_deadline_s", 2.5, 10),
@@ -106,7 +107,15 @@ def test_no_setting_is_missing_in_these_tests() -> None:
     """A new setting needs a row above."""
     rows = {f"VERIFIER_{each[0]}" for each in READ}
     tested_below = {"VERIFIER_SECRET_KEYS", "VERIFIER_MAIL_CA_FILE", "VERIFIER_MAIL_RELAYS"}
-    assert rows | tested_below == known_names() - OTHER_NAMES
+    # In tests/unit/sentinel/test_tls.py, where there are files; verification right below.
+    of_tls = {f"VERIFIER_REDIS_TLS_{each}" for each in ("CA_FILE", "CERT_FILE", "KEY_FILE", "VERIFY")}
+    assert rows | tested_below | of_tls == known_names() - OTHER_NAMES
+
+
+def test_unverified_tls_is_said_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody turned it off for a try, and forgot it."""
+    assert _load(REDIS_TLS="true", REDIS_TLS_VERIFY="false").redis.tls == Tls(verify=False)
+    assert "VERIFIER_REDIS_TLS_VERIFY is off" in caplog.text
 
 
 def test_secret_keys_are_read_in_their_order() -> None:
