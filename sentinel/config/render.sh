@@ -7,30 +7,66 @@ fail() {
     exit 1
 }
 
-# Prints the secret of that name. Whoever calls it in a substitution must assign it, so that set -e sees it fail.
-secret() {
+# Ends where REDIS_SERVER names a version that lacks what is relied on: users on sentinels, and channels as rights.
+# Whatever names no version is left to fail by itself.
+require_version() {
+    told=$("$REDIS_SERVER" --version 2>/dev/null) || return 0
+    case $told in
+        *"server v="[0-9]*.[0-9]*) ;;
+        *) return 0 ;;
+    esac
+    version=${told#*"server v="}
+    version=${version%%[!0-9.]*}
+    minor=${version#*.}
+    minor=${minor%%.*}
+    if [ "${version%%.*}" -lt 6 ] || { [ "${version%%.*}" -eq 6 ] && [ "$minor" -lt 2 ]; }; then
+        fail "$REDIS_SERVER is version $version, and 6.2 is the oldest that works: install a newer Redis, or name one with REDIS_SERVER."
+    fi
+}
+
+# Prints the passwords in the secret of that name, one a line. The first is logged in with; all are accepted, so
+# that a password can be changed without an outage. Whoever calls it in a substitution must assign it, so that
+# set -e sees it fail.
+passwords_in() {
     secret_file=$REDIS_SECRETS/$1
     [ -r "$secret_file" ] ||
         fail "The secret $secret_file cannot be read: create the secrets with sentinel/config/make-secrets.sh."
-    IFS= read -r secret_value <"$secret_file" || [ -n "$secret_value" ] ||
+    secret_values=
+    while IFS= read -r secret_value || [ -n "$secret_value" ]; do
+        case $secret_value in
+            "") continue ;;
+            *[!A-Za-z0-9._~-]*)
+                fail "The secret $secret_file holds a character other than A-Z a-z 0-9 . _ ~ -: choose another password." ;;
+        esac
+        secret_values="$secret_values$secret_value
+"
+    done <"$secret_file"
+    [ -n "$secret_values" ] ||
         fail "The secret $secret_file is empty: remove it and create it with sentinel/config/make-secrets.sh."
-    case $secret_value in
-        *[!A-Za-z0-9._~-]*)
-            fail "The secret $secret_file holds a character other than A-Z a-z 0-9 . _ ~ -: choose another password." ;;
-    esac
-    printf '%s' "$secret_value"
+    printf '%s' "$secret_values"
 }
 
-# Prints one user's line with each <secret> replaced by the SHA-256 of what that secret holds.
+# Prints the password to log in with, the first in the secret of that name. Assign it, as above.
+secret() {
+    all_of_it=$(passwords_in "$1")
+    printf '%s' "${all_of_it%%
+*}"
+}
+
+# Prints one user's line with each #<secret> replaced by the SHA-256 of each password that the secret holds.
 render_user() {
     case $1 in
         "") return ;;
-        *"<"*">"*)
-            name=${1#*"<"}
+        *"#<"*">"*)
+            name=${1#*"#<"}
             name=${name%%">"*}
-            password=$(secret "$name")
-            hash=$(printf '%s' "$password" | sha256sum)
-            printf '%s%s%s\n' "${1%%"<"*}" "${hash%% *}" "${1#*">"}" ;;
+            passwords=$(passwords_in "$name")
+            hashes=
+            for password in $passwords; do
+                hash=$(printf '%s' "$password" | sha256sum)
+                hashes="$hashes #${hash%% *}"
+            done
+            printf '%s%s%s\n' "${1%%"#<"*}" "${hashes# }" "${1#*">"}" ;;
         *) printf '%s\n' "$1" ;;
     esac
 }

@@ -38,6 +38,8 @@ config=${0%/*}
 . "$config/render.sh"
 require_tls_files
 
+require_version
+
 rendered=$REDIS_DATA/redis.conf
 users=$REDIS_DATA/users.acl
 

@@ -35,6 +35,8 @@ config=${0%/*}
 . "$config/render.sh"
 require_tls_files
 
+require_version
+
 rendered=$REDIS_DATA/sentinel.conf
 
 # Prints the lines of that kind which Sentinel left in its file.

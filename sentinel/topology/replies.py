@@ -102,6 +102,7 @@ def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
     """Ask a node for its role and settings. Raises RedisError where it does not answer with its role."""
     role = _required(role_in, answers.to("ROLE"))
     replication = info_in(answers.if_allowed("INFO", "replication"))
+    server = info_in(answers.if_allowed("INFO", "server"))
     settings = _settings(answers)
     return NodeState(
         endpoint,
@@ -115,7 +116,8 @@ def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
         appendonly=settings["appendonly"] == "yes" if "appendonly" in settings else None,
         maxmemory_policy=settings.get("maxmemory-policy"),
         sync_delay_s=number_in(settings.get("repl-diskless-sync-delay")),
-        server=server_in(info_in(answers.if_allowed("INFO", "server"))),
+        server=server_in(server),
+        version=_version(server.get("redis_version", "")),
         missing_rights=tuple(dict.fromkeys(answers.missing_rights)),
     )
 
@@ -129,6 +131,11 @@ def _settings(answers: Answers) -> Fields:
             break
         found |= _required(fields_in, reply)
     return found
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    parts = text.split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else None
 
 
 def _ckquorum(name: str, answers: Answers) -> str | None:

@@ -38,6 +38,8 @@ class NodeState:
     """For how long a full copy waits for a second replica to join it."""
     server: str | None = None
     """What it is, and of which version: `Redis 7.0.15`, `Valkey 8.1.1`."""
+    version: tuple[int, ...] | None = None
+    """Of Redis; Valkey tells the Redis that it is compatible with."""
     missing_rights: tuple[str, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,14 +55,17 @@ class SettingsError(Exception):
     """One or more settings are wrong; the message has a sentence for each, with its name."""
 
 
-def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
+def load_settings(dotenv: Path | None = Path(".env"), *, warn: bool = True) -> Settings:
     """Read the settings from the environment, and from the `.env` file where the environment is silent.
+
+    With `warn` the log says what is not wrong but questionable.
 
     Raises:
         SettingsError: a setting is missing or wrong.
     """
     settings = _load(_read, dotenv)
-    _warn_of(settings)
+    if warn:
+        _warn_of(settings)
     return settings
 
 
@@ -183,7 +186,9 @@ def _read_tls(env: FileAwareEnv) -> Tls | None:
 
 
 def _read_login(env: FileAwareEnv, user: str) -> Login:
-    return Login(env.str(f"{user}_USERNAME", ""), env.str(f"{user}_PASSWORD", ""))
+    """Read a user; while a password is being changed its file has two lines, and the first is to be used."""
+    lines = env.str(f"{user}_PASSWORD", "").splitlines()
+    return Login(env.str(f"{user}_USERNAME", ""), lines[0].strip() if lines else "")
 
 
 def _read_mail(env: FileAwareEnv) -> MailSettings:
@@ -228,12 +233,18 @@ def _warn_of(settings: Settings) -> None:
         log.warning(
             "VERIFIER_REDIS_TLS_VERIFY is off: whoever stands between us and Redis can read and change everything."
         )
+    for sentence in unknown_names(os.environ):
+        log.warning("%s", sentence)
+
+
+def unknown_names(names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each name that looks like a setting and is none."""
     known = known_names()
-    for name in os.environ:
+    for name in names:
         bare = name.removesuffix("_FILE")
         if name.startswith(PREFIX) and bare not in known and name not in known:
             near = difflib.get_close_matches(bare, known, n=1)
-            log.warning("%s is not a setting%s", name, f"; did you mean {near[0]}?" if near else ".")
+            yield f"{name} is not a setting{f'; did you mean {near[0]}?' if near else '.'}"
 
 
 def known_names() -> frozenset[str]:
@@ -241,9 +252,9 @@ def known_names() -> frozenset[str]:
     names: set[str] = set()
 
     class Recorder(FileAwareEnv):
-        def _get_from_environ(self, key: str, *args: Any, **kwargs: Any) -> Any:
-            names.add(self._get_key(key))
-            return super()._get_from_environ(key, *args, **kwargs)
+        def _get_value(self, env_key: str, default: Any) -> Any:
+            names.add(env_key)
+            return default  # nothing is read: a file that is named may be missing
 
     _read(Recorder(eager=False, prefix=PREFIX))
     return frozenset(names) | OTHER_NAMES

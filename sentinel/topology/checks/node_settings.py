@@ -1,11 +1,24 @@
-"""Whether the nodes are set to keep data, as far as we may ask."""
+"""Whether the nodes are new enough and set to keep data, as far as we may ask."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sentinel.topology.findings import Finding, right_missing, warning
+from sentinel.topology.findings import Finding, critical, right_missing, warning
 from sentinel.topology.snapshot import NodeState, Topology
+
+OLDEST_VERSION = (6, 2)
+
+
+def _versions_are_supported(topology: Topology) -> Iterator[Finding]:
+    for node in topology.nodes:
+        if node.version is not None and node.version < OLDEST_VERSION:
+            version = ".".join(map(str, node.version))
+            yield critical(
+                "too-old",
+                f"{node.endpoint} runs Redis {version}, and 6.2 is the oldest that works.",
+                'Upgrade it: see "Upgrading Redis" in docs/runbook.md.',
+            )
 
 
 def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
@@ -33,6 +46,7 @@ def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Find
 
 
 CHECKS = (
+    _versions_are_supported,
     _settings_keep_data,
     _settings_may_be_asked,
 )

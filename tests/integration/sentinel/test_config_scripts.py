@@ -183,3 +183,91 @@ def test_sentinel_looks_up_names_only_where_it_is_known_by_one(
     assert ("sentinel resolve-hostnames yes" in lines) is by_names
     assert ("sentinel announce-hostnames yes" in lines) is by_names
     assert (f"sentinel announce-ip {announced}" in lines) is bool(announced)
+
+
+def _change_passwords(step: str, secrets: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", CONFIG / "change-passwords.sh", step, secrets],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def _passwords_accepted(directory: Path, user: str) -> int:
+    (line,) = [
+        line
+        for line in (directory / "users.acl").read_text().splitlines()
+        if line.startswith(f"user {user} ")
+    ]
+    return sum(word.startswith("#") for word in line.split())
+
+
+def test_every_password_of_a_secret_is_accepted_and_the_first_is_used(tmp_path: Path, secrets: Path) -> None:
+    """A file with two lines lets both in, and a replica logs in with the first; so does the health check."""
+    first = (secrets / "redis_replica_password").read_text().strip()
+    _change_passwords("add", secrets).check_returncode()
+    _run("start-redis.sh", "first-master", REDIS_DATA=str(tmp_path), REDIS_SECRETS=str(secrets))
+    _run("start-redis.sh", REDIS_DATA=str(tmp_path), REDIS_SECRETS=str(secrets)).check_returncode()
+    assert _passwords_accepted(tmp_path, "app") == 2
+    assert f"\nmasterauth {first}\n" in (tmp_path / "redis.conf").read_text()
+
+
+def test_passwords_are_changed_in_three_steps(secrets: Path) -> None:
+    """The old one, both, the new one first, the new one alone; modes and the relay's password stay."""
+    file = secrets / "redis_app_password"
+    old = file.read_text()
+    (secrets / "mail_password").write_text("of the relay\n")
+    _change_passwords("add", secrets).check_returncode()
+    both = file.read_text()
+    new = both.removeprefix(old)
+    assert both != old
+    assert len(new.strip()) == 64
+    _change_passwords("use", secrets).check_returncode()
+    assert file.read_text() == new + old
+    _change_passwords("drop", secrets).check_returncode()
+    assert file.read_text() == new
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert (secrets / "mail_password").read_text() == "of the relay\n"
+
+
+def test_a_step_out_of_order_changes_nothing(secrets: Path) -> None:
+    """It says which file is not as it should be; an unknown step and a directory without secrets are named."""
+    before = {file.name: file.read_text() for file in secrets.iterdir()}
+    for step in ("use", "drop"):
+        refused = _change_passwords(step, secrets)
+        assert refused.returncode == 1
+        assert f"holds 1 passwords, and the step '{step}' wants 2" in refused.stderr
+    assert "Name the step" in _change_passwords("new", secrets).stderr
+    assert "There are no secrets in" in _change_passwords("add", secrets / "nowhere").stderr
+    assert {file.name: file.read_text() for file in secrets.iterdir()} == before
+
+
+@pytest.mark.parametrize("script", ["start-redis.sh", "start-sentinel.sh"])
+@pytest.mark.parametrize("version", ["Redis server v=6.0.16", "Redis server v=5.0.3"])
+def test_a_redis_that_is_too_old_is_refused(tmp_path: Path, secrets: Path, script: str, version: str) -> None:
+    """Before anything is written, with the version found and the one that is wanted."""
+    binary, data = tmp_path / "redis-server", tmp_path / "data"
+    data.mkdir()
+    binary.write_text(f"#!/bin/sh\necho '{version} sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n")
+    binary.chmod(0o755)
+    settings = {"REDIS_DATA": str(data), "REDIS_SECRETS": str(secrets), "SENTINEL_MASTER": "redis-1 6379"}
+    refused = _run(script, **settings, REDIS_SERVER=str(binary))
+    assert refused.returncode == 1
+    assert f"is version {version.partition('v=')[2]}, and 6.2 is the oldest that works" in refused.stderr
+    assert list(data.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "version", ["Redis server v=6.2.14", "Redis server v=8.0.2", "Valkey server v=8.1.1", "something else"]
+)
+def test_a_redis_that_is_new_enough_is_started(tmp_path: Path, secrets: Path, version: str) -> None:
+    """Valkey as well; what tells no version is left to fail by itself."""
+    binary, data = tmp_path / "redis-server", tmp_path / "data"
+    data.mkdir()
+    binary.write_text(f"#!/bin/sh\necho '{version} sha=00000000:0'\n")
+    binary.chmod(0o755)
+    settings = {"REDIS_DATA": str(data), "REDIS_SECRETS": str(secrets), "SENTINEL_MASTER": "redis-1 6379"}
+    _run("start-sentinel.sh", **settings, REDIS_SERVER=str(binary)).check_returncode()
+    assert (data / "sentinel.conf").exists()

@@ -50,6 +50,7 @@ def _node(endpoint: Endpoint, role: Role) -> NodeState:
         min_replicas_max_lag_s=3,
         appendonly=True,
         maxmemory_policy="noeviction",
+        version=(6, 2, 14),
     )
 
 
@@ -124,6 +125,7 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("no-replica", both(silent_node(1), both(nodes(2, link="sync"), seen(ONE, DOWN))), "10.0.0.1:6379"),
     ("no-candidate", nodes(1, 2, priority=0), "replica-priority 0"),
     ("master-unresolved", silent_node(0, is_unresolved=True), "10.0.0.1:6379 as the master, and that name"),
+    ("too-old", nodes(1, version=(6, 0, 16)), "10.0.0.1:6380 runs Redis 6.0.16"),
 ]
 FORBIDDING: list[tuple[str, Change, str]] = [
     ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),

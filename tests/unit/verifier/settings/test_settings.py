@@ -432,3 +432,10 @@ def test_known_names_are_read_without_an_environment() -> None:
     assert known_names() == names
     assert names > OTHER_NAMES
     assert all(name.startswith("VERIFIER_") and not name.endswith("_FILE_FILE") for name in names)
+
+
+def test_the_first_line_of_a_password_file_is_used(tmp_path: Path) -> None:
+    """While a password is being changed, its file has two lines."""
+    file = tmp_path / "password"
+    file.write_text("new\nold\n")
+    assert _load(REDIS_PASSWORD_FILE=str(file)).redis.login.password == "new"
