@@ -15,6 +15,7 @@ _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
     "drill": ("verifier.drill.command", "drill_command"),
     "sentinel": ("verifier.cli.sentinel", "sentinel_group"),
+    "check-settings": ("verifier.cli.check_settings", "check_settings_command"),
     "deliveries": ("verifier.cli.deliveries", "deliveries_group"),
 }
 

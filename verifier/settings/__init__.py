@@ -8,6 +8,12 @@ relays    the relays as a setting
 
 from __future__ import annotations
 
-from verifier.settings.loading import SettingsError, known_names, load_redis_settings, load_settings
+from verifier.settings.loading import (
+    SettingsError,
+    known_names,
+    load_redis_settings,
+    load_settings,
+    unknown_names,
+)
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.relays import MailRelay, Security

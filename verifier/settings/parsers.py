@@ -68,12 +68,16 @@ def sender(text: str) -> str:
 
 
 def existing_file(text: str) -> Path | None:
-    """Read the path of a file that is there; an empty text is none. Raises ValueError."""
+    """Read the path of a file that is there and readable; an empty text is none. Raises ValueError."""
     if not text:
         return None
     path = Path(text)
     if not path.is_file():
         raise ValueError(f"there is no file {text}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"the file {text} can't be read: {error.strerror}") from None
     return path
 
 

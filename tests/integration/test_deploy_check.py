@@ -1,0 +1,303 @@
+"""deploy/check.sh: each thing that would keep compose.yaml from starting is told, all at once, with its remedy.
+
+It runs on a copy of the project's files, beside an engine that answers like Docker's and runs the check of the settings
+with this Python in place of the image's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("compose.yaml", ".env.example", "deploy/check.sh", "sentinel/config/make-secrets.sh")
+ENGINE = """\
+#!/bin/sh
+case "$*" in
+    "compose version --short") echo "${FAKE_COMPOSE:-2.29.1}" ;;
+    "version --format"*) [ "${FAKE_SERVER:-27.1}" != none ] && echo "${FAKE_SERVER:-27.1}" ;;
+    "ps "*) echo "${FAKE_RUNNING:-}" ;;
+    "network inspect"*) [ -n "${FAKE_NETWORK:-}" ] ;;
+    "image inspect"*) [ -z "${FAKE_NO_IMAGE:-}" ] ;;
+    "run "*) exec "${0%/*}/image" "$@" ;;
+esac
+"""
+RUNS_THE_CHECK = """\
+#!/bin/sh
+# The settings that the script hands over with -e, then the command of the image.
+for word do
+    case $word in
+        VERIFIER_*=/run/secrets/*) export "${{word%%=*}}={secrets}/${{word##*/}}" ;;
+        VERIFIER_*=*) export "$word" ;;
+    esac
+done
+exec {python} -m flask --app {root}/wsgi.py check-settings --file -
+"""
+NO_ROUTES = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+
+
+class Machine:
+    """A copy of the deployment's files, an engine, and what the kernel tells."""
+
+    def __init__(self, path: Path) -> None:
+        self.project, self.tools, self.proc = path / "project", path / "tools", path / "proc"
+        for name in COPIED:
+            (self.project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.project / name)
+        self.secrets = self.project / "secrets"
+        subprocess.run(
+            ["/bin/sh", self.project / "sentinel/config/make-secrets.sh", self.secrets], check=True
+        )
+        self.tools.mkdir()
+        self._write_tool("docker", ENGINE)
+        image = RUNS_THE_CHECK.format(secrets=self.secrets, python=sys.executable, root=ROOT)
+        self._write_tool("image", image)
+        (self.proc / "sys/vm").mkdir(parents=True)
+        (self.proc / "net").mkdir()
+        (self.proc / "sys/vm/overcommit_memory").write_text("1\n")
+        (self.proc / "net/route").write_text(NO_ROUTES)
+        self.listen_as_here()
+
+    def _write_tool(self, name: str, text: str) -> None:
+        (self.tools / name).write_text(text)
+        (self.tools / name).chmod(0o755)
+
+    def listen_as_here(self) -> None:
+        """Copy who listens on this machine, but on the default ports."""
+        for name in ("tcp", "tcp6"):
+            path = Path("/proc/net", name)
+            lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+            default_ports = (":1F40 ", ":1F59 ")
+            kept = (line for line in lines if not any(port in line for port in default_ports))
+            (self.proc / "net" / name).write_text("".join(kept))
+
+    def settings(self, text: str) -> None:
+        """Write .env."""
+        (self.project / ".env").write_text(text)
+
+    def check(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Run the check; return its exit code and what it said."""
+        done = subprocess.run(
+            ["/bin/sh", self.project / "deploy/check.sh", *arguments],
+            env={
+                "PATH": f"{self.tools}:/usr/bin:/bin",
+                "PYTHONPATH": str(ROOT),
+                "CHECK_PROC": str(self.proc),
+                **environment,
+            },
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    def problem(self, *arguments: str, **environment: str) -> str:
+        """Run the check, which finds one problem; return its sentence."""
+        code, said = self.check(*arguments, **environment)
+        assert code == 1
+        (sentence, summary) = said.splitlines()
+        assert summary == "Problems found: 1. Nothing was started."
+        return sentence
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """One on which nothing is in the way."""
+    return Machine(tmp_path)
+
+
+def test_nothing_in_the_way_is_said(machine: Machine) -> None:
+    """With the defaults, right after the secrets were made, and with settings that are right."""
+    assert machine.check() == (0, "Nothing is in the way of docker compose up.\n")
+    machine.settings("VERIFIER_NAME='My Shop'\nPORT=8001\nREDIS_NETWORK_PREFIX=10.9.8\n")
+    assert machine.check("--mail") == (0, "Nothing is in the way of docker compose up.\n")
+
+
+def test_no_engine_is_told(machine: Machine) -> None:
+    """With what to install."""
+    shutil.move(machine.tools / "docker", machine.tools / "elsewhere")
+    if shutil.which("docker", path="/usr/bin:/bin") or shutil.which("podman-compose", path="/usr/bin:/bin"):
+        pytest.skip("This machine has an engine in /usr/bin.")
+    code, said = machine.check()
+    assert code == 1
+    assert "- No container engine was found: install Docker" in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"FAKE_COMPOSE": "v2.5.1"}, "docker compose is version 2.5.1, and 2.24 is the oldest"),
+        ({"FAKE_SERVER": "19.03.1"}, "Docker is version 19.03.1, and 20.10 is the oldest"),
+        ({"FAKE_SERVER": "none"}, "Docker's engine does not answer: start it"),
+    ],
+)
+def test_an_unfit_engine_is_told(machine: Machine, environment: dict[str, str], sentence: str) -> None:
+    """Too old, or not running."""
+    shutil.copytree(ROOT / "sentinel", machine.project / "sentinel", dirs_exist_ok=True)
+    code, said = machine.check(**environment)
+    assert code == 1
+    assert f"- {sentence}" in said
+
+
+def test_a_missing_secret_is_told(machine: Machine) -> None:
+    """With the command that makes it."""
+    (machine.secrets / "redis_app_password").unlink()
+    assert machine.problem() == (
+        "- The secret secrets/redis_app_password is missing: "
+        "sh sentinel/config/make-secrets.sh creates what is not there."
+    )
+
+
+@pytest.mark.parametrize("name", ["redis_ops_password", "verifier_secret_keys"])
+def test_an_empty_secret_is_told(machine: Machine, name: str) -> None:
+    """The relay's password alone may be empty."""
+    (machine.secrets / name).write_text("\n")
+    assert machine.problem().startswith(f"- The secret secrets/{name} is empty: remove it, and sh ")
+
+
+def test_a_secret_that_containers_cannot_read_is_told(machine: Machine) -> None:
+    """Their users are others than the owner here."""
+    (machine.secrets / "redis_ops_password").chmod(0o600)
+    assert "can't be read by the containers' users: chmod 644 secrets/redis_ops_password" in machine.problem()
+
+
+def test_a_password_that_breaks_the_syntax_is_told(machine: Machine) -> None:
+    """Without showing it."""
+    (machine.secrets / "redis_ops_password").write_text('pass"word hunter2\n')
+    sentence = machine.problem()
+    assert "holds a character other than" in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize("content", [None, "no certificate\n"])
+def test_an_unusable_certificate_is_told(machine: Machine, content: str | None) -> None:
+    """It is missing, or is none."""
+    machine.settings("VERIFIER_MAIL_CA_FILE=/run/secrets/relay_ca.pem\n")
+    if content is not None:
+        (machine.secrets / "relay_ca.pem").write_text(content)
+    code, said = machine.check()
+    assert code == 1
+    assert "relay_ca.pem" in said
+    assert ("can't be read" if content is None else "in PEM format") in said
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port of loopback somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_told(machine: Machine, taken_port: int) -> None:
+    """Unless it is this very service that listens there; another address of the machine does not matter."""
+    machine.settings(f"PORT={taken_port}\n")
+    machine.listen_as_here()
+    assert machine.problem().startswith(
+        f"- Port {taken_port} of 127.0.0.1 is taken by another program: end it"
+    )
+    assert machine.check(FAKE_RUNNING="a1b2")[0] == 0
+
+
+def test_the_mail_catchers_port_counts_when_it_is_wanted(machine: Machine) -> None:
+    """With --mail only."""
+    line = "   0: 00000000:1F59 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
+    with (machine.proc / "net/tcp").open("a") as file:
+        file.write(line)
+    assert machine.check()[0] == 0
+    assert machine.problem("--mail").startswith("- Port 8025 of 127.0.0.1 is taken")
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000"])
+def test_a_port_that_is_none_is_told(machine: Machine, port: str) -> None:
+    """From .env; the environment goes before it."""
+    machine.settings(f"PORT={port}\n")
+    assert machine.problem().startswith(f"- PORT={port} is no port")
+    assert machine.check(PORT="8001")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("destination", "mask", "collides"),
+    [
+        ("004D1DAC", "00FFFFFF", True),  # 172.29.77.0/24
+        ("00001DAC", "0000FFFF", True),  # 172.29.0.0/16
+        ("104D1DAC", "F0FFFFFF", True),  # 172.29.77.16/28
+        ("0A4D1DAC", "FFFFFFFF", True),  # 172.29.77.10
+        ("004E1DAC", "00FFFFFF", False),  # 172.29.78.0/24
+        ("004C1DAC", "00FFFFFF", False),  # 172.29.76.0/24
+        ("00000000", "00000000", False),  # the default route
+    ],
+)
+def test_a_network_that_is_in_use_is_told(
+    machine: Machine, destination: str, mask: str, *, collides: bool
+) -> None:
+    """A route that overlaps with the network's, unless it is the one of an earlier start."""
+    with (machine.proc / "net/route").open("a") as file:
+        file.write(f"eth7\t{destination}\t00000000\t0001\t0\t0\t0\t{mask}\t0\t0\t0\n")
+    if collides:
+        assert machine.problem().startswith(
+            "- The network 172.29.77.0/24 is in use on this machine (by eth7): write another REDIS_NETWORK_PREFIX"
+        )
+        assert machine.check(FAKE_NETWORK="verifier_redis")[0] == 0
+        machine.settings("REDIS_NETWORK_PREFIX=10.11.12\n")
+    assert machine.check()[0] == 0
+
+
+@pytest.mark.parametrize("prefix", ["172.29", "172.29.300", "172.29.77.0", "ten.1.2"])
+def test_a_prefix_that_is_none_is_told(machine: Machine, prefix: str) -> None:
+    """Three numbers are wanted."""
+    machine.settings(f"REDIS_NETWORK_PREFIX={prefix}\n")
+    assert machine.problem().startswith(f"- REDIS_NETWORK_PREFIX={prefix} is not the beginning of a network")
+
+
+def test_wrong_settings_are_told_by_the_services_own_parser(machine: Machine) -> None:
+    """Values and names, each in a sentence."""
+    machine.settings("VERIFIER_CODE_DIGITS=many\nVERIFIER_MAIL_SERVR=relay\n")
+    code, said = machine.check()
+    assert code == 1
+    assert "- VERIFIER_CODE_DIGITS: " in said
+    assert "- VERIFIER_MAIL_SERVR is not a setting; did you mean VERIFIER_MAIL_SERVER?" in said
+    assert "Problems found: 2." in said
+
+
+def test_names_are_checked_before_there_is_an_image(machine: Machine) -> None:
+    """And it is said that values were not."""
+    machine.settings("VERIFIER_MAIL_SERVR=relay\nVERIFIER_MAIL_PASSWORD_FILE=/run/secrets/mail_password\n")
+    code, said = machine.check(FAKE_NO_IMAGE="yes")
+    assert code == 1
+    assert "- VERIFIER_MAIL_SERVR in .env is not a setting" in said
+    assert "Note: the values in .env were not checked" in said
+    assert "Problems found: 1." in said
+
+
+def test_the_kernels_setting_is_told(machine: Machine) -> None:
+    """Redis forks whatever its size."""
+    (machine.proc / "sys/vm/overcommit_memory").write_text("0\n")
+    assert "sysctl -w vm.overcommit_memory=1" in machine.problem()
+
+
+def test_all_problems_are_told_at_once(machine: Machine) -> None:
+    """Nobody mends one to learn of the next."""
+    (machine.secrets / "redis_app_password").unlink()
+    (machine.proc / "sys/vm/overcommit_memory").write_text("0\n")
+    machine.settings("PORT=many\nREDIS_NETWORK_PREFIX=1\nVERIFIER_MAIL_PORT=many\n")
+    code, said = machine.check(FAKE_COMPOSE="2.1")
+    assert code == 1
+    assert "Problems found: 6." in said
+
+
+def test_an_unknown_option_is_told(machine: Machine) -> None:
+    """By its name."""
+    done = subprocess.run(
+        ["/bin/sh", ROOT / "deploy/check.sh", "--mial"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "knows no '--mial'" in done.stderr
