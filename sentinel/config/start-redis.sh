@@ -309,6 +309,8 @@ role() {
 lines_of_this_node() {
     listening
     printf 'dir "%s"\n' "$REDIS_DATA"
+    # systemd wants to be told when it is ready.
+    [ -z "${NOTIFY_SOCKET:-}" ] || printf 'supervised systemd\n'
     printf 'maxmemory %s\n' "$REDIS_MAXMEMORY"
     printf 'min-replicas-to-write %s\n' "$REDIS_MIN_REPLICAS_TO_WRITE"
     printf 'repl-diskless-sync-delay %s\n' "$REDIS_SYNC_DELAY"

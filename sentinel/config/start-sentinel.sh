@@ -82,6 +82,8 @@ passwords() {
 lines_of_this_sentinel() {
     listening
     printf 'dir "%s"\n' "$REDIS_DATA"
+    # systemd wants to be told when it is ready.
+    [ -z "${NOTIFY_SOCKET:-}" ] || printf 'supervised systemd\n'
     if [ -n "$REDIS_ANNOUNCE_HOST" ]; then
         # By name only where nothing else is to be had: docs/deploy.md, "Sentinel by names".
         is_address "$REDIS_ANNOUNCE_HOST" ||
