@@ -15,6 +15,7 @@ from tests.bench.footprint import measure_footprint
 from tests.bench.growth import measure_growth
 from tests.bench.latency import measure_latency
 from tests.bench.machine import describe_machine
+from tests.bench.master_load import measure_master_load
 from tests.bench.report import page
 from tests.bench.report.goals import goals
 from tests.bench.results import Results
@@ -29,6 +30,7 @@ BENCHES: dict[str, Callable[[BenchTestbed, Sizes], object]] = {
     "latency": measure_latency,
     "accepting": measure_accepting,
     "growth": measure_growth,
+    "master_load": measure_master_load,
     "footprint": lambda _testbed, sizes: measure_footprint(sizes),
 }
 

@@ -9,6 +9,7 @@ from tests.bench.footprint import Footprint
 from tests.bench.growth import Growth
 from tests.bench.latency import Latency
 from tests.bench.machine import Machine
+from tests.bench.master_load import MasterLoad
 from tests.bench.throughput import Relay
 
 
@@ -24,3 +25,4 @@ class Results:
     accepting: list[Accepting] | None = None
     growth: Growth | None = None
     footprint: Footprint | None = None
+    master_load: MasterLoad | None = None

@@ -25,6 +25,8 @@ class Sizes:
     memory_mails: int = 10_000
     expiry_lifetime_s: float = 8.0
     footprint_verifications: int = 1000
+    master_verifications: int = 5000
+    master_idle_s: float = 5.0
 
 
 FULL = Sizes()
@@ -41,6 +43,8 @@ QUICK = Sizes(
     growth_rounds=1,
     memory_mails=2000,
     footprint_verifications=100,
+    master_verifications=1000,
+    master_idle_s=3.0,
 )
 TINY = Sizes(
     drain_mails=200,
@@ -58,4 +62,6 @@ TINY = Sizes(
     memory_mails=300,
     expiry_lifetime_s=2.0,
     footprint_verifications=20,
+    master_verifications=60,
+    master_idle_s=0.5,
 )

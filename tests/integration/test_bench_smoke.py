@@ -16,6 +16,11 @@ from tests.bench.report.plots import Bar, Panel, draw
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+wants_smtp_sink = pytest.mark.skipif(
+    shutil.which("smtp-sink", path=f"/usr/sbin:{os.environ.get('PATH', '')}") is None,
+    reason="postfix's smtp-sink is not installed",
+)
+
 
 def run_bench(only: str, path: Path) -> dict[str, Any]:
     """Run parts of the benchmarks at their tiniest; return what they wrote."""
@@ -74,10 +79,16 @@ def test_failovers_are_measured() -> None:
     assert all(float(wait.split(" / ")[0]) > 0 for wait in waits)
 
 
-@pytest.mark.skipif(
-    shutil.which("smtp-sink", path=f"/usr/sbin:{os.environ.get('PATH', '')}") is None,
-    reason="postfix's smtp-sink is not installed",
-)
+@wants_smtp_sink
+def test_what_one_master_carries_is_measured(tmp_path: Path) -> None:
+    """Each step of a verification has its processor time and its commands."""
+    load = run_bench("master_load", tmp_path)["master_load"]
+    assert [step["name"] for step in load["steps"]] == ["accept", "claim and settle", "check"]
+    assert all(step["commands"] > 1 for step in load["steps"])
+    assert sum(step["cpu_us"] for step in load["steps"]) > 0
+
+
+@wants_smtp_sink
 def test_throughput_is_measured(tmp_path: Path) -> None:
     """Both relays have a figure for us, and the slow one is as slow as it should be."""
     near, far = run_bench("throughput", tmp_path)["throughput"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.bench import footprint
 from tests.bench.growth import Growth
+from tests.bench.master_load import BUSIEST_HOUR, SHARE_OF_A_CORE, MasterLoad
 from tests.bench.report.goals import goals
 from tests.bench.report.plots import plots
 from tests.bench.results import Results
@@ -51,6 +52,8 @@ def page(results: Results) -> str:
         parts.append(_web(results))
     if results.growth:
         parts.append(_growth(results.growth))
+    if results.master_load:
+        parts.append(_master_load(results.master_load))
     if results.footprint:
         parts.append(_footprint(results.footprint))
     return "\n\n".join(parts) + "\n"
@@ -159,6 +162,28 @@ def _growth(found: Growth) -> str:
         f"{found.bytes_left_unsent:.0f} bytes stay for a while as its dead letter."
     )
     return "\n".join([head, table(("mails queued", "mails/s"), rows), memory])
+
+
+def _master_load(found: MasterLoad) -> str:
+    rows = [
+        [
+            step.name,
+            f"{step.cpu_us:,.0f}",
+            f"{step.commands:.1f}",
+            ", ".join(f"{name} {spent:.0f}" for name, spent in step.slowest_commands.items()),
+        ]
+        for step in found.steps
+    ]
+    rows.append(["**a verification**", f"**{found.cpu_us:,.0f}**", "", ""])
+    head = ("step", "the master's processor us", "commands", "us inside of the most expensive commands")
+    carries = (
+        f"\nMeasured over {found.verifications:,} verifications, as the difference of what the master says of itself "
+        f"(INFO cpu and commandstats), less what it costs when nobody submits ({found.idle_cpu_us_a_second / 1e4:.1f} % "
+        f"of a core). A master that may be busy for {100 * SHARE_OF_A_CORE:.0f} % of a core of this machine carries "
+        f"{found.a_second:,.0f} verifications a second: {found.a_day / 1e6:,.1f} million a day where the busiest hour "
+        f"has {BUSIEST_HOUR:g} times the average."
+    )
+    return f"## What one master carries\n\n{table(head, rows)}\n{carries}"
 
 
 def _footprint(found: footprint.Footprint) -> str:
