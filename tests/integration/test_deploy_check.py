@@ -301,3 +301,23 @@ def test_an_unknown_option_is_told(machine: Machine) -> None:
     )
     assert done.returncode == 2
     assert "knows no '--mial'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("podman-compose version 1.6.0", ""),
+        ("podman-compose version: 1.0.3", "podman-compose is version 1.0.3, and 1.2 is the oldest"),
+    ],
+)
+def test_podman_will_do(machine: Machine, answer: str, sentence: str) -> None:
+    """In place of Docker, with podman-compose."""
+    shutil.move(machine.tools / "docker", machine.tools / "podman")
+    if shutil.which("docker", path="/usr/bin:/bin"):
+        pytest.skip("This machine has Docker in /usr/bin.")
+    (machine.tools / "podman-compose").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (machine.tools / "podman-compose").chmod(0o755)
+    if sentence:
+        assert machine.problem().startswith(f"- {sentence}")
+    else:
+        assert machine.check()[0] == 0
