@@ -301,6 +301,34 @@ def _why_no_unit_can_be_started() -> str:
     return ""
 
 
+def _why_no_systemd_can_be_booted() -> str:
+    """Return the reason; nothing where one may be tried."""
+    if Path("/proc/1/comm").read_text().strip() == "systemd":
+        return "PID 1 of this machine is systemd already."
+    if os.geteuid() != 0:
+        return "Only root may boot a systemd in namespaces of its own."
+    missing = [name for name in ("unshare", "ip", "redis-server") if shutil.which(name) is None]
+    if not Path("/lib/systemd/systemd").exists() or missing:
+        return f"Missing here: {', '.join(missing) or 'systemd (Debian and Ubuntu: apt install systemd)'}."
+    return ""
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(bool(_why_no_systemd_can_be_booted()), reason=_why_no_systemd_can_be_booted())
+def test_a_systemd_in_namespaces_of_its_own_runs_a_node(tmp_path: Path) -> None:
+    """Where PID 1 is something else: the next test, in a systemd that is booted for it and thrown away."""
+    script = ROOT / "tests" / "support" / "private_systemd.sh"
+    tests = "tests/integration/test_systemd_units.py -k systemd_runs_a_node"
+    command = f"{sys.executable} -m pytest -q -p no:cacheprovider {tests}".replace(str(ROOT), "/opt/verifier")
+    done = subprocess.run(
+        ["/bin/sh", script, ROOT, tmp_path, command], capture_output=True, text=True, timeout=200, check=False
+    )
+    if not (tmp_path / "booted").exists():
+        pytest.skip(f"No systemd can be booted in namespaces here: {done.stderr.strip()[-300:]}")
+    said = (tmp_path / "said").read_text()
+    assert "1 passed" in said, said
+
+
 def _systemctl(*words: str, check: bool = True) -> str:
     return subprocess.run(
         ["systemctl", "--no-pager", *words], capture_output=True, text=True, timeout=120, check=check
