@@ -15,8 +15,8 @@ umask 077
 : "${PROXY_CERTIFICATE_KEY:=/certificates/privkey.pem}"
 : "${PROXY_SCHEME:=}"                              # https, where TLS ends before this proxy
 : "${PROXY_REAL_IP_FROM:=}"                        # networks of proxies in front of this one, with commas
-: "${PROXY_REQUESTS_PER_CLIENT:=32}"               # of one address at the same time
-: "${PROXY_CONNECTIONS:=4096}"
+: "${PROXY_CONNECTIONS:=3072}"                      # a waiting client takes one, a request that is passed on two
+: "${PROXY_REQUESTS_PER_CLIENT:=}"                 # of one address at the same time; empty: 3 of 8 connections
 : "${PROXY_ACCESS_LOG:=yes}"
 : "${PROXY_SCRATCH:=/tmp/proxy}"                   # a writable directory
 
@@ -30,7 +30,7 @@ fail() {
 if [ "${1:-}" = check ]; then
     # shellcheck disable=SC2016 # bash's own variables
     exec bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1"; printf "GET /proxy-health HTTP/1.0\r\n\r\n" >&3
-        read -r -t 3 line <&3; case $line in *" 204 "* | *" 301 "*) ;; *) exit 1 ;; esac' - "$(
+        read -r -t 3 line <&3; case $line in *" 204 "* | *" 308 "*) ;; *) exit 1 ;; esac' - "$(
         if [ -e "$PROXY_CERTIFICATE" ]; then echo "${PROXY_REDIRECT_LISTEN##*:}"; else echo "${PROXY_LISTEN##*:}"; fi)"
 fi
 [ -z "${1:-}" ] || fail "$0 knows no '$1': call it without, or with check."
@@ -63,7 +63,7 @@ if [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFICATE_KEY" ]; then
     listen="$PROXY_LISTEN ssl http2"
     tls="ssl_certificate $PROXY_CERTIFICATE; ssl_certificate_key $PROXY_CERTIFICATE_KEY;"
     tls="$tls ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:2m; ssl_session_timeout 1h; ssl_session_tickets off;"
-    redirect="server { listen $PROXY_REDIRECT_LISTEN; return 301 https://\$host\$request_uri; }"
+    redirect="server { listen $PROXY_REDIRECT_LISTEN; return 308 https://\$host\$request_uri; }"
 fi
 
 real_ip=
@@ -76,13 +76,15 @@ fi
 
 access_log=off
 [ "$PROXY_ACCESS_LOG" != yes ] || access_log="/dev/stdout short"
-files=$((PROXY_CONNECTIONS * 2))
+spare_files=64
 most_files=$(ulimit -Hn)
-if [ "$most_files" != unlimited ] && [ "$files" -gt "$most_files" ]; then
-    printf '%s\n' "This container may have $most_files open files, so the proxy takes $((most_files / 2)) connections." >&2
-    files=$most_files
-    PROXY_CONNECTIONS=$((most_files / 2))
+if [ "$most_files" != unlimited ] && [ $((PROXY_CONNECTIONS + spare_files)) -gt "$most_files" ]; then
+    PROXY_CONNECTIONS=$((most_files - spare_files))
+    printf '%s\n' "The proxy may have $most_files open files, so it takes $PROXY_CONNECTIONS connections." >&2
 fi
+files=$((PROXY_CONNECTIONS + spare_files))
+# Whoever has a backend call the API sends all of it from one address, and in a failover seconds of it wait.
+: "${PROXY_REQUESTS_PER_CLIENT:=$((PROXY_CONNECTIONS * 3 / 8))}"
 
 mkdir -p "$PROXY_SCRATCH"
 sed -e "s|<files>|$files|" -e "s|<connections>|$PROXY_CONNECTIONS|" -e "s|<scratch>|$PROXY_SCRATCH|" \

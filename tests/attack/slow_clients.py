@@ -23,7 +23,7 @@ from sentinel import LocalOptions, LocalTopology
 from tests.support.proxy import Proxy
 from tests.support.web import Web
 
-PATIENCE_S = 5.0
+ANSWER_WITHIN_S = 5.0
 # The attackers come from 127.0.0.1.
 ANOTHER_CLIENT = "127.0.0.2"
 HEADERS = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -131,7 +131,7 @@ def visit(port: int, duration_s: float) -> Visits:
     while time.monotonic() < ends_at:
         began_at = time.monotonic()
         connection = http.client.HTTPConnection(
-            "127.0.0.1", port, timeout=PATIENCE_S, source_address=(ANOTHER_CLIENT, 0)
+            "127.0.0.1", port, timeout=ANSWER_WITHIN_S, source_address=(ANOTHER_CLIENT, 0)
         )
         try:
             connection.request("GET", "/")

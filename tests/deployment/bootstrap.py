@@ -68,6 +68,8 @@ REDIS = BaseImage(
     ("redis-server", "redis-sentinel", "redis-tools"),
 )
 
+PROXY = BaseImage("nginx:1.28-bookworm", "localhost/verifier-base-proxy:bookworm", ("nginx-light",))
+
 
 def find_or_make_engine() -> Engine:
     """Return docker where it answers, else podman, installed if need be.

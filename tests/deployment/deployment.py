@@ -20,7 +20,7 @@ from typing import Self
 
 from sentinel import Access, Endpoint, Login, wait_for
 from tests.deployment import relay
-from tests.deployment.bootstrap import PYTHON, REDIS, ROOT, base_image
+from tests.deployment.bootstrap import PROXY, PYTHON, REDIS, ROOT, base_image
 from tests.deployment.engine import BUILD_TIMEOUT_S, Container, Engine, EngineError
 
 IMAGE = "localhost/verifier-deployment-test"
@@ -161,6 +161,7 @@ class Deployment:
             "APP_IMAGE": IMAGE,
             "PYTHON_IMAGE": base_image(self.engine, PYTHON),
             "REDIS_IMAGE": base_image(self.engine, REDIS),
+            "PROXY_IMAGE": base_image(self.engine, PROXY),
             "REDIS_NETWORK_PREFIX": self.prefix,
             "PORT": str(self.port),
             "VERIFIER_MAIL_SERVER": relay.NAME,

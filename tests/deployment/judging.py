@@ -123,13 +123,16 @@ def longest_gap_s(submissions: Iterable[Submission], began: float, ended: float)
 
 
 def _is_away(submission: Submission, promise: Promise) -> bool:
-    """Return whether nobody was there: refused, cut off, or, where the container went away, never answered.
+    """Return whether nobody was there: refused, cut off, or, where the container went away, never answered, or answered
+    by the proxy in its place.
 
     Nobody resets the connections of a container that is killed, so a client waits for as long as it will.
     """
     failure = submission.failure
     if failure == "no answer in time":
         return promise.web_goes_away
+    if submission.proxy_status:
+        return promise.web_goes_away and submission.status == 503
     return failure == "cut off" or failure.startswith("Connection") or "Connect call failed" in failure
 
 

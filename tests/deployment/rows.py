@@ -162,7 +162,7 @@ def recreate(trial: Trial) -> None:
 @row("restart-each", Promise(web_goes_away=True))
 def restart_each(trial: Trial) -> None:
     """Every service is restarted, one after the other."""
-    for service in (*SENTINELS, *NODES, "worker", "web"):
+    for service in (*SENTINELS, *NODES, "worker", "web", "proxy"):
         trial.deployment.container(service).do("restart")
         if trouble := topology.await_whole(trial.deployment):
             trial.observed.broken.append(f"After the restart of {service}: {', '.join(trouble)}.")

@@ -22,9 +22,12 @@ DATA_NODES = ("redis-1", "redis-2", "redis-3")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 SECRET_PATH = re.compile(r"/run/secrets/(\w+)")
 FIXED = dict(zip((*DATA_NODES, *SENTINELS), (11, 12, 13, 21, 22, 23), strict=True))
-VARIABLE = re.compile(r"\b(?:VERIFIER_[A-Z_]+|PORT|(?:REDIS|APP|PYTHON)_IMAGE|REDIS_NETWORK_PREFIX|REDIS_TLS(?:_AUTH_CLIENTS)?)\b")
+VARIABLE = re.compile(
+    r"\b(?:VERIFIER_[A-Z_]+|PORT|(?:REDIS|APP|PYTHON|PROXY)_IMAGE|PROXY_(?:SCHEME|REAL_IP_FROM)|REDIS_NETWORK_PREFIX|REDIS_TLS(?:_AUTH_CLIENTS)?)\b"
+)
 SUBSTITUTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
 PREFIX = "10.1.2"
+MOUNTED = {"./sentinel/config": ("/config", ["ro"]), "./deploy/proxy": ("/proxy", ["ro"])}
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +82,9 @@ def test_follows_the_compose_specification() -> None:
 
 
 def test_has_every_part_of_the_service(services: dict[str, Any]) -> None:
-    """Web, worker, three data nodes and three sentinels start by default, the mail catcher only on demand."""
+    """Proxy, web, worker, three data nodes and three sentinels start by default, the mail catcher only on demand."""
     by_default = {name for name, service in services.items() if "profiles" not in service}
-    assert by_default == {"web", "worker", *DATA_NODES, *SENTINELS}
+    assert by_default == {"proxy", "web", "worker", *DATA_NODES, *SENTINELS}
     assert services["mailpit"]["profiles"] == ["mail"]
 
 
@@ -114,14 +117,14 @@ def test_no_program_is_given_a_name_of_redis_or_sentinel(services: dict[str, Any
     for name, service in services.items():
         values = " ".join([*service.get("environment", {}).values(), *service.get("command", [])])
         assert not re.search(r"\b(?:redis|sentinel)-\d", values)
-        if name != "mailpit":
+        if name not in {"mailpit", "proxy"}:
             assert service["extra_hosts"] == [f"{each}:{_address(each)}" for each in FIXED]
 
 
 def test_published_ports_are_on_loopback(services: dict[str, Any]) -> None:
-    """Only the web app and the mail catcher can be reached, and from this machine alone."""
+    """Only the proxy and the mail catcher can be reached, and from this machine alone."""
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"web", "mailpit"}
+    assert set(published) == {"proxy", "mailpit"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -132,10 +135,11 @@ def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
             source, target, *mode = volume.split(":")
             if source.startswith("."):
                 assert (ROOT / source).exists()
-                assert (target, mode) == ("/config", ["ro"])
+                assert (target, mode) == MOUNTED[source]
         for word in [*service.get("entrypoint", []), *service.get("healthcheck", {}).get("test", [])]:
-            if word.startswith("/config/"):
-                assert (CONFIG / word.removeprefix("/config/")).is_file()
+            for source, (target, _) in MOUNTED.items():
+                if word.startswith(f"{target}/"):
+                    assert (ROOT / source / word.removeprefix(f"{target}/")).is_file()
 
 
 def test_every_named_volume_is_declared_and_used_once(
@@ -321,3 +325,30 @@ def test_image_runs_without_root_and_copies_only_what_exists() -> None:
     for name in copied:
         assert (ROOT / name).exists()
         assert f"!{name}" in let_through
+
+
+def test_web_is_reached_through_the_proxy_alone(services: dict[str, Any], compose: dict[str, Any]) -> None:
+    """It has no port and no way out; the proxy knows its address, and web believes exactly one proxy."""
+    web, proxy = services["web"], services["proxy"]
+    assert "ports" not in web
+    assert all(compose["networks"][name].get("internal") for name in web["networks"])
+    address = web["networks"]["front"]["ipv4_address"]
+    assert proxy["environment"]["PROXY_UPSTREAM"] == f"{address}:8000"
+    assert web["environment"]["VERIFIER_TRUSTED_PROXIES"] == "1"
+    (front,) = compose["networks"]["front"]["ipam"]["config"]
+    (redis,) = compose["networks"]["redis"]["ipam"]["config"]
+    assert not ipaddress.ip_network(front["subnet"]).overlaps(ipaddress.ip_network(redis["subnet"]))
+    for service in (web, proxy):
+        given = ipaddress.ip_address(service["networks"]["front"]["ipv4_address"])
+        assert given in ipaddress.ip_network(front["subnet"])
+        assert given not in ipaddress.ip_network(front["ip_range"])
+
+
+def test_the_proxys_certificate_is_an_addition_to_the_file() -> None:
+    """It only adds to the proxy, and every variable of it is documented."""
+    text = (ROOT / "deploy" / "proxy" / "tls.compose.yaml").read_text()
+    added = yaml.safe_load(text)
+    assert set(added) == {"services"}
+    assert set(added["services"]) == {"proxy"}
+    documented = (ROOT / ".env.example").read_text()
+    assert all(f"#{name}=" in documented for name, _ in SUBSTITUTED.findall(text))

@@ -141,6 +141,7 @@ def test_when_nobody_answers_it_says_so(tmp_path: Path, path: str, kind: str) ->
     ports.release()
     assert (response.status, response.getheader("Retry-After")) == (503, "5")
     assert (response.getheader("Content-Type") or "").startswith(kind)
+    assert "verifier-proxy" in (response.getheader("Proxy-Status") or "")
     assert "does not answer at the moment" in text
 
 
@@ -204,7 +205,7 @@ def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, t
         assert response.status == 200
         assert "Secure" in (response.getheader("Set-Cookie") or "")
         plain, _ = _ask(proxy.redirect_port, "GET", "/somewhere", headers={"Host": "verify.example"})
-        assert (plain.status, plain.getheader("Location")) == (301, "https://verify.example/somewhere")
+        assert (plain.status, plain.getheader("Location")) == (308, "https://verify.example/somewhere")
         check = subprocess.run(["/bin/sh", str(START_PROXY), "check"], env=proxy.environment, check=False)
         assert check.returncode == 0
 

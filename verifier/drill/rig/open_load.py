@@ -40,6 +40,8 @@ class Submission:
     failure: str = ""
     sent_at: float = 0.0
     location: str = ""
+    proxy_status: str = ""
+    """What a proxy says of an answer that is its own (RFC 9209)."""
 
     @property
     def accepted(self) -> bool:
@@ -124,6 +126,7 @@ class OpenLoad:
                 await reply.read()
             submission.status = reply.status
             submission.retry_after = reply.headers.get("Retry-After", "")
+            submission.proxy_status = reply.headers.get("Proxy-Status", "")
             submission.location = reply.headers.get("Location", "")
         except TimeoutError:
             submission.failure = "no answer in time"
