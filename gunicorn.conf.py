@@ -25,6 +25,8 @@ threads = 16
 timeout = 60
 graceful_timeout = 30
 accesslog = None
+# With `--access-logfile -` on: the holder of the API key, by name, where the common format has a user.
+access_log_format = '%(h)s %({verifier.caller}e)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
 # gunicorn 27 would write a control socket into the home directory.
 control_socket_disable = True
 # Nobody is believed because of where they connect from: only VERIFIER_TRUSTED_PROXIES says how many hops are.

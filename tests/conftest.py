@@ -58,6 +58,7 @@ def settings(topology: LocalTopology) -> Settings:
     environment = topology.environment()
     return Settings(
         name="Example",
+        api_open=True,
         keys=KeyRing("test", {"test": b"a secret of the tests, long enough"}),
         rules=Rules(max_check_attempts=3, max_sends=3),
         retention_s=60,

@@ -6,6 +6,8 @@ store -> the RQ queue -> workers/.
 
 from __future__ import annotations
 
+import logging
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -14,6 +16,8 @@ from verifier.container import install, make_container
 from verifier.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 16 * 1024
+
+log = logging.getLogger(__name__)
 
 __all__ = ["create_app"]
 
@@ -41,6 +45,17 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     install(app, container)
+    _say_what_is_open(settings)
     for each in (api, ops, web):
         each.init_app(app)
     return app
+
+
+def _say_what_is_open(settings: Settings) -> None:
+    if settings.api_open and not settings.development:
+        log.warning(
+            "VERIFIER_API_OPEN is true: whoever reaches this service may have mails sent to any address. "
+            "Make keys with `flask api-keys new NAME`."
+        )
+    elif not settings.api_keys and not settings.api_open:
+        log.info("The API is closed, because VERIFIER_API_KEYS has no keys; the pages work.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
+from verifier.domain.callers import Caller, CallerKind, require_seen, require_started
 from verifier.domain.codes import (
     code_of,
     is_verification_id,
@@ -104,13 +105,16 @@ class VerificationService:
         """The clock by which codes live: it returns Redis's Unix time, in seconds."""
         return self._store.clock
 
-    def start(self, address: str, *, form_token: str = "", request_key: str = "") -> Verification:
+    def start(
+        self, address: str, *, form_token: str = "", request_key: str = "", caller: Caller | None = None
+    ) -> Verification:
         """Accept an address: once this returns, the mail goes out.
 
         Args:
             address: as it was typed.
             form_token: of the form that was sent; the same form with the same address leads to the same verification.
             request_key: named by a caller of the API; the same one leads to the same verification.
+            caller: who starts it, and may do more with it than type its code; None is the program itself.
 
         Raises:
             InvalidAddress, QueueFull: nothing was accepted.
@@ -118,22 +122,31 @@ class VerificationService:
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
         normal = normalise_address(address)
-        first_id, *other_ids = self._ids_of(normal, form_token, request_key)
+        first_id, *other_ids = self._ids_of(normal, form_token, request_key, caller)
         with redis_within(self._deadline_s):
             verification = self._store.accept(
-                first_id, normal, self._keys.current, self.rules.lifetime_s, other_ids
+                first_id,
+                normal,
+                self._keys.current,
+                self.rules.lifetime_s,
+                other_ids,
+                started_by=caller.mark if caller else "",
             )
         if verification.address != normal:
             raise RequestReused
         return verification
 
-    def get(self, verification_id: str) -> Verification:
-        """Read a verification. Raises VerificationNotFound, ServiceUnavailable."""
+    def get(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
+        """Read a verification. Raises VerificationNotFound, also where it is not the caller's; ServiceUnavailable."""
         _require_id(verification_id)
         with redis_within(self._deadline_s):
-            return self._store.get(verification_id)
+            verification = self._store.get(verification_id)
+        require_seen(caller, verification)
+        return verification
 
-    def check(self, verification_id: str, typed: str, *, request_key: str = "") -> CheckResult:
+    def check(
+        self, verification_id: str, typed: str, *, request_key: str = "", caller: Caller | None = None
+    ) -> CheckResult:
         """Judge a typed code. The attempt is counted before it is judged, and a code works once.
 
         A repeat with the same request key is not counted again, and gets the same answer.
@@ -154,6 +167,7 @@ class VerificationService:
                 request_id,
                 fingerprint_of(self._keys, verification_id + code),
                 list(self._keys.secrets),
+                caller_mark=caller.mark if caller else "",
             )
             if attempt is Attempt.UNKNOWN_KEY:
                 raise self._key_missing(verification.id, verification.key_id)
@@ -164,18 +178,22 @@ class VerificationService:
             approved, verification = self._store.end(verification_id, Status.APPROVED, request_id)
             return CheckResult(approved, verification)
 
-    def resend(self, verification_id: str, *, request_key: str = "") -> Verification:
+    def resend(
+        self, verification_id: str, *, request_key: str = "", caller: Caller | None = None
+    ) -> Verification:
         """Have the mail sent again, with the same code; a repeat with the same request key sends no other.
 
         Raises:
             VerificationEnded, ResendTooSoon, TooManySends: the rules do not allow it.
-            VerificationNotFound, QueueFull, ServiceUnavailable.
+            VerificationNotFound, StartedElsewhere: it is not the caller's.
+            QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
         request_id = request_id_of(request_key)
         with redis_within(self._deadline_s):
             for _ in range(_MOST_READS_BEFORE_RESEND):
                 verification = self._store.get(verification_id)
+                require_started(caller, verification)
                 if verification.resent_by == request_id:
                     return verification
                 verification.require_resendable(self.clock(), self.rules)
@@ -183,16 +201,18 @@ class VerificationService:
                     return self._store.get(verification_id)
         raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
 
-    def cancel(self, verification_id: str) -> Verification:
+    def cancel(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
         """Cancel a pending verification; canceling a canceled one changes nothing.
 
         Raises:
             VerificationEnded: it ended otherwise.
-            VerificationNotFound, ServiceUnavailable.
+            VerificationNotFound, StartedElsewhere: it is not the caller's.
+            ServiceUnavailable.
         """
         _require_id(verification_id)
         with redis_within(self._deadline_s):
             verification = self._store.get(verification_id)
+            require_started(caller, verification)
             if verification.decided is Status.CANCELED:
                 return verification
             verification.require_pending(self.clock(), self.rules)
@@ -205,9 +225,11 @@ class VerificationService:
         """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
 
-    def _ids_of(self, address: str, form_token: str, request_key: str) -> list[str]:
+    def _ids_of(self, address: str, form_token: str, request_key: str, caller: Caller | None) -> list[str]:
         if request_key:
-            return verification_ids_of(self._keys, "api", request_key)
+            # Two holders of keys may think of the same key for a request.
+            scope = caller.mark if caller and caller.kind is CallerKind.KEY else "api"
+            return verification_ids_of(self._keys, scope, request_key)
         if form_token:
             # Somebody may go back, correct the address and send the same form once more.
             return verification_ids_of(self._keys, "form", f"{form_token}\0{address}")

@@ -1,6 +1,7 @@
 """POST and GET verifications, check a code, resend, cancel.
 
-Bodies come and go as JSON; times are ISO 8601 in UTC. A wrong code is no error: `valid` is false.
+Bodies come and go as JSON; times are ISO 8601 in UTC. A wrong code is no error: `valid` is false. Each caller sees only
+what they started (api/authorization.py).
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ import secrets
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request, url_for
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException
 
 from verifier.api import problems
+from verifier.api.authorization import authorize, caller, challenge
+from verifier.api.bodies import text_in_body
 from verifier.container import current_service
-from verifier.domain.errors import InvalidRequest, VerifierError
+from verifier.domain.errors import InvalidRequest, NotAuthorized, VerifierError
 from verifier.domain.times import iso_time
 from verifier.domain.verifications import Verification
 
 LONGEST_KEY = 255
 
 blueprint = Blueprint("api", __name__, url_prefix="/v1")
+blueprint.before_request(authorize)
 
 
 @blueprint.post("/verifications")
 def start() -> tuple[Response, int, dict[str, str]]:
     """Start a verification: 201 once it is sure that the mail goes out."""
-    verification = current_service().start(_text_in_body("to"), request_key=_request_key())
+    verification = current_service().start(text_in_body("to"), request_key=_request_key(), caller=caller())
     location = url_for("api.read", verification_id=verification.id)
     return jsonify(_representation(verification)), 201, {"Location": location}
 
@@ -33,26 +37,29 @@ def start() -> tuple[Response, int, dict[str, str]]:
 @blueprint.get("/verifications/<verification_id>")
 def read(verification_id: str) -> Response:
     """Return where a verification and its mail stand."""
-    return jsonify(_representation(current_service().get(verification_id)))
+    return jsonify(_representation(current_service().get(verification_id, caller=caller())))
 
 
 @blueprint.post("/verifications/<verification_id>/check")
 def check(verification_id: str) -> Response:
     """Judge a typed code; `valid` says whether it was the right one just now."""
-    result = current_service().check(verification_id, _text_in_body("code"), request_key=_request_key())
+    result = current_service().check(
+        verification_id, text_in_body("code"), request_key=_request_key(), caller=caller()
+    )
     return jsonify({**_representation(result.verification), "valid": result.valid})
 
 
 @blueprint.post("/verifications/<verification_id>/resend")
 def resend(verification_id: str) -> Response:
     """Send the mail again."""
-    return jsonify(_representation(current_service().resend(verification_id, request_key=_request_key())))
+    verification = current_service().resend(verification_id, request_key=_request_key(), caller=caller())
+    return jsonify(_representation(verification))
 
 
 @blueprint.post("/verifications/<verification_id>/cancel")
 def cancel(verification_id: str) -> Response:
     """Cancel a pending verification."""
-    return jsonify(_representation(current_service().cancel(verification_id)))
+    return jsonify(_representation(current_service().cancel(verification_id, caller=caller())))
 
 
 @blueprint.after_request
@@ -66,6 +73,8 @@ def keep_out_of_caches(response: Response) -> Response:
 def verifier_error(error: VerifierError) -> Response:
     """Answer with the error's own status, code and sentence; a 503 also with the key for trying again."""
     response = problems.of_verifier_error(error)
+    if isinstance(error, NotAuthorized):
+        response.headers["WWW-Authenticate"] = challenge()
     if error.status == 503 and "made_up_key" in g:
         response.headers["Idempotency-Key"] = g.made_up_key
     return response
@@ -113,22 +122,3 @@ def _request_key() -> str:
     if not (bare.isascii() and bare.isprintable() and 0 < len(bare) <= LONGEST_KEY):
         raise InvalidRequest(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters.")
     return bare
-
-
-def _text_in_body(name: str) -> str:
-    """Return one text of the JSON object in the body.
-
-    Raises:
-        UnsupportedMediaType, BadRequest, InvalidRequest: there is none; RequestEntityTooLarge.
-    """
-    if not request.is_json:
-        raise UnsupportedMediaType
-    try:
-        body = request.get_json()
-    except (UnicodeDecodeError, RecursionError):
-        raise BadRequest("The body is not readable as JSON.") from None
-    if not isinstance(body, dict) or name not in body:
-        raise InvalidRequest(f'Send a JSON object with the member "{name}".')
-    if not isinstance(body[name], str):
-        raise InvalidRequest(f'The member "{name}" must be a string.')
-    return str(body[name])

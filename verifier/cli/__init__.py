@@ -16,6 +16,7 @@ _COMMANDS = {
     "drill": ("verifier.drill.command", "drill_command"),
     "sentinel": ("verifier.cli.sentinel", "sentinel_group"),
     "check-settings": ("verifier.cli.check_settings", "check_settings_command"),
+    "api-keys": ("verifier.cli.api_keys", "api_keys_group"),
     "deliveries": ("verifier.cli.deliveries", "deliveries_group"),
 }
 

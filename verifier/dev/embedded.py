@@ -48,7 +48,9 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
     _end_on_signals()
     if outer:
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
-        load_settings()  # raises for a wrong one before anything is started
+        settings = load_settings()  # raises for a wrong one before anything is started
+        if not settings.api_keys:
+            environ.setdefault("VERIFIER_API_OPEN", "true")
         _start_surroundings(environ)
     mailbox = Path(environ[MAILBOX_VARIABLE])
     if not (outer and options.reloads):

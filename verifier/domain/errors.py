@@ -51,6 +51,27 @@ class VerificationNotFound(VerifierError):
         super().__init__("There is no verification with this id, or it ended some time ago. Start a new one.")
 
 
+class StartedElsewhere(VerifierError):
+    """The verification was started in another browser, and only that one may do this."""
+
+    status = 403
+    code = "started_elsewhere"
+    title = "Started elsewhere"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only the browser in which the address was typed can do this. Here you can type the code."
+        )
+
+
+class NotAuthorized(VerifierError):
+    """The API was asked without a key that opens it."""
+
+    status = 401
+    code = "unauthorized"
+    title = "No valid API key"
+
+
 class VerificationEnded(VerifierError):
     """The verification is no longer pending, so nothing more can be done with it."""
 

@@ -77,6 +77,8 @@ class Verification:
     last_sent_at: float = 0.0
     resent_by: str = ""
     """The request by which the mail was asked for again the last time."""
+    started_by: str = ""
+    """The mark of who started it (domain/callers.py); empty where an older release wrote it."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Return the status at `now`."""

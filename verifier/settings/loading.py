@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
 from sentinel import Login, Tls
+from verifier.domain.api_keys import parse_api_keys
 from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
@@ -38,7 +39,8 @@ from verifier.settings.relays import SCHEMES, MailRelay, parse_relays
 
 PREFIX = "VERIFIER_"
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
-OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_EMBEDDED_MAILBOX"})
+EMBEDDED_MAILBOX = "VERIFIER_EMBEDDED_MAILBOX"
+OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", EMBEDDED_MAILBOX})
 
 _NOT_SET = {
     "VERIFIER_SECRET_KEYS": "It is not set. Make a key with: "
@@ -64,6 +66,10 @@ def load_settings(dotenv: Path | None = Path(".env"), *, warn: bool = True) -> S
         SettingsError: a setting is missing or wrong.
     """
     settings = _load(_read, dotenv)
+    if settings.api_keys and settings.api_open:
+        raise SettingsError(
+            "VERIFIER_API_OPEN: It can't be true while VERIFIER_API_KEYS has keys. Remove one of the two."
+        )
     if warn:
         _warn_of(settings)
     return settings
@@ -125,6 +131,8 @@ def _sentences(messages: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
         name=parsed(env, "NAME", service_name, Settings.name),
+        api_keys=parsed(env, "API_KEYS", parse_api_keys, ""),
+        api_open=env.bool("API_OPEN", Settings.api_open),
         keys=parsed(env, "SECRET_KEYS", parse_keys),
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
@@ -139,6 +147,7 @@ def _read(env: FileAwareEnv) -> Settings:
         trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),
+        development=EMBEDDED_MAILBOX in os.environ,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sentinel import Endpoint, Login, Tls
+from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.settings.relays import MailRelay
@@ -47,6 +48,8 @@ class Settings:
 
     keys: KeyRing
     name: str = "Verifier"
+    api_keys: ApiKeys = field(default_factory=ApiKeys)
+    api_open: bool = False
     rules: Rules = field(default_factory=Rules)
     retention_s: float = 600
     max_owed_mails: int = 100_000
@@ -56,3 +59,5 @@ class Settings:
     no_success_limit_s: float = 30
     redis: RedisSettings = RedisSettings()
     mail: MailSettings = MailSettings()
+    development: bool = False
+    """Whether these are the surroundings that `flask run` brings."""

@@ -14,7 +14,7 @@ class MalformedRecord(Exception):
     """A record lacks a field, or holds what this program never writes; it is nobody's fault who asked for it."""
 
 
-def new_record_fields(address: str, key_id: str) -> list[Argument]:
+def new_record_fields(address: str, key_id: str, started_by: str = "") -> list[Argument]:
     """Return the fields and values of a new record, but for those that Redis's clock gives.
 
     What the key says, and the time of the first mail, which is that of the record, are not written: there may be
@@ -29,11 +29,18 @@ def new_record_fields(address: str, key_id: str) -> list[Argument]:
         *("delivery", 1),
         *("delivery_status", DeliveryStatus.QUEUED.value),
         *("tries", 0),
+        *(("started_by", started_by) if started_by else ()),
     ]
 
 
 def new_verification(
-    verification_id: str, address: str, key_id: str, created_at: float, expires_at: float
+    verification_id: str,
+    address: str,
+    key_id: str,
+    created_at: float,
+    expires_at: float,
+    *,
+    started_by: str = "",
 ) -> Verification:
     """Return what a new record says."""
     return Verification(
@@ -43,6 +50,7 @@ def new_verification(
         created_at=created_at,
         expires_at=expires_at,
         last_sent_at=created_at,
+        started_by=started_by,
         delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=created_at),
     )
 
@@ -69,6 +77,7 @@ def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verifica
             sends=int(text["sends"]),
             last_sent_at=float(text.get("last_sent_at", text["created_at"])),
             resent_by=text.get("resent_by", ""),
+            started_by=text.get("started_by", ""),
             delivery=Delivery(
                 number=int(text["delivery"]),
                 status=DeliveryStatus(text["delivery_status"]),

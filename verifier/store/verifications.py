@@ -89,6 +89,8 @@ class VerificationStore:
         key_id: str,
         lifetime_s: float,
         other_ids: Sequence[str] = (),
+        *,
+        started_by: str = "",
     ) -> Verification:
         """Write a new verification, its due entry and its RQ job, all or nothing.
 
@@ -99,12 +101,13 @@ class VerificationStore:
             key_id: the secret key that the code is derived with.
             lifetime_s: for how many seconds the code lives.
             other_ids: ids under which an earlier try of the same request may have arrived, too.
+            started_by: the mark of who starts it.
 
         Raises:
             QueueFull: too many mails are owed, or Redis has no room for new work.
             TransientError, PermanentError, Backpressure: nobody knows whether it was written.
         """
-        record = new_record_fields(address, key_id)
+        record = new_record_fields(address, key_id, started_by)
         step = self._queueing_step(
             ACCEPT,
             verification_id,
@@ -130,7 +133,9 @@ class VerificationStore:
             position = int(told[1])
             found_id = verification_id if position == 1 else other_ids[position - 8]
             return read_record(found_id, pairs_to_fields(told[2]))
-        return new_verification(verification_id, address, key_id, float(told[0]), float(told[1]))
+        return new_verification(
+            verification_id, address, key_id, float(told[0]), float(told[1]), started_by=started_by
+        )
 
     def get(self, verification_id: str) -> Verification:
         """Read a verification. Raises VerificationNotFound."""
@@ -153,6 +158,8 @@ class VerificationStore:
         request_id: str,
         fingerprint: str,
         key_ids: Sequence[str],
+        *,
+        caller_mark: str = "",
     ) -> tuple[Attempt, Verification, str]:
         """Count an attempt before it is judged; return whether it may be, the record, and the counted fingerprint.
 
@@ -163,14 +170,15 @@ class VerificationStore:
             fingerprint: is kept with a counted request, and returned for its repeats.
             key_ids: the keys that this process can judge with; no attempt is counted where the code was made with
                 another one.
+            caller_mark: of who typed it; nothing is counted where that caller may not know of it. Empty is anybody.
 
         Raises:
-            VerificationNotFound: there is none.
+            VerificationNotFound: there is none, or none that the caller may know of.
         """
         step = Step(
             ATTEMPT,
             [keyspace.record_key(verification_id), keyspace.DUE],
-            [max_attempts, request_id, fingerprint, *key_ids],
+            [max_attempts, request_id, fingerprint, caller_mark, *key_ids],
         )
         reply = self._commit(step)
         what, verification = self._reply_and_record(verification_id, reply)

@@ -1,7 +1,7 @@
 """Where the mail is, live: as JSON for the script, as a small page that renews itself for everybody else.
 
 Both are read while the person looks at the page of the code, so both stay quiet when Redis is away: the
-script asks again later, the small page says so in a sentence.
+script asks again later, the small page says so in a sentence. Only the browser that started a verification is told.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, render_template
 
 from verifier.container import current_service
-from verifier.domain.errors import VerificationNotFound, VerifierError
+from verifier.domain.callers import require_started
+from verifier.domain.errors import StartedElsewhere, VerificationNotFound, VerifierError
 from verifier.domain.verifications import Status, ended_sentence
+from verifier.web.browsers import this_browser
 from verifier.web.wording import DeliveryWords, describe_delivery
 
 blueprint = Blueprint("web_delivery", __name__)
@@ -42,8 +44,9 @@ def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str
     """Return where the mail is, whether the code may still be typed, and the answer's status and headers."""
     service = current_service()
     try:
-        verification = service.get(verification_id)
-    except VerificationNotFound as error:
+        verification = service.get(verification_id, caller=this_browser())
+        require_started(this_browser(), verification)
+    except (VerificationNotFound, StartedElsewhere) as error:
         return DeliveryWords(str(error), "bad", settled=True), False, error.status, {}
     except VerifierError as error:
         return _AWAY, True, error.status, {"Retry-After": str(error.retry_after_s or RENEW_AFTER_S)}

@@ -9,7 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from verifier.container import current_service
 from verifier.domain.verifications import Status, Verification, ended_sentence
-from verifier.web.wording import describe_attempts, describe_delivery, describe_resend
+from verifier.web.browsers import this_browser
+from verifier.web.wording import describe_attempts, describe_delivery, describe_resend, masked
 
 Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -71,6 +72,8 @@ def _code_page(verification: Verification, typed: str = "", problem: Problem | N
     return render_template(
         "code.html",
         verification=verification,
+        is_ours=this_browser().started(verification),
+        address=_shown_address(verification),
         digits=service.rules.code_digits,
         expires_in_s=max(0, round(verification.expires_at - now)),
         mail=describe_delivery(verification.delivery, now),
@@ -83,5 +86,14 @@ def _code_page(verification: Verification, typed: str = "", problem: Problem | N
 
 def _ended_page(verification: Verification, status: Status) -> str:
     if status is Status.APPROVED:
-        return render_template("verified.html", verification=verification)
-    return render_template("ended.html", verification=verification, sentence=ended_sentence(status))
+        return render_template("verified.html", address=_shown_address(verification))
+    return render_template(
+        "ended.html", address=_shown_address(verification), sentence=ended_sentence(status)
+    )
+
+
+def _shown_address(verification: Verification) -> str:
+    """Return the address for the browser that it was typed in; for any other one not all of it."""
+    if this_browser().started(verification):
+        return verification.address
+    return masked(verification.address)

@@ -1,7 +1,8 @@
 """The form, the code, the verified page. Every form works without JavaScript.
 
 A verification has one address, `/verify/<id>`, that always tells the truth about it: the form for the code
-while it is pending, the verified page once it is approved, else how it ended and a way to start again.
+while it is pending, the verified page once it is approved, else how it ended and a way to start again. A browser that did
+not start it sees no address there, and may type the code, nothing else.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from contextlib import suppress
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_wtf.csrf import CSRFError
-from werkzeug.wrappers import Response as AnyResponse
 
 from verifier.container import current_service
 from verifier.domain.errors import (
     InvalidAddress,
     MalformedCode,
     ResendTooSoon,
+    StartedElsewhere,
     TooManySends,
     VerificationEnded,
     VerifierError,
 )
+from verifier.domain.verifications import Verification
+from verifier.web.browsers import starting_browser, this_browser
 from verifier.web.errors import verifier_error
 from verifier.web.form_tokens import form_token
 from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
@@ -56,7 +59,7 @@ def start() -> Answer:
     """Start a verification and lead to its page."""
     typed = request.form.get("email", "")
     try:
-        verification = current_service().start(typed, form_token=form_token())
+        verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
     except InvalidAddress as error:
         return address_page(typed, Problem(str(error)))
     return to_page_of(verification.id)
@@ -65,7 +68,7 @@ def start() -> Answer:
 @blueprint.get("/verify/<verification_id>")
 def show(verification_id: str) -> Answer:
     """Show where a verification stands."""
-    return verification_page(current_service().get(verification_id))
+    return verification_page(_seen(verification_id))
 
 
 @blueprint.post("/verify/<verification_id>")
@@ -73,9 +76,9 @@ def check(verification_id: str) -> Answer:
     """Judge the typed code."""
     service, typed = current_service(), request.form.get("code", "")
     try:
-        result = service.check(verification_id, typed, request_key=_key_of(typed))
+        result = service.check(verification_id, typed, request_key=_key_of(typed), caller=this_browser())
     except MalformedCode as error:
-        return answer_to_form(service.get(verification_id), Problem(str(error)), typed)
+        return answer_to_form(_seen(verification_id), Problem(str(error)), typed)
     if result.valid:
         return to_page_of(verification_id)
     attempts_left = result.verification.check_attempts_remaining(service.rules)
@@ -85,12 +88,11 @@ def check(verification_id: str) -> Answer:
 @blueprint.post("/verify/<verification_id>/resend")
 def resend(verification_id: str) -> Answer:
     """Have the mail sent again."""
-    service = current_service()
     try:
-        service.resend(verification_id, request_key=form_token())
-    except (ResendTooSoon, TooManySends, VerificationEnded) as error:
+        current_service().resend(verification_id, request_key=form_token(), caller=this_browser())
+    except (ResendTooSoon, StartedElsewhere, TooManySends, VerificationEnded) as error:
         problem = Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
-        return answer_to_form(service.get(verification_id), problem)
+        return answer_to_form(_seen(verification_id), problem)
     flash(SENT_AGAIN)
     return to_page_of(verification_id)
 
@@ -102,16 +104,23 @@ def back_from_resend(verification_id: str) -> Answer:
 
 
 @blueprint.post("/verify/<verification_id>/cancel")
-def cancel(verification_id: str) -> AnyResponse:
+def cancel(verification_id: str) -> Answer:
     """Cancel, and ask for another address; what ended already needs no canceling.
 
     Only a POST does it, so that nothing that follows links for a person, such as a mail scanner or a
     prefetching browser, ends their verification. Canceling keeps a mail that is still waiting from going
     to what is most likely a mistyped, foreign address.
     """
-    with suppress(VerificationEnded):
-        current_service().cancel(verification_id)
+    try:
+        with suppress(VerificationEnded):
+            current_service().cancel(verification_id, caller=this_browser())
+    except StartedElsewhere as error:
+        return answer_to_form(_seen(verification_id), Problem(str(error), error.status, field=False))
     return redirect(url_for("web.home"), 303)
+
+
+def _seen(verification_id: str) -> Verification:
+    return current_service().get(verification_id, caller=this_browser())
 
 
 def _key_of(typed: str) -> str:
@@ -123,7 +132,7 @@ def _key_of(typed: str) -> str:
 def _form_again() -> Answer:
     if request.endpoint == "web.start":
         return address_page(request.form.get("email", ""), Problem(LOST_FORM, 400, field=False))
-    verification = current_service().get((request.view_args or {})["verification_id"])
+    verification = _seen((request.view_args or {})["verification_id"])
     if request.endpoint == "web.check":
         return answer_to_form(
             verification, Problem(LOST_FORM, 400, field=False), request.form.get("code", "")

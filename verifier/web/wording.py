@@ -93,6 +93,12 @@ def soon(seconds: float) -> str:
     return f"in about {count(math.ceil(seconds / 60 - 0.25), 'minute')}"
 
 
+def masked(address: str) -> str:
+    """Return an address such that who knows it recognises it, and nobody else learns it."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain[:1]}•••.{domain.rpartition('.')[2]}"
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

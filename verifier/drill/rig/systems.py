@@ -62,7 +62,10 @@ def verifier() -> SystemUnderTest:
         worker_says="starts on queue",
         owing=(("ZCARD", "verifier:due"), ("LLEN", "rq:queue:verifier-mail")),
         is_peer=False,
-        settings={"VERIFIER_SECRET_KEYS": f"drill:{secrets.token_hex(32)}"},
+        settings={
+            "VERIFIER_SECRET_KEYS": f"drill:{secrets.token_hex(32)}",
+            "VERIFIER_API_OPEN": "true",
+        },
     )
 
 

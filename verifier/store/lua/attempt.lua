@@ -1,16 +1,21 @@
 -- Count an attempt before it is judged. Works although Redis is full.
 -- KEYS: record, due
--- ARGV: max attempts, request id, fingerprint of the typed code, ids of the secret keys that can judge it ...
--- Returns false where there is no record, else { what, time (s), record fields and values ... }, what being "counted", "repeated"
+-- ARGV: max attempts, request id, fingerprint of the typed code, mark of the caller (empty: anybody), ids of the secret keys that can judge it ...
+-- Returns false where there is no record, or none that the caller may know of, else { what, time (s), record fields and values ... }, what being "counted", "repeated"
 -- (the same request came before, and was counted then), "closed", or "unknown key".
 -- Each counted request leaves a field with its fingerprint, and there are no more of them than attempts.
 local request = 'request:' .. ARGV[2]
-local found = redis.call('HMGET', KEYS[1], 'status', 'expires_at', 'attempts', request, 'key_id')
+local found = redis.call('HMGET', KEYS[1], 'status', 'expires_at', 'attempts', request, 'key_id', 'started_by')
 if not found[1] then
   return false
 end
+-- As domain/callers.py has it: who started it, and for a page any browser.
+local by, caller = found[6] or '', ARGV[4]
+if caller ~= '' and by ~= '' and by ~= caller and not (by:sub(1, 5) == 'page:' and caller:sub(1, 5) == 'page:') then
+  return false
+end
 local what = 'unknown key'
-for position = 4, #ARGV do
+for position = 5, #ARGV do
   if ARGV[position] == found[5] then
     what = 'closed'
   end

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sentinel import Endpoint, Tls
+from verifier.domain.api_keys import ApiKeys
 from verifier.settings import Settings, SettingsError, known_names, load_settings
 from verifier.settings.loading import OTHER_NAMES
 
@@ -40,6 +41,8 @@ SENTINELS = (Endpoint("a", 26379), Endpoint("b", 1), Endpoint("::1", 2))
 
 # setting, text, where it ends up, value, default
 READ = [
+    ("API_KEYS", f"shop:{'0a' * 32}", "api_keys", ApiKeys((("shop", b"\n" * 32),)), ApiKeys()),
+    ("API_OPEN", "true", "api_open", True, False),
     ("NAME", "Example Shop", "name", "Example Shop", "Verifier"),
     ("CODE_DIGITS", "8", "rules.code_digits", 8, 6),
     ("CODE_LIFETIME", "120", "rules.lifetime_s", 120, 600),
@@ -268,6 +271,18 @@ def test_a_wrong_setting_is_named_with_the_reason(name: str, text: str, reason: 
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert "hunter2" not in sentence
+
+
+def test_an_open_api_has_no_keys() -> None:
+    """Whoever sets both has forgotten one of them."""
+    with pytest.raises(SettingsError, match="VERIFIER_API_OPEN: It can't be true while VERIFIER_API_KEYS"):
+        _load(API_OPEN="true", API_KEYS=f"shop:{'0a' * 32}")
+
+
+def test_only_flask_runs_own_surroundings_are_development() -> None:
+    """They say so to the processes that they start."""
+    assert _load().development is False
+    assert _load(EMBEDDED_MAILBOX="mails").development is True
 
 
 def test_all_wrong_settings_are_told_at_once() -> None:

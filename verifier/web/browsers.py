@@ -1,0 +1,27 @@
+"""Which browser asks: known by a random secret in its session, from the first address that it types on.
+
+The session's cookie is signed, so nobody makes one up; Redis gets a digest only.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import session
+
+from verifier.domain.callers import Caller, CallerKind, browser
+
+_NAME = "browser"
+
+
+def starting_browser() -> Caller:
+    """Return the browser that asks, from now on known where it was not."""
+    if not isinstance(session.get(_NAME), str):
+        session[_NAME] = secrets.token_hex(16)
+    return browser(session[_NAME])
+
+
+def this_browser() -> Caller:
+    """Return the browser that asks; one that has started nothing yet is like no other."""
+    secret = session.get(_NAME)
+    return browser(secret) if isinstance(secret, str) else Caller(CallerKind.PAGE, "unknown")
