@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from verifier.domain.codes import code_of
+from verifier.domain.callers import key_name_in
+from verifier.domain.codes import code_of, message_name_of
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import DeliveryStatus
@@ -75,19 +76,20 @@ class Deliverer:
         """
         verification = claim.verification
         code = code_of(verification.id, verification.address, verification.key_id, self._keys, self._rules)
-        if code is None:
+        message_name = message_name_of(verification.id, claim.number, verification.key_id, self._keys)
+        if code is None or message_name is None:
             return self._without_key(claim, verification.key_id)
         expires_in_s = verification.expires_at - self._now(claim)
         if not may_send() or expires_in_s < self._least_life_s:
             return _given_back(claim)
         try:
             mail = self._mailer.render(
-                verification.id,
-                claim.number,
+                message_name,
                 verification.address,
                 code,
                 expires_in_s=expires_in_s,
                 now=time.time(),
+                site=key_name_in(verification.started_by),
             )
         except ValueError as error:
             log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough

@@ -48,6 +48,12 @@ class Caller:
         return self.started(verification) or (self.kind is CallerKind.PAGE and from_a_page)
 
 
+def key_name_in(mark: str) -> str:
+    """Return the name of the API key in a mark; empty where it is another's."""
+    kind, _, name = mark.partition(":")
+    return name if kind == CallerKind.KEY else ""
+
+
 def browser(secret: str) -> Caller:
     """Return the caller for a browser, by what it keeps secret in its cookie; Redis gets a digest of it only."""
     return Caller(CallerKind.PAGE, hashlib.sha256(secret.encode()).hexdigest()[:24])

@@ -18,6 +18,7 @@ from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
 
 CODE_PURPOSE = "code"
+_MESSAGE_PURPOSE = "message id"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.]+")
 _WORD_BYTES = 8
@@ -38,6 +39,17 @@ def code_of(verification_id: str, address: str, key_id: str, keys: KeyRing, rule
     """Return the code of a verification; None where `keys` does not have the key that it was made with."""
     key = keys.derive(key_id, CODE_PURPOSE)
     return None if key is None else derive_code(key, verification_id, address, rules.code_digits)
+
+
+def message_name_of(verification_id: str, delivery_number: int, key_id: str, keys: KeyRing) -> str | None:
+    """Return what names the mail of a delivery, in its Message-ID; None where `keys` lacks the key.
+
+    Every repeat of a delivery has the same. Whoever reads the header, or a relay's log, learns no id from it.
+    """
+    key = keys.derive(key_id, _MESSAGE_PURPOSE)
+    if key is None:
+        return None
+    return hmac.new(key, f"{verification_id}-{delivery_number}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def derive_code(key: bytes, verification_id: str, address: str, digits: int) -> str:

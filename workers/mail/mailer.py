@@ -1,6 +1,7 @@
 """From a code to a finished mail: subject, text and HTML from the templates, headers for other machines.
 
-A repeat of a delivery has the same Message-ID, so that mailboxes can fold the two into one. The message is
+A repeat of a delivery has the same Message-ID, so that mailboxes can fold the two into one. The mail names the site at
+which it was asked for, since a person may be asked for a code by somebody else than they think. The message is
 built by Flask-Mail; see `workers.mail.message` for how, and for why no line of it can be injected.
 """
 
@@ -11,10 +12,13 @@ from email.utils import formatdate
 
 from workers.mail.addresses import Address, parse_sender, recipient_address
 from workers.mail.message import life_in_words, message_template, subject_end
+from workers.mail.template import Template
 from workers.smtp.outgoing_mail import OutgoingMail
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
+# Each is built once. There are as many sites as names of API keys.
+_MOST_TEMPLATES = 100
 
 
 class Mailer:
@@ -23,29 +27,38 @@ class Mailer:
     def __init__(self, sender: str, service_name: str) -> None:
         """Make the template; `sender` is an address, or `Name <address>`. Raises ValueError for a bad setting."""
         self._sender: Address = parse_sender(sender)
-        self._template = message_template(self._sender, service_name)
+        self._service_name = service_name
+        self._templates = {service_name: message_template(self._sender, service_name, service_name)}
         self._subject_end = subject_end(service_name)
         self._date = (0, b"")
 
     def render(
         self,
-        verification_id: str,
-        delivery_number: int,
+        message_name: str,
         to: str,
         code: str,
         *,
         expires_in_s: float,
         now: float,
+        site: str = "",
     ) -> OutgoingMail:
-        """Return the finished mail. `now` is a Unix time; the mail states the life of the code in whole minutes.
+        """Return the finished mail. It states the life of the code in whole minutes.
+
+        Args:
+            message_name: names the mail in its Message-ID.
+            to: the address.
+            code: what the person is to type.
+            expires_in_s: the life that the code has left, in seconds.
+            now: a Unix time.
+            site: where the code was asked for; the service itself where it is empty.
 
         Raises:
-            ValueError: for an address, id or code that is none; they are checked long before.
+            ValueError: for an address, name or code that is none; they are checked long before.
         """
-        if not _ID.fullmatch(verification_id) or not _CODE.fullmatch(code) or delivery_number < 0:
-            raise ValueError("A mail needs a verification id, a delivery number and a code.")
+        if not _NAME.fullmatch(message_name) or not _CODE.fullmatch(code):
+            raise ValueError("A mail needs a name and a code.")
         recipient = recipient_address(to).spec
-        message_id = f"<{verification_id}.{delivery_number}@{self._sender.domain}>"
+        message_id = f"<{message_name}@{self._sender.domain}>"
         values = {
             "to": recipient.encode(),
             "message id": message_id.encode(),
@@ -58,10 +71,18 @@ class Mailer:
             sender=self._sender.spec,
             recipient=recipient,
             message_id=message_id,
-            payload=self._template.fill(values),
+            payload=self._template_for(site or self._service_name).fill(values),
             needs_smtputf8=not recipient.isascii(),
             code=code,
         )
+
+    def _template_for(self, site: str) -> Template:
+        template = self._templates.get(site)
+        if template is None:
+            template = message_template(self._sender, self._service_name, site)
+            if len(self._templates) < _MOST_TEMPLATES:
+                self._templates[site] = template
+        return template
 
     def _date_of(self, now: float) -> bytes:
         second = int(now)

@@ -53,10 +53,18 @@ class SevenBitMessage(flask_mail.Message):
 
 
 def build(
-    sender: Address, service_name: str, *, to: str, message_id: str, code: str, minutes: str, date: float
+    sender: Address,
+    service_name: str,
+    *,
+    site: str,
+    to: str,
+    message_id: str,
+    code: str,
+    minutes: str,
+    date: float,
 ) -> flask_mail.Message:
     """Make one whole message, as Flask-Mail's own class."""
-    words = {"service_name": service_name, "code": code, "minutes": minutes}
+    words = {"service_name": service_name, "site": site, "code": code, "minutes": minutes}
     message = SevenBitMessage(
         subject=subject(code, service_name),
         recipients=[to],
@@ -90,16 +98,26 @@ def life_in_words(expires_in_s: float) -> str:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def message_template(sender: Address, service_name: str) -> Template:
-    """Build and serialise the one message that all others of a service are made from.
+def message_template(sender: Address, service_name: str, site: str) -> Template:
+    """Build and serialise the one message that all others are made from that are asked for at a site.
 
     Its tokens are such that nothing else in it can contain them. Raises ValueError for a name that cannot be used.
     """
     _check_name(service_name)
+    _check_name(site)
     mark = secrets.token_hex(5)
     code, life, title = f"zc{mark}", f"zl{mark}", f"zs{mark}"
     to, message_id = f"zt{mark}@example.com", f"<zm{mark}@example.com>"
-    message = build(sender, service_name, to=to, message_id=message_id, code=code, minutes=life, date=_A_DATE)
+    message = build(
+        sender,
+        service_name,
+        site=site,
+        to=to,
+        message_id=message_id,
+        code=code,
+        minutes=life,
+        date=_A_DATE,
+    )
     counts = {
         "to": 1,
         "message id": 1,

@@ -308,6 +308,77 @@ def test_nothing_that_follows_links_cancels(person: Person, master: Redis) -> No
     assert record_of(master, path)["status"] == "pending"
 
 
+# Another browser
+
+
+@pytest.fixture
+def other(app: Flask, settings: Settings) -> Person:
+    """Somebody with another browser, who got hold of the address of a page."""
+    return Person(app.test_client(), settings)
+
+
+def test_another_browser_sees_no_address_and_may_type_the_code(person: Person, other: Person) -> None:
+    """As on a phone, where the mail was read; the address is shown such that its owner recognises it."""
+    path = person.start()
+    other.start("eve@example.org")
+    page = other.client.get(path)
+    assert page.status_code == 200
+    wrong = other.post(path, code=other.wrong_code(path))
+    assert wrong.status_code == 422
+    malformed = other.post(path, code="x")
+    assert malformed.status_code == 422
+    for text in (page.text, wrong.text, malformed.text):
+        assert ADDRESS not in text
+        assert "a•••@e•••.org" in text
+        assert text.count("<form") == 1
+        assert "/delivery" not in text
+    answer = other.post(path, code=other.code(path))
+    assert (answer.status_code, answer.location) == (303, path)
+    verified = other.client.get(path).text
+    assert "Your address is verified" in verified
+    assert ADDRESS not in verified
+    assert ADDRESS in person.client.get(path).text
+
+
+@pytest.mark.parametrize("action", ["/resend", "/cancel"])
+def test_another_browser_changes_nothing(
+    person: Person, other: Person, master: Redis, clock: RedisTime, action: str
+) -> None:
+    """403 with a sentence and the form for the code."""
+    path = person.start()
+    clock.move(31)
+    before = record_of(master, path)
+    page = other.post(path + action)
+    assert page.status_code == 403
+    assert "Only the browser in which the address was typed can do this." in page.text
+    assert 'name="code"' in page.text
+    assert ADDRESS not in page.text
+    assert record_of(master, path) == before
+    assert person.post(path + action).status_code == 303
+
+
+def test_another_browser_is_not_told_where_the_mail_is(person: Person, other: Person) -> None:
+    """Neither its script nor its frame."""
+    path = person.start()
+    for form in ("delivery.json", "delivery"):
+        assert other.client.get(f"{path}/{form}").status_code == 403
+        assert person.client.get(f"{path}/{form}").status_code == 200
+
+
+@pytest.mark.parametrize("ending", ["canceled", "expired"])
+def test_another_browser_sees_no_address_after_the_end(
+    person: Person, other: Person, clock: RedisTime, ending: str
+) -> None:
+    """Nor in the answer to a form."""
+    path = person.start()
+    if ending == "canceled":
+        person.post(f"{path}/cancel")
+    clock.move(LIFETIME_S if ending == "expired" else 1)
+    for page in (other.client.get(path), other.post(path, code="123456"), other.client.post(path)):
+        assert "Start again</a>" in page.text
+        assert ADDRESS not in page.text
+
+
 # Where the mail is
 
 DELIVERY_STATES = [

@@ -86,12 +86,33 @@ def test_a_mail_carries_the_code_to_its_address(bench: Bench) -> None:
 
 
 def test_a_repeat_is_the_same_mail(bench: Bench) -> None:
-    """The same code, the same Message-ID."""
+    """The same code, the same Message-ID, in which nobody finds the id."""
     bench.deliver()
     bench.now += 100
     bench.deliver(replace(CLAIM, lease="another"))
     first, second = bench.relays.mails
     assert (first.code, first.message_id) == (second.code, second.message_id)
+    assert VERIFICATION.id.encode() not in first.payload
+    assert VERIFICATION.id not in first.message_id
+
+
+def test_a_resend_is_another_mail(bench: Bench) -> None:
+    """With the same code; mailboxes must not fold it into the first."""
+    bench.deliver()
+    bench.deliver(replace(CLAIM, number=3))
+    first, resend = bench.relays.mails
+    assert first.code == resend.code
+    assert first.message_id != resend.message_id
+
+
+@pytest.mark.parametrize(
+    ("started_by", "site"), [("key:shop", "shop"), ("page:0a", "Example"), ("", "Example")]
+)
+def test_a_mail_names_who_asked(bench: Bench, started_by: str, site: str) -> None:
+    """The name of the API key, where it was one."""
+    bench.deliver(replace(CLAIM, verification=replace(VERIFICATION, started_by=started_by)))
+    [mail] = bench.relays.mails
+    assert f"at {site}.".encode() in mail.payload
 
 
 def test_a_code_of_an_older_key_is_still_mailed(bench: Bench) -> None:

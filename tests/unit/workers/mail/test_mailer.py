@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import email.utils
+import re
 from email.message import EmailMessage
 
 import pytest
@@ -37,7 +38,7 @@ def mailer(service_name: str = "Verifier", sender: str = "Verifier <no-reply@exa
 def render(
     ours: Mailer, to: str = "someone@example.com", code: str = "042195", life: float = 600.0
 ) -> OutgoingMail:
-    return ours.render("4fQz_-9aB", 2, to, code, expires_in_s=life, now=NOW)
+    return ours.render("4fQz_-9aB", to, code, expires_in_s=life, now=NOW)
 
 
 def parsed(mail: OutgoingMail) -> EmailMessage:
@@ -72,6 +73,7 @@ def test_the_fast_way_makes_the_same_mail_as_flask_mail(name: str, sender: str) 
     whole = build(
         parse_sender(sender),
         name,
+        site=name,
         to="someone@example.com",
         message_id=mail.message_id,
         code="042195",
@@ -127,12 +129,20 @@ def test_the_headers_tell_machines_what_it_is() -> None:
 
 
 def test_the_message_id_is_the_deliverys_own() -> None:
-    """A repeat has the same, a resend another."""
-    ours = mailer()
-    first, repeat = render(ours), render(ours)
-    resend = ours.render("4fQz_-9aB", 3, "someone@example.com", "042195", expires_in_s=600, now=NOW)
-    assert first.message_id == repeat.message_id == parsed(first)["Message-ID"] == "<4fQz_-9aB.2@example.org>"
-    assert resend.message_id == "<4fQz_-9aB.3@example.org>"
+    """By the name it is given, at the sender's domain."""
+    mail = render(mailer())
+    assert mail.message_id == parsed(mail)["Message-ID"] == "<4fQz_-9aB@example.org>"
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_the_mail_names_the_site_that_asked(kind: str) -> None:
+    """The holder of the API key where there is one, else the service itself."""
+    ours = mailer("Example")
+    there = ours.render("m", "a@example.com", "042195", expires_in_s=600, now=NOW, site="shop.example.org")
+    for mail, site in ((there, "shop.example.org"), (render(ours), "Example"), (there, "shop.example.org")):
+        text = re.sub("<[^>]+>", "", body(parsed(mail), kind))
+        assert f"Type it where you were asked for it: at {site}." in text
+    assert parsed(there)["Subject"] == "042195 is your Example code"
 
 
 @pytest.mark.parametrize("kind", ["plain", "html"])
@@ -140,7 +150,7 @@ def test_the_words_help_the_person(kind: str) -> None:
     """How long it lives, what to do if it was not asked for; no link, nothing fetched from elsewhere."""
     text = body(parsed(render(mailer())), kind)
     assert "It works for" in text
-    assert "You did not ask for it?" in text
+    assert "You did not ask for it there?" in text
     for fetched in ("http:", "https:", "src=", "href=", "url("):
         assert fetched not in text
 
@@ -227,13 +237,13 @@ def test_an_address_that_could_break_a_header_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verification_id", "code"),
+    ("name", "code"),
     [("a@b", "123456"), ("a\r\nb", "123456"), ("", "1"), ("a", "12\r\n34"), ("a", "")],
 )
-def test_an_id_or_code_that_could_break_a_header_is_refused(verification_id: str, code: str) -> None:
+def test_a_name_or_code_that_could_break_a_header_is_refused(name: str, code: str) -> None:
     """They are checked long before; here once more."""
-    with pytest.raises(ValueError, match="needs a verification id"):
-        mailer().render(verification_id, 1, "a@example.com", code, expires_in_s=600, now=NOW)
+    with pytest.raises(ValueError, match="needs a name and a code"):
+        mailer().render(name, "a@example.com", code, expires_in_s=600, now=NOW)
 
 
 @given(st.text(max_size=40))
