@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -59,7 +60,7 @@ def settings(topology: LocalTopology) -> Settings:
     return Settings(
         name="Example",
         api_open=True,
-        keys=KeyRing("test", {"test": b"a secret of the tests, long enough"}),
+        keys=KeyRing("test", {"test": hashlib.sha256(b"a secret of the tests").hexdigest().encode()}),
         rules=Rules(max_check_attempts=3, max_sends=3),
         retention_s=60,
         max_owed_mails=1000,

@@ -14,6 +14,7 @@ import pytest
 from sentinel import LocalTopology
 from verifier.container import Container, make_container
 from verifier.domain.errors import VerifierError
+from verifier.domain.keys import new_secret
 from verifier.settings import load_settings
 from verifier.store import keyspace
 
@@ -24,7 +25,7 @@ def service_on(topology: LocalTopology) -> Iterator[Container]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in topology.environment().items():
             patch.setenv(name, value)
-        patch.setenv("VERIFIER_SECRET_KEYS", "test:" + "a" * 64)
+        patch.setenv("VERIFIER_SECRET_KEYS", f"test:{new_secret()}")
         container = make_container(load_settings(None))
     try:
         yield container

@@ -14,6 +14,7 @@ from flask.cli import AppGroup
 _COMMANDS = {
     "worker": ("workers.cli", "worker_command"),
     "drill": ("verifier.drill.command", "drill_command"),
+    "secret-keys": ("verifier.cli.secret_keys", "secret_keys_group"),
     "sentinel": ("verifier.cli.sentinel", "sentinel_group"),
     "check-settings": ("verifier.cli.check_settings", "check_settings_command"),
     "api-keys": ("verifier.cli.api_keys", "api_keys_group"),

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets as random
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MIN_SECRET_CHARACTERS = 8
-GOOD_SECRET_CHARACTERS = 32
+SECRET_BYTES = 32
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -38,8 +40,30 @@ class KeyRing:
         return [key for key_id in ordered if (key := self.derive(key_id, purpose)) is not None]
 
     def weak_ids(self) -> list[str]:
-        """Return the ids of secrets that are shorter than a random 128-bit value is in hexadecimal."""
-        return [key_id for key_id, secret in self.secrets.items() if len(secret) < GOOD_SECRET_CHARACTERS]
+        """Return the ids of secrets that can't hold 32 random bytes."""
+        return [key_id for key_id, secret in self.secrets.items() if strength_of(secret) < SECRET_BYTES]
+
+
+def new_secret() -> str:
+    """Return a new secret: 32 random bytes in hexadecimal."""
+    return random.token_hex(SECRET_BYTES)
+
+
+def is_key_id(text: str) -> bool:
+    """Return whether the text may name a key."""
+    return _KEY_ID.fullmatch(text) is not None
+
+
+def strength_of(secret: bytes) -> int:
+    """Return how many random bytes a secret holds at the most.
+
+    A character of hexadecimal holds half a byte, one of base64 or of any other writing three quarters. What is regular
+    can be compressed and holds no more than what is left; random bytes can't be compressed. Words that somebody thought
+    up are taken for more than they hold.
+    """
+    by_length = len(secret) // 2 if _HEXADECIMAL.fullmatch(secret) else len(secret) * 3 // 4
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return min(by_length, len(compressor.compress(secret) + compressor.flush()))
 
 
 def parse_keys(text: str) -> KeyRing:
@@ -51,14 +75,9 @@ def parse_keys(text: str) -> KeyRing:
     secrets: dict[str, bytes] = {}
     for number, part in enumerate((part.strip() for part in text.split(",")), start=1):
         key_id, colon, secret = part.partition(":")
-        if not colon or not _KEY_ID.fullmatch(key_id):
+        if not colon or not is_key_id(key_id) or not secret:
             raise ValueError(f"entry {number} is not id:secret with an id of letters, digits, _ and -")
         if key_id in secrets:
             raise ValueError(f"the key id {key_id!r} is there twice")
-        if len(secret) < MIN_SECRET_CHARACTERS:
-            raise ValueError(
-                f"the secret of key {key_id!r} has fewer than {MIN_SECRET_CHARACTERS} characters; "
-                "make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
-            )
         secrets[key_id] = secret.encode()
     return KeyRing(current=next(iter(secrets)), secrets=secrets)

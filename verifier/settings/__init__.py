@@ -1,9 +1,10 @@
 """Every setting, parsed once at the start; import from here.
 
-model     the settings as frozen values
-loading   from the environment and `.env` to the values, or to a sentence for each wrong one
-parsers   texts into values
-relays    the relays as a setting
+model        the settings as frozen values
+loading      from the environment and `.env` to the values, or to a sentence for each wrong one
+parsers      texts into values
+relays       the relays as a setting
+weaknesses   what makes settings too weak
 """
 
 from __future__ import annotations

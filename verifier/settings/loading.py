@@ -36,16 +36,14 @@ from verifier.settings.parsers import (
     usable_tls,
 )
 from verifier.settings.relays import SCHEMES, MailRelay, parse_relays
+from verifier.settings.weaknesses import weaknesses_of
 
 PREFIX = "VERIFIER_"
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
 EMBEDDED_MAILBOX = "VERIFIER_EMBEDDED_MAILBOX"
 OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", EMBEDDED_MAILBOX})
 
-_NOT_SET = {
-    "VERIFIER_SECRET_KEYS": "It is not set. Make a key with: "
-    "python -c 'import secrets; print(\"k1:\" + secrets.token_hex(32))'"
-}
+_NOT_SET = {"VERIFIER_SECRET_KEYS": "It is not set. Make a key with: flask secret-keys new"}
 
 log = logging.getLogger(__name__)
 
@@ -63,15 +61,19 @@ def load_settings(dotenv: Path | None = Path(".env"), *, warn: bool = True) -> S
     With `warn` the log says what is not wrong but questionable.
 
     Raises:
-        SettingsError: a setting is missing or wrong.
+        SettingsError: a setting is missing or wrong, or too weak (settings/weaknesses.py).
     """
     settings = _load(_read, dotenv)
     if settings.api_keys and settings.api_open:
         raise SettingsError(
             "VERIFIER_API_OPEN: It can't be true while VERIFIER_API_KEYS has keys. Remove one of the two."
         )
+    weaknesses = weaknesses_of(settings)
+    if weaknesses and not settings.unsafe_for_tests:
+        raise SettingsError("
+".join(weaknesses))
     if warn:
-        _warn_of(settings)
+        _warn_of(settings, weaknesses)
     return settings
 
 
@@ -133,6 +135,7 @@ def _read(env: FileAwareEnv) -> Settings:
         name=parsed(env, "NAME", service_name, Settings.name),
         api_keys=parsed(env, "API_KEYS", parse_api_keys, ""),
         api_open=env.bool("API_OPEN", Settings.api_open),
+        unsafe_for_tests=env.bool("UNSAFE_FOR_TESTS", Settings.unsafe_for_tests),
         keys=parsed(env, "SECRET_KEYS", parse_keys),
         rules=_read_rules(env),
         retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
@@ -233,10 +236,11 @@ def _read_relay(env: FileAwareEnv) -> MailRelay:
     )
 
 
-def _warn_of(settings: Settings) -> None:
-    for key_id in settings.keys.weak_ids():
+def _warn_of(settings: Settings, weaknesses: Sequence[str]) -> None:
+    if settings.unsafe_for_tests:
         log.warning(
-            "VERIFIER_SECRET_KEYS: the secret of key %r is short; use 32 random characters or more.", key_id
+            "VERIFIER_UNSAFE_FOR_TESTS is true: this service proves nothing, and is for tests only. %s",
+            " ".join(weaknesses) or "No other setting makes use of it.",
         )
     if settings.redis.tls is not None and not settings.redis.tls.verify:
         log.warning(

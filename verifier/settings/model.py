@@ -50,6 +50,7 @@ class Settings:
     name: str = "Verifier"
     api_keys: ApiKeys = field(default_factory=ApiKeys)
     api_open: bool = False
+    unsafe_for_tests: bool = False
     rules: Rules = field(default_factory=Rules)
     retention_s: float = 600
     max_owed_mails: int = 100_000

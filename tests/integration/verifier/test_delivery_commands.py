@@ -14,6 +14,7 @@ from sentinel import LocalTopology, MasterLink
 from tests.support.stores import Store, due_in_s
 from verifier.cli.deliveries import deliveries_group
 from verifier.domain.codes import code_of
+from verifier.domain.keys import new_secret
 from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters
@@ -70,7 +71,7 @@ def _environment(topology: LocalTopology, monkeypatch: pytest.MonkeyPatch) -> No
     """The settings of the app."""
     for name, value in topology.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("VERIFIER_SECRET_KEYS", "test:" + "x" * 40)
+    monkeypatch.setenv("VERIFIER_SECRET_KEYS", f"test:{new_secret()}")
     monkeypatch.setenv("VERIFIER_MAX_CHECK_ATTEMPTS", "3")
 
 

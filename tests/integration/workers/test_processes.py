@@ -14,6 +14,7 @@ from redis import Redis
 from rq.worker import Worker
 
 from sentinel import LocalTopology, wait_for
+from verifier.domain.keys import new_secret
 
 ROOT = Path(__file__).parents[3]
 DEADLINE_S = 30
@@ -40,7 +41,7 @@ def parent(topology: LocalTopology) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")},
         **topology.environment(),
-        "VERIFIER_SECRET_KEYS": "test:" + "0" * 32,
+        "VERIFIER_SECRET_KEYS": f"test:{new_secret()}",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "wsgi", "worker", "--processes", "2", "--name", "pair"],

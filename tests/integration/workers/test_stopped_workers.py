@@ -47,7 +47,7 @@ def _process(topology: LocalTopology, settings: Settings, *options: str) -> Iter
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")},
         **topology.environment(),
-        "VERIFIER_SECRET_KEYS": f"{secret[0]}:{secret[1].decode().replace(' ', '_').replace(',', '_')}",
+        "VERIFIER_SECRET_KEYS": f"{secret[0]}:{secret[1].decode()}",
         "VERIFIER_MAIL_SERVER": "127.0.0.1",
         "VERIFIER_MAIL_PORT": str(settings.mail.relays[0].port),
         "VERIFIER_MAIL_CONNECTIONS": "2",

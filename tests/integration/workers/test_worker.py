@@ -27,6 +27,7 @@ from tests.support.sink import MailSink
 from tests.support.stores import Store, due_in_s, waiting_jobs
 from tests.support.workers import RunningWorker
 from verifier.domain.codes import code_of
+from verifier.domain.keys import new_secret
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.settings import Settings
 from verifier.store import deliveries, keyspace
@@ -336,7 +337,7 @@ def worker_environment(topology: LocalTopology, mailing: Settings, sink: MailSin
     return {
         **own,
         **topology.environment(),
-        "VERIFIER_SECRET_KEYS": f"test:{'0123456789abcdef' * 2}",
+        "VERIFIER_SECRET_KEYS": f"test:{new_secret()}",
         "VERIFIER_NAME": mailing.name,
         "VERIFIER_MAIL_SERVER": "127.0.0.1",
         "VERIFIER_MAIL_PORT": str(sink.port),

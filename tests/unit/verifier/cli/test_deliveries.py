@@ -13,6 +13,7 @@ from rich.console import Console
 from verifier.cli.arguments import DurationType, NameType
 from verifier.cli.deliveries import deliveries_group
 from verifier.cli.delivery_tables import Listing, listing_as_json, listing_for_people, moment, span
+from verifier.domain.keys import new_secret
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport, Filter
 
@@ -45,7 +46,7 @@ DEAD = DeliveryReport(
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of this machine is read."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VERIFIER_SECRET_KEYS", "k:" + "x" * 40)
+    monkeypatch.setenv("VERIFIER_SECRET_KEYS", f"k:{new_secret()}")
     monkeypatch.delenv("VERIFIER_SENTINELS", raising=False)
 
 

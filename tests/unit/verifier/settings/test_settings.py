@@ -15,7 +15,8 @@ from verifier.domain.api_keys import ApiKeys
 from verifier.settings import Settings, SettingsError, known_names, load_settings
 from verifier.settings.loading import OTHER_NAMES
 
-KEYS = "k:" + "0123456789abcdef" * 2
+GOOD = "cde0fb0dec1400c54a0f7e7eafa73624c53e4da258bbd34b3380a0defeba95c1"
+KEYS = f"k:{GOOD}"
 SECRET = "hunter2-never-shown"
 
 
@@ -42,6 +43,7 @@ SENTINELS = (Endpoint("a", 26379), Endpoint("b", 1), Endpoint("::1", 2))
 # setting, text, where it ends up, value, default
 READ = [
     ("API_KEYS", f"shop:{'0a' * 32}", "api_keys", ApiKeys((("shop", b"\n" * 32),)), ApiKeys()),
+    ("UNSAFE_FOR_TESTS", "true", "unsafe_for_tests", True, False),
     ("API_OPEN", "true", "api_open", True, False),
     ("NAME", "Example Shop", "name", "Example Shop", "Verifier"),
     ("CODE_DIGITS", "8", "rules.code_digits", 8, 6),
@@ -123,9 +125,9 @@ def test_unverified_tls_is_said_loudly(caplog: pytest.LogCaptureFixture) -> None
 
 def test_secret_keys_are_read_in_their_order() -> None:
     """The first one makes new codes."""
-    settings = _load(SECRET_KEYS=f"new:{'x' * 32},old:{'y' * 32}")
+    settings = _load(SECRET_KEYS=f"new:{GOOD},old:{GOOD[::-1]}")
     assert settings.keys.current == "new"
-    assert settings.keys.secrets["old"] == b"y" * 32
+    assert settings.keys.secrets["old"] == GOOD[::-1].encode()
 
 
 def test_secret_keys_are_required() -> None:
@@ -148,7 +150,7 @@ def test_a_list_of_relays_takes_the_place_of_the_single_one() -> None:
 def test_relays_may_have_weights() -> None:
     """A weight on each spreads the mails over them; letters in a login may be written as %XX."""
     relays = _load(
-        MAIL_RELAYS="smtp://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1"
+        MAIL_RELAYS="smtps://a%40b:c%2Cd@one.example?weight=3,smtp://two.example?weight=1"
     ).mail.relays
     assert [relay.weight for relay in relays] == [3, 1]
     assert (relays[0].username, relays[0].password) == ("a@b", "c,d")
@@ -215,7 +217,12 @@ WRONG = [
     ("NAME", "two\nlines", "one line"),
     ("NAME", "x" * 101, "one line"),
     ("SECRET_KEYS", SECRET, "entry 1 is not id:secret"),
-    ("SECRET_KEYS", "k:hunter2", "fewer than 8 characters"),
+    ("SECRET_KEYS", "k:hunter2", "can be guessed"),
+    ("SECRET_KEYS", "k:" + "hunter2" * 20, "can be guessed"),
+    ("SECRET_KEYS", f"k:{GOOD},old:hunter2", "The secret of key 'old' can be guessed"),
+    ("CODE_DIGITS", "5", "the least is 6"),
+    ("CODE_LIFETIME", "601", "the most is 600"),
+    ("MAX_CHECK_ATTEMPTS", "11", "the most is 10"),
     ("CODE_DIGITS", "six", "Not a valid integer"),
     ("CODE_DIGITS", "3", "greater than or equal to 4"),
     ("CODE_DIGITS", "11", "less than or equal to 10"),
@@ -419,22 +426,77 @@ def test_known_names_and_their_files_are_not_warned_of(
     assert caplog.records == []
 
 
-def test_a_short_secret_is_warned_of_by_its_id(caplog: pytest.LogCaptureFixture) -> None:
-    """The secret itself is not shown."""
-    _load(SECRET_KEYS=f"weak:{SECRET}")
-    assert "'weak' is short" in caplog.text
+def test_what_is_too_weak_passes_in_tests_and_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    """Each of it is in the log; the secret itself is not shown."""
+    settings = _load(
+        SECRET_KEYS=f"weak:{SECRET}", CODE_DIGITS="4", CODE_LIFETIME="3600", UNSAFE_FOR_TESTS="true"
+    )
+    assert settings.rules.code_digits == 4
+    [warning] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    for said in ("UNSAFE_FOR_TESTS is true", "key 'weak' can be guessed", "4 digits", "3600 seconds"):
+        assert said in warning
     assert "hunter2" not in caplog.text
+
+
+def test_the_override_is_loud_where_nothing_is_weak(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody should forget it in a deployment."""
+    _load(UNSAFE_FOR_TESTS="true")
+    assert "VERIFIER_UNSAFE_FOR_TESTS is true: this service proves nothing" in caplog.text
+
+
+def test_all_weaknesses_are_told_at_once() -> None:
+    """As all wrong settings are."""
+    with pytest.raises(SettingsError) as refusal:
+        _load(SECRET_KEYS="a:b,c:d", CODE_DIGITS="5", MAX_CHECK_ATTEMPTS="50")
+    names = [line.partition(":")[0] for line in str(refusal.value).splitlines()]
+    assert names == [
+        "VERIFIER_SECRET_KEYS",
+        "VERIFIER_SECRET_KEYS",
+        "VERIFIER_CODE_DIGITS",
+        "VERIFIER_MAX_CHECK_ATTEMPTS",
+    ]
+
+
+@pytest.mark.parametrize("host", ["smtp.example.org", "10.0.0.1", "localhost.example.org"])
+def test_a_login_is_not_sent_in_the_clear(host: str) -> None:
+    """Neither with the single settings nor with one of several relays."""
+    for values in (
+        {"MAIL_SERVER": host, "MAIL_USERNAME": "us", "MAIL_PASSWORD": SECRET},
+        {"MAIL_RELAYS": f"smtps://us:{SECRET}@a.example,smtp://us:{SECRET}@{host}"},
+    ):
+        with pytest.raises(SettingsError, match=f"login at the relay {host} would be sent") as refusal:
+            _load(**values)
+        assert SECRET not in str(refusal.value)
+        for name in values:
+            del os.environ[f"VERIFIER_{name}"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"MAIL_SERVER": "smtp.example.org", "MAIL_USERNAME": "us", "MAIL_USE_TLS": "true"},
+        {"MAIL_SERVER": "smtp.example.org", "MAIL_USERNAME": "us", "MAIL_USE_SSL": "true"},
+        {"MAIL_SERVER": "smtp.example.org"},
+        {"MAIL_SERVER": "127.0.0.1", "MAIL_USERNAME": "us"},
+        {"MAIL_SERVER": "localhost", "MAIL_USERNAME": "us"},
+        {"MAIL_RELAYS": "smtp://us:them@[::1]"},
+    ],
+)
+def test_other_logins_are_fine(values: dict[str, str]) -> None:
+    """With TLS, on this host, or none at all."""
+    assert _load(**values).mail.relays
 
 
 def test_settings_show_no_secret() -> None:
     """They may end up in a traceback."""
     settings = _load(
-        SECRET_KEYS=f"k:{SECRET}{SECRET}",
+        SECRET_KEYS=f"k:{SECRET}{GOOD}",
         REDIS_PASSWORD=SECRET,
         SENTINEL_PASSWORD=SECRET,
         REDIS_OPS_PASSWORD=SECRET,
         SENTINEL_OPS_PASSWORD=SECRET,
         MAIL_PASSWORD=SECRET,
+        MAIL_SERVER="localhost",
     )
     assert "hunter2" not in repr(settings)
     assert settings.redis.login.password == SECRET

@@ -1,0 +1,65 @@
+"""What makes settings too weak to prove anything by: a code, or the key that it is made with, that can be guessed.
+
+They stop the start, each with the reason and what to do. Tests have an override that is loud.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from verifier.domain.rules import Rules
+from verifier.settings.model import Settings
+from verifier.settings.relays import MailRelay
+
+FEWEST_DIGITS = 6
+LONGEST_LIFE_S = 600
+MOST_ATTEMPTS = 10
+
+
+def weaknesses_of(settings: Settings) -> list[str]:
+    """Return a sentence for each weakness, which begins with the setting's name and holds no secret."""
+    return [
+        *(
+            f"VERIFIER_SECRET_KEYS: The secret of key {key_id!r} can be guessed, since it is too short or too regular "
+            "for 32 random bytes. Make one with `flask secret-keys new`."
+            for key_id in settings.keys.weak_ids()
+        ),
+        *_weak_rules(settings.rules),
+        *(sentence for relay in settings.mail.relays for sentence in _open_logins(relay)),
+    ]
+
+
+def _weak_rules(rules: Rules) -> Iterator[str]:
+    if rules.code_digits < FEWEST_DIGITS:
+        yield (
+            f"VERIFIER_CODE_DIGITS: A code of {rules.code_digits} digits can be guessed; "
+            f"the least is {FEWEST_DIGITS}, which is the default."
+        )
+    if rules.lifetime_s > LONGEST_LIFE_S:
+        yield (
+            f"VERIFIER_CODE_LIFETIME: A code that lives for {rules.lifetime_s:g} seconds can be guessed or found; "
+            f"the most is {LONGEST_LIFE_S}, which is the default."
+        )
+    if rules.max_check_attempts > MOST_ATTEMPTS:
+        yield (
+            f"VERIFIER_MAX_CHECK_ATTEMPTS: With {rules.max_check_attempts} attempts a code can be guessed; "
+            f"the most is {MOST_ATTEMPTS}, and the default {Rules.max_check_attempts}."
+        )
+
+
+def _open_logins(relay: MailRelay) -> Iterator[str]:
+    if relay.security == "none" and (relay.username or relay.password) and not _is_loopback(relay.host):
+        yield (
+            f"VERIFIER_MAIL_USERNAME: The login at the relay {relay.host} would be sent without encryption. Set "
+            "VERIFIER_MAIL_USE_TLS or VERIFIER_MAIL_USE_SSL, or in VERIFIER_MAIL_RELAYS use smtp+starttls:// or smtps://."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
