@@ -46,7 +46,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     install(app, container)
     _say_what_is_open(settings)
-    for each in (api, ops, web):
+    # An address with a second slash is another one: werkzeug would lead from there to one that begins with //.
+    app.url_map.merge_slashes = False
+    for each in (web, api, ops):
         each.init_app(app)
     return app
 
@@ -57,5 +59,10 @@ def _say_what_is_open(settings: Settings) -> None:
             "VERIFIER_API_OPEN is true: whoever reaches this service may have mails sent to any address. "
             "Make keys with `flask api-keys new NAME`."
         )
-    elif not settings.api_keys and not settings.api_open:
+    if not settings.hosts and not settings.development:
+        log.warning(
+            "VERIFIER_HOSTS is not set, so this service answers under any host name. Name the hosts under which people "
+            "and backends reach it, such as verify.example.org."
+        )
+    if not settings.api_keys and not settings.api_open:
         log.info("The API is closed, because VERIFIER_API_KEYS has no keys; the pages work.")

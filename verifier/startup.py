@@ -76,7 +76,8 @@ def _served_by_flask_run(context: click.Context) -> Flask:
     except (RedisServerMissing, LocalStartError, TopologyError) as error:
         _end_with(str(error))
     app = create_app()
-    mailbox.init_app(app, maildir)
+    if options.is_on_loopback:
+        mailbox.init_app(app, maildir)
     return app
 
 

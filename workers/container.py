@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from sentinel import MasterLink
+from verifier.domain.hosts import is_loopback_name
 from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
 from verifier.wiring import deliveries_of, link_of
@@ -79,13 +80,20 @@ def worker_container_of(pid: int) -> WorkerContainer:  # noqa: ARG001 - the key 
     return make_worker_container(load_settings())
 
 
+def site_of(settings: Settings) -> str:
+    """Return where people are asked for their codes: the first of the hosts; empty where it is this machine, or none."""
+    if not settings.hosts or is_loopback_name(settings.hosts[0]):
+        return ""
+    return settings.hosts[0]
+
+
 def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
     try:
         relays = Relays(
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
         )
-        return relays, Mailer(settings.mail.default_sender, settings.name)
+        return relays, Mailer(settings.mail.default_sender, settings.name, site_of(settings))
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 

@@ -112,7 +112,7 @@ def with_settings(system: SystemUnderTest, **settings: str) -> SystemUnderTest:
 def our_mail_bytes() -> int:
     """Return the size of one of our mails."""
     mailer = Mailer("Verifier <verifier@localhost>", "Verifier")
-    mail = mailer.render("0" * 32, 1, "user000001@example.org", "123456", expires_in_s=600, now=time.time())
+    mail = mailer.render("0" * 32, "user000001@example.org", "123456", expires_in_s=600, now=time.time())
     return len(mail.payload)
 
 

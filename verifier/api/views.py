@@ -62,13 +62,6 @@ def cancel(verification_id: str) -> Response:
     return jsonify(_representation(current_service().cancel(verification_id, caller=caller())))
 
 
-@blueprint.after_request
-def keep_out_of_caches(response: Response) -> Response:
-    """Forbid caches: nobody on the way may keep an address and its state."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 @blueprint.errorhandler(VerifierError)
 def verifier_error(error: VerifierError) -> Response:
     """Answer with the error's own status, code and sentence; a 503 also with the key for trying again."""

@@ -23,6 +23,7 @@ from sentinel import LocalOptions, LocalTopology, wait_for
 from verifier.dev import MAILBOX_VARIABLE
 from verifier.dev.mail_server import MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
+from verifier.domain.hosts import is_loopback_name
 from verifier.settings import load_settings
 
 ANSWERS_WITHIN_S = 60
@@ -35,6 +36,11 @@ class RunOptions:
     host: str
     port: int
     reloads: bool
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether nobody else reaches what listens there."""
+        return is_loopback_name(self.host)
 
 
 def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
@@ -55,7 +61,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
     mailbox = Path(environ[MAILBOX_VARIABLE])
     if not (outer and options.reloads):
         WorkerProcess().start()
-        _announce_when_it_answers(options.host, options.port, _mail_note(environ))
+        _announce_when_it_answers(options, _mail_note(environ))
     return mailbox
 
 
@@ -93,14 +99,15 @@ def _end_on_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _announce_when_it_answers(host: str, port: int, note: str | None) -> None:
+def _announce_when_it_answers(options: RunOptions, note: str | None) -> None:
     """Print the addresses, from a thread, as soon as the app answers on them."""
-    if port == 0:  # chosen by the system; the server prints it itself
+    if options.port == 0:  # chosen by the system; the server prints it itself
         return
-    threading.Thread(target=_announce, args=(host, port, note), name="banner", daemon=True).start()
+    threading.Thread(target=_announce, args=(options, note), name="banner", daemon=True).start()
 
 
-def _announce(host: str, port: int, note: str | None) -> None:
+def _announce(options: RunOptions, note: str | None) -> None:
+    host, port = options.host, options.port
     reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
     base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     if not wait_for(lambda: _answers(f"{base}/healthz"), ANSWERS_WITHIN_S):
@@ -108,7 +115,9 @@ def _announce(host: str, port: int, note: str | None) -> None:
     lines = [
         "",
         f"  Verifier runs at     {base}",
-        f"  Mails arrive at      {base}/dev/mailbox",
+        f"  Mails arrive at      {base}/dev/mailbox"
+        if options.is_on_loopback
+        else "  The mailbox is for this machine alone: run without --host to see it.",
         *([f"  {note}"] if note else []),
         "  Ctrl-C stops everything.",
         "",

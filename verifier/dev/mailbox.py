@@ -1,5 +1,6 @@
 """The development mailbox: what the embedded service sent, to look at and for scripts.
 
+It holds codes, so it answers on this machine only: under its loopback names, and where the app listens nowhere else.
 Read-only. It exists only beside the embedded topology, whose mail server delivers into the Maildir. Mails are
 shown as text: the HTML of a mail is never rendered.
 """
@@ -11,9 +12,11 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, jsonify, render_template
+from flask import Blueprint, Flask, Response, jsonify, render_template, request
 
 from verifier.dev.maildir import Mail, newest_mails
+from verifier.domain.errors import UnknownHost
+from verifier.domain.hosts import host_name_in, is_loopback_name
 from verifier.domain.times import iso_time
 
 _CODE = re.compile(r"(?<!\d)\d{4,10}(?!\d)")
@@ -22,6 +25,7 @@ _CODE = re.compile(r"(?<!\d)\d{4,10}(?!\d)")
 def init_app(app: Flask, maildir: Path) -> None:
     """Serve the mails of a Maildir at /dev/mailbox and /dev/mailbox.json."""
     blueprint = Blueprint("mailbox", __name__, url_prefix="/dev")
+    blueprint.before_request(require_loopback_host)
 
     @blueprint.get("/mailbox")
     def show() -> str:
@@ -34,6 +38,13 @@ def init_app(app: Flask, maildir: Path) -> None:
         return jsonify([represent(mail) for mail in newest_mails(maildir)])
 
     app.register_blueprint(blueprint)
+
+
+def require_loopback_host() -> None:
+    """Raise UnknownHost unless the request names this machine as itself: see verifier/web/hosts.py."""
+    name = host_name_in(request.headers.get("Host", ""))
+    if name is None or not is_loopback_name(name):
+        raise UnknownHost
 
 
 def represent(mail: Mail) -> dict[str, str]:

@@ -72,6 +72,19 @@ class NotAuthorized(VerifierError):
     title = "No valid API key"
 
 
+class UnknownHost(VerifierError):
+    """The request names a host that is not this service."""
+
+    status = 400
+    code = "unknown_host"
+    title = "Unknown host"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service does not answer under this host name. Whoever runs it names its hosts in VERIFIER_HOSTS."
+        )
+
+
 class VerificationEnded(VerifierError):
     """The verification is no longer pending, so nothing more can be done with it."""
 

@@ -20,6 +20,7 @@ from environs import EnvValidationError, FileAwareEnv, validate
 
 from sentinel import Login, Tls
 from verifier.domain.api_keys import parse_api_keys
+from verifier.domain.hosts import parse_hosts
 from verifier.domain.keys import parse_keys
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
@@ -147,6 +148,7 @@ def _read(env: FileAwareEnv) -> Settings:
         no_success_limit_s=env.float(
             "NO_SUCCESS_LIMIT", Settings.no_success_limit_s, validate=Range(1, 86400)
         ),
+        hosts=parsed(env, "HOSTS", parse_hosts, ""),
         trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),

@@ -54,6 +54,7 @@ class Settings:
     rules: Rules = field(default_factory=Rules)
     retention_s: float = 600
     max_owed_mails: int = 100_000
+    hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
     queue: str = "verifier-mail"
     oldest_owed_limit_s: float = 120

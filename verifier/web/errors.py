@@ -45,6 +45,7 @@ _WORDS = {
 def init_app(app: Flask) -> None:
     """Answer all errors that nobody else answers; those of the API stay the API's."""
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(VerifierError, verifier_error)
 
 
 def http_error(error: HTTPException) -> Response:
@@ -60,6 +61,8 @@ def http_error(error: HTTPException) -> Response:
 
 def verifier_error(error: VerifierError) -> Response:
     """Answer an error of the domain that no form can show."""
+    if is_for_api(request.path):
+        return problems.of_verifier_error(error)
     if isinstance(error, ServiceUnavailable):
         return unavailable_page(error)
     return error_page(error.status, error.title, str(error))

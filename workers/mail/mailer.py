@@ -24,11 +24,21 @@ _MOST_TEMPLATES = 100
 class Mailer:
     """Renders the mails of one service. Thread-safe."""
 
-    def __init__(self, sender: str, service_name: str) -> None:
-        """Make the template; `sender` is an address, or `Name <address>`. Raises ValueError for a bad setting."""
+    def __init__(self, sender: str, service_name: str, site: str = "") -> None:
+        """Make the template.
+
+        Args:
+            sender: an address, or `Name <address>`.
+            service_name: what the mails call the service.
+            site: where people are asked for their codes; the service's name where it is empty.
+
+        Raises:
+            ValueError: a setting is wrong.
+        """
         self._sender: Address = parse_sender(sender)
         self._service_name = service_name
-        self._templates = {service_name: message_template(self._sender, service_name, service_name)}
+        self._site = site or service_name
+        self._templates = {self._site: message_template(self._sender, service_name, self._site)}
         self._subject_end = subject_end(service_name)
         self._date = (0, b"")
 
@@ -50,7 +60,7 @@ class Mailer:
             code: what the person is to type.
             expires_in_s: the life that the code has left, in seconds.
             now: a Unix time.
-            site: where the code was asked for; the service itself where it is empty.
+            site: where the code was asked for; our own where it is empty.
 
         Raises:
             ValueError: for an address, name or code that is none; they are checked long before.
@@ -71,7 +81,7 @@ class Mailer:
             sender=self._sender.spec,
             recipient=recipient,
             message_id=message_id,
-            payload=self._template_for(site or self._service_name).fill(values),
+            payload=self._template_for(site or self._site).fill(values),
             needs_smtputf8=not recipient.isascii(),
             code=code,
         )

@@ -36,7 +36,10 @@ def client(settings: Settings, container: Container, clock: RedisTime, master: R
     """Make a client of an app with keys, or with other settings."""
 
     def make(**changes: Any) -> FlaskClient:
-        ours = replace(settings, **{"api_open": False, "api_keys": parse_api_keys(KEYS), **changes})
+        ours = replace(
+            settings,
+            **{"api_open": False, "hosts": ("localhost",), "api_keys": parse_api_keys(KEYS), **changes},
+        )
         app = create_app(ours)
         install(app, replace(container, settings=ours))
         return app.test_client()

@@ -794,4 +794,4 @@ def test_the_api_has_neither_token_nor_cookie(person: Person) -> None:
     answer = person.client.post("/v1/verifications", json={"to": ADDRESS})
     assert answer.status_code == 201
     assert "Set-Cookie" not in answer.headers
-    assert "Content-Security-Policy" not in answer.headers
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

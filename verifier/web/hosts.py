@@ -1,0 +1,31 @@
+"""Under which names this service answers: a page of somebody else must not reach it by a name of its own.
+
+That is how DNS rebinding works: the attacker's name leads a person's browser to an address of their own network. Health is
+asked for by load balancers and containers, which know addresses only; it says nothing that is worth a name, so it is open.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from verifier.container import current_container
+from verifier.domain.errors import UnknownHost
+from verifier.domain.hosts import host_name_in, is_loopback_name
+
+ANY_HOST = frozenset({"health.alive", "health.ready"})
+
+
+def init_app(app: Flask) -> None:
+    """Refuse what is asked for under another name, before anybody looks at it."""
+    app.before_request(_require_own_host)
+
+
+def _require_own_host() -> None:
+    settings = current_container().settings
+    if request.endpoint in ANY_HOST or not (settings.hosts or settings.development):
+        return
+    name = host_name_in(request.headers.get("Host", ""))
+    if name in settings.hosts:
+        return
+    if name is None or not (settings.development and is_loopback_name(name)):
+        raise UnknownHost
