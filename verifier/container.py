@@ -27,7 +27,14 @@ def make_container(settings: Settings) -> Container:
     """Make it from the settings; nothing connects before the first request. Raises SettingsError."""
     link = link_of(settings)
     return Container(
-        settings, link, VerificationService(store_of(settings, link), settings.keys, settings.rules)
+        settings,
+        link,
+        VerificationService(
+            store_of(settings, link),
+            settings.keys,
+            settings.rules,
+            test_addresses=settings.development or settings.unsafe_for_tests,
+        ),
     )
 
 

@@ -21,6 +21,24 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
+    # Anybody can send a form without its token, and is told so.
+    logging.getLogger("flask_wtf.csrf").setLevel(logging.WARNING)
+
+
+class NonsenseFilter(logging.Filter):
+    """Takes gunicorn's line for each request that is no HTTP out of its log, and counts it here instead.
+
+    Such lines hold what anybody sent, and there may be thousands of them.
+    """
+
+    _BEGINNING = "Invalid request from"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line may stay."""
+        if not str(record.msg).startswith(self._BEGINNING):
+            return True
+        refused("400 Bad Request")
+        return False
 
 
 class ThrottledLog:
@@ -51,3 +69,11 @@ class ThrottledLog:
         if left_out:
             message, values = f"{message} (and %d more since the last line)", (*values, left_out)
         self._log.log(level, message, *values)
+
+
+_nonsense = ThrottledLog(logging.getLogger("verifier.requests"), every_s=60)
+
+
+def refused(answer: str) -> None:
+    """Log what anybody can cause without a name: at most a line a minute, with the number of the others."""
+    _nonsense.log(logging.INFO, "A request was refused with %s", answer)

@@ -92,11 +92,18 @@ class VerificationService:
     """The use cases. Raises only errors of the domain."""
 
     def __init__(
-        self, store: VerificationStore, keys: KeyRing, rules: Rules, *, deadline_s: float = 10.0
+        self,
+        store: VerificationStore,
+        keys: KeyRing,
+        rules: Rules,
+        *,
+        deadline_s: float = 10.0,
+        test_addresses: bool = False,
     ) -> None:
-        """Take what one request may wait for Redis in all, in seconds."""
+        """Take what one request may wait for Redis in all, in seconds, and whether addresses for tests are accepted."""
         self._store = store
         self._deadline_s = deadline_s
+        self._test_addresses = test_addresses
         self._keys = keys
         self.rules = rules
 
@@ -121,7 +128,7 @@ class VerificationService:
             RequestReused: the request key was used for another address.
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
-        normal = normalise_address(address)
+        normal = normalise_address(address, for_tests=self._test_addresses)
         first_id, *other_ids = self._ids_of(normal, form_token, request_key, caller)
         with redis_within(self._deadline_s):
             verification = self._store.accept(

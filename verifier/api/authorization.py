@@ -6,7 +6,6 @@ have mails sent by it; `flask run`'s own surroundings, and VERIFIER_API_OPEN, op
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 from flask import g, request
@@ -16,10 +15,6 @@ from verifier.container import current_container
 from verifier.domain.api_keys import is_api_key
 from verifier.domain.callers import Caller, CallerKind, read_client_ip
 from verifier.domain.errors import InvalidRequest, NotAuthorized
-from verifier.logs import ThrottledLog
-
-log = logging.getLogger(__name__)
-_refusals = ThrottledLog(log, every_s=60)
 
 CLIENT_IP = "client_ip"
 _ASK = 'Bearer realm="Verifier"'
@@ -80,5 +75,4 @@ def _caller() -> Caller:
         raise NotAuthorized(
             "What stands in the Authorization header is no API key; a key begins with verifier_."
         )
-    _refusals.log(logging.WARNING, "The API was asked with a key that is not in VERIFIER_API_KEYS.")
     raise NotAuthorized("This API key is not known here, or not any more.")

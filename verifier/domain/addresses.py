@@ -1,9 +1,10 @@
 """Email addresses: parsed and normalised by the email-validator library.
 
 What is accepted is what can be mailed: no display names, no address literals, internationalised local
-parts and domains included. Domains under `.test`, which RFC 2606 keeps for testing, are accepted, so that
-an integration can be tried with addresses that never belong to anybody. DNS is not asked: a form must
-not hang on a name server, and the relay's answer decides anyway.
+parts and domains included; and only what all mail software reads in the same way, since a mail that goes
+somewhere else than it seems to proves the wrong address. Domains under `.test` and `.example`, which RFC 2606
+keeps for tests, are accepted in development, so that an integration can be tried with addresses that never
+belong to anybody. DNS is not asked: a form must not hang on a name server, and the relay's answer decides anyway.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from email_validator import EmailNotValidError, validate_email
 from verifier.domain.errors import InvalidAddress
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, angle brackets included
-_ALLOW_TEST_DOMAINS = True
+_FOR_TESTS = ("test", "example")
 # RFC 2047: mail programs decode it in a header, and then show or answer another address.
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
+# user%host@relay and host!user@relay are routes through the relay to another address (RFC 5321, appendix F.2).
+_ROUTE = re.compile(r"[%!]")
+# A program, a file, or an option to a program, for mail software of old; current software refuses the dash.
+_NO_MAILBOX = re.compile(r"[-|/]")
 
 
-def normalise_address(text: str) -> str:
+def normalise_address(text: str, *, for_tests: bool = False) -> str:
     """Return the normal form of a typed address: Unicode NFC, domain in lower case.
 
     Blanks around it are dropped, since forms and phones add them; anything else that is not part of an
-    address is refused.
+    address is refused. Domains that are kept for tests pass with `for_tests`.
 
     Raises:
         InvalidAddress: no mail can be sent to it; the sentence says why.
@@ -45,9 +50,14 @@ def normalise_address(text: str) -> str:
             "Mail programs misread an address with =? and ?= in it, so no mail can be sent to it."
         )
     try:
-        parsed = validate_email(
-            text, check_deliverability=False, test_environment=_ALLOW_TEST_DOMAINS, strict=True
-        )
+        parsed = validate_email(text, check_deliverability=False, test_environment=for_tests, strict=True)
     except EmailNotValidError as error:
         raise InvalidAddress(f"This is not an email address that mail can be sent to: {error}") from None
+    if _ROUTE.search(parsed.local_part) or _NO_MAILBOX.match(parsed.local_part):
+        raise InvalidAddress(
+            "Mail programs misread an address with % or ! in it, or with -, | or / at its beginning, "
+            "so no mail can be sent to it."
+        )
+    if not for_tests and parsed.ascii_domain.rpartition(".")[2] in _FOR_TESTS:
+        raise InvalidAddress("This address is one for tests that nobody has, so no mail can be sent to it.")
     return parsed.normalized

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
+from verifier.logs import refused
 from verifier.web.form_tokens import FIELD
 
 MAX_RESUBMISSIONS = 10
@@ -42,10 +43,21 @@ _WORDS = {
 }
 
 
+# What makes no sense in itself, so that no person and no backend sends it by mistake for long.
+_NONSENSE = frozenset({400, 401, 404, 405, 413, 414, 415, 431})
+
+
 def init_app(app: Flask) -> None:
     """Answer all errors that nobody else answers; those of the API stay the API's."""
+    app.after_request(_count_nonsense)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(VerifierError, verifier_error)
+
+
+def _count_nonsense(response: Response) -> Response:
+    if response.status_code in _NONSENSE:
+        refused(response.status)
+    return response
 
 
 def http_error(error: HTTPException) -> Response:
