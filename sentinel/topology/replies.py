@@ -27,13 +27,6 @@ from sentinel.topology.node_commands import right_to
 from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState
 
 Found = TypeVar("Found")
-_SETTINGS = (
-    "replica-priority",
-    "min-replicas-*",
-    "appendonly",
-    "maxmemory-policy",
-    "repl-diskless-sync-delay",
-)
 
 
 class Answers:
@@ -98,39 +91,42 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
     )
 
 
-def node_state(endpoint: Endpoint, answers: Answers) -> NodeState:
-    """Ask a node for its role and settings. Raises RedisError where it does not answer with its role."""
+def node_state(endpoint: Endpoint, answers: Answers, *, may_read_settings: bool) -> NodeState:
+    """Ask a node for its role, and read its settings out of INFO.
+
+    Args:
+        endpoint: the node.
+        answers: its answers.
+        may_read_settings: whether CONFIG GET is asked for what INFO does not tell. To ask it is a right to all settings,
+            passwords among them, so no user of ours has it, and a refusal would be an entry in ACL LOG each time.
+
+    Raises:
+        RedisError: it does not tell its role.
+    """
     role = _required(role_in, answers.to("ROLE"))
-    replication = info_in(answers.if_allowed("INFO", "replication"))
-    server = info_in(answers.if_allowed("INFO", "server"))
-    settings = _settings(answers)
+    info = info_in(answers.if_allowed("INFO"))
     return NodeState(
         endpoint,
         role=role.role,
         follows=role.follows,
         link=role.link,
         offset=role.offset,
-        priority=number_in(settings.get("replica-priority", replication.get("slave_priority"))),
-        min_replicas_to_write=number_in(settings.get("min-replicas-to-write")),
-        min_replicas_max_lag_s=number_in(settings.get("min-replicas-max-lag")),
-        appendonly=settings["appendonly"] == "yes" if "appendonly" in settings else None,
-        maxmemory_policy=settings.get("maxmemory-policy"),
-        sync_delay_s=number_in(settings.get("repl-diskless-sync-delay")),
-        server=server_in(server),
-        version=_version(server.get("redis_version", "")),
+        # A master does not tell its own.
+        priority=number_in(info.get("slave_priority")),
+        # Told only where the number is not 0.
+        needs_replicas="min_slaves_good_slaves" in info if info else None,
+        appendonly={"0": False, "1": True}.get(info.get("aof_enabled", "")),
+        maxmemory_policy=info.get("maxmemory_policy"),
+        sync_delay_s=_sync_delay_s(answers) if may_read_settings else None,
+        server=server_in(info),
+        version=_version(info.get("redis_version", "")),
         missing_rights=tuple(dict.fromkeys(answers.missing_rights)),
     )
 
 
-def _settings(answers: Answers) -> Fields:
-    """Read settings one pattern at a time: CONFIG GET takes several only from Redis 7.0 on."""
-    found: Fields = {}
-    for pattern in _SETTINGS:
-        reply = answers.if_allowed("CONFIG", "GET", pattern)
-        if reply is None:
-            break
-        found |= _required(fields_in, reply)
-    return found
+def _sync_delay_s(answers: Answers) -> int | None:
+    found = fields_in(answers.if_allowed("CONFIG", "GET", "repl-diskless-sync-delay"))
+    return number_in((found or {}).get("repl-diskless-sync-delay"))
 
 
 def _version(text: str) -> tuple[int, ...] | None:

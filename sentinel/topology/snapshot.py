@@ -30,8 +30,8 @@ class NodeState:
     offset: int | None = None
     """How much of the replication stream it has, in bytes."""
     priority: int | None = None
-    min_replicas_to_write: int | None = None
-    min_replicas_max_lag_s: int | None = None
+    needs_replicas: bool | None = None
+    """Whether it refuses writes without replicas (min-replicas-to-write)."""
     appendonly: bool | None = None
     maxmemory_policy: str | None = None
     sync_delay_s: int | None = None
@@ -40,6 +40,8 @@ class NodeState:
     """What it is, and of which version: `Redis 7.0.15`, `Valkey 8.1.1`."""
     version: tuple[int, ...] | None = None
     """Of Redis; Valkey tells the Redis that it is compatible with."""
+    is_open: bool | None = None
+    """Whether it takes commands from whoever reaches it, without a name."""
     missing_rights: tuple[str, ...] = ()
 
     @property
@@ -98,6 +100,8 @@ class SentinelState:
     replicas: tuple[KnownReplica, ...] = ()
     peers: tuple[KnownSentinel, ...] = ()
     """The other sentinels."""
+    is_open: bool | None = None
+    """As a node's."""
     missing_rights: tuple[str, ...] = ()
 
     @property

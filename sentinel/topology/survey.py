@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from redis import RedisError
 
-from sentinel.access import Access
+from sentinel.access import Access, Login
 from sentinel.endpoints import Endpoint, addresses_of
 from sentinel.errors import PermanentError
 from sentinel.topology.node_commands import NodeCommands, at_once
@@ -38,14 +38,42 @@ def commands_to(access: Access) -> Iterator[tuple[NodeCommands, NodeCommands]]:
 def survey(access: Access) -> Topology:
     """Ask everybody, within about three seconds however many are silent; raises nothing for a silent one."""
     with commands_to(access) as (sentinels, nodes):
-        return survey_with(sentinels, nodes, access)
+        topology = survey_with(sentinels, nodes, access)
+    return _with_openness(topology, access.sentinel_timeout_s)
+
+
+def _with_openness(topology: Topology, timeout_s: float) -> Topology:
+    """Ask those that answered once more, without a name."""
+    sentinels = [each.endpoint for each in topology.sentinels if each.error is None]
+    nodes = [each.endpoint for each in topology.nodes if each.error is None]
+    opened = dict(at_once(lambda each: (each, _is_open(each, timeout_s)), [*sentinels, *nodes]))
+    return replace(
+        topology,
+        sentinels=tuple(replace(each, is_open=opened.get(each.endpoint)) for each in topology.sentinels),
+        nodes=tuple(replace(each, is_open=opened.get(each.endpoint)) for each in topology.nodes),
+    )
+
+
+def _is_open(endpoint: Endpoint, timeout_s: float) -> bool | None:
+    """Return whether a process takes commands from whoever sends no name; None where it does not answer."""
+    with NodeCommands(Login(), timeout_s=timeout_s) as nobody:
+        try:
+            return bool(nobody.ask(endpoint, "PING") == "PONG")
+        except PermanentError:
+            return False
+        except RedisError:
+            return None
 
 
 def survey_with(sentinels: NodeCommands, nodes: NodeCommands, access: Access) -> Topology:
     """Take the snapshot through connections that are open already."""
     states = _ask_sentinels(sentinels, access)
     endpoints = _nodes_known_to(states)
-    found = at_once(lambda endpoint: _ask_node(nodes, endpoint), endpoints)
+    # Without users everybody may, and with them nobody should.
+    may_read_settings = not access.node_login.username
+    found = at_once(
+        lambda endpoint: _ask_node(nodes, endpoint, may_read_settings=may_read_settings), endpoints
+    )
     return Topology(access.master_name, states, tuple(_with_known_name(each, endpoints) for each in found))
 
 
@@ -77,10 +105,10 @@ def _ask_sentinel(commands: NodeCommands, endpoint: Endpoint, name: str) -> Sent
         return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
 
 
-def _ask_node(commands: NodeCommands, endpoint: Endpoint) -> NodeState:
+def _ask_node(commands: NodeCommands, endpoint: Endpoint, *, may_read_settings: bool) -> NodeState:
     answers = Answers(lambda *words: commands.ask(endpoint, *words))
     try:
-        return node_state(endpoint, answers)
+        return node_state(endpoint, answers, may_read_settings=may_read_settings)
     except RedisError as error:
         return NodeState(
             endpoint,

@@ -195,6 +195,14 @@ def _secrets_in(users: str, script: str) -> set[str]:
     return {*in_users, *in_script, *for_tls}
 
 
+def test_what_the_world_reaches_holds_no_operators_password(services: dict[str, Any]) -> None:
+    """Nor does the worker; Redis and its sentinels have to know whom they let in."""
+    for name, service in services.items():
+        if name not in {*DATA_NODES, *SENTINELS}:
+            assert not any("ops" in secret for secret in service.get("secrets", []))
+            assert not any("_OPS_" in variable for variable in service.get("environment", {}))
+
+
 def test_no_password_stands_in_the_file_or_in_arguments(services: dict[str, Any]) -> None:
     """Passwords come from files; no command or health check carries one."""
     for service in services.values():

@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
 
 
 def _nodes(topology: Topology) -> Table:
-    table = _table("Node", "Server", "Role", "Bytes behind", "Link", "Priority", "Replicas it needs")
+    table = _table("Node", "Server", "Role", "Bytes behind", "Link", "Priority", "Needs replicas")
     for node in topology.nodes:
         table.add_row(
             str(node.endpoint),
@@ -64,7 +64,7 @@ def _nodes(topology: Topology) -> Table:
             _shown(topology.lag_of(node)) if node.role is not Role.MASTER else "",
             "" if node.role is Role.MASTER else _shown(node.link),
             _shown(node.priority),
-            _shown(node.min_replicas_to_write),
+            {True: "yes", False: "no", None: "?"}[node.needs_replicas],
         )
     return table
 

@@ -1,4 +1,4 @@
-"""Whether the nodes are new enough and set to keep data, as far as we may ask."""
+"""Whether the nodes are new enough and set to keep data, as far as we may ask, and to whom they are open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
     for node in topology.nodes:
         if node.appendonly is False:
             yield _setting(node, "appendonly no", "after a restart it has lost everything", "appendonly yes")
-        if node.min_replicas_to_write == 0 and topology.replicas:
+        if node.needs_replicas is False and topology.replicas:
             consequence = "cut off from the others, it goes on accepting writes that will be lost"
             yield _setting(node, "min-replicas-to-write 0", consequence, "min-replicas-to-write 1")
         if node.maxmemory_policy not in {None, "noeviction"}:
@@ -35,9 +35,23 @@ def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
 
 
 def _settings_may_be_asked(topology: Topology) -> Iterator[Finding]:
-    unknown = [node.endpoint for node in topology.nodes if "config|get" in node.missing_rights]
+    unknown = [node.endpoint for node in topology.nodes if "info" in node.missing_rights]
     if unknown:
-        yield right_missing(unknown, "config|get", "for the settings")
+        yield right_missing(unknown, "info", "for their settings")
+
+
+def _nobody_comes_in_without_a_name(topology: Topology) -> Iterator[Finding]:
+    opened = [node.endpoint for node in topology.nodes if node.is_open]
+    opened += [sentinel.endpoint for sentinel in topology.sentinels if sentinel.is_open]
+    if opened:
+        verb = "takes" if len(opened) == 1 else "take"
+        yield warning(
+            "open",
+            f"{', '.join(map(str, opened))} {verb} commands from everybody, without a name: whoever gets there reads all "
+            "addresses, moves the master and puts jobs into the queue.",
+            "Give Redis and Sentinel users, as sentinel/config/ has them; until then let the service's own hosts alone "
+            "reach them.",
+        )
 
 
 def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Finding:
@@ -49,4 +63,5 @@ CHECKS = (
     _versions_are_supported,
     _settings_keep_data,
     _settings_may_be_asked,
+    _nobody_comes_in_without_a_name,
 )

@@ -228,7 +228,7 @@ def test_the_times_that_are_shipped_are_those_of_the_start_script() -> None:
 def test_options_reach_the_servers() -> None:
     """Limits and times are those asked for, and every node keeps an append-only file."""
     options = LocalOptions(
-        maxmemory="32mb", down_after_ms=3210, failover_timeout_ms=12345, master_name="other"
+        maxmemory="32mb", down_after_ms=3210, failover_timeout_ms=12345, master_name="other", superuser=True
     )
     with LocalTopology(options) as own:
         with own.admin(own.nodes[1]) as node:

@@ -64,10 +64,12 @@ def test_status_names_both_numbers(slow: LocalTopology) -> None:
 
 
 def test_a_copy_that_waits_for_company_counts(named: LocalTopology) -> None:
-    """Nodes are asked for their repl-diskless-sync-delay, as far as the operators' user may."""
+    """Nodes are asked for their repl-diskless-sync-delay where there are no users: none of ours may read settings."""
     assert "time-budget" not in _codes(named, VERIFIER_REQUEST_DEADLINE="7")
     assert "time-budget" in _codes(named, VERIFIER_REQUEST_DEADLINE="6")
-    assert {node.sync_delay_s for node in named.snapshot().nodes} == {0}
+    assert {node.sync_delay_s for node in named.snapshot().nodes} == {None}
+    with LocalTopology(LocalOptions(replicas=1, sentinels=1, acl=False)) as plain:
+        assert {node.sync_delay_s for node in plain.snapshot().nodes} == {0}
 
 
 @pytest.mark.parametrize("part", ["web", "worker"])

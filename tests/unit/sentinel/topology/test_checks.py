@@ -46,8 +46,8 @@ def _node(endpoint: Endpoint, role: Role) -> NodeState:
         link="connected" if role is Role.REPLICA else None,
         offset=100,
         priority=100,
-        min_replicas_to_write=1,
-        min_replicas_max_lag_s=3,
+        needs_replicas=True,
+        is_open=False,
         appendonly=True,
         maxmemory_policy="noeviction",
         version=(6, 2, 14),
@@ -159,9 +159,11 @@ HARMLESS: list[tuple[str, Change, str]] = [
         "some by address (10.0.0.1)",
     ),
     ("setting", nodes(0, appendonly=False), "appendonly no"),
-    ("setting", nodes(0, min_replicas_to_write=0), "min-replicas-to-write 0"),
+    ("setting", nodes(0, needs_replicas=False), "min-replicas-to-write 0"),
     ("setting", nodes(0, maxmemory_policy="allkeys-lru"), "allkeys-lru"),
-    ("right-missing", nodes(0, appendonly=None, missing_rights=("config|get",)), "+config|get"),
+    ("right-missing", nodes(0, appendonly=None, missing_rights=("info",)), "+info"),
+    ("open", nodes(1, is_open=True), "10.0.0.1:6380 takes commands from everybody"),
+    ("open", both(nodes(0, 1, is_open=True), sentinels(1, is_open=True)), "10.0.0.2:26379 take commands"),
 ]
 
 
