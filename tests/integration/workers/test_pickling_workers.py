@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import zlib
+
 import pytest
 from redis import Redis
 from rq import Queue, SimpleWorker

@@ -65,6 +65,7 @@ def verifier() -> SystemUnderTest:
         settings={
             "VERIFIER_SECRET_KEYS": f"drill:{secrets.token_hex(32)}",
             "VERIFIER_API_OPEN": "true",
+            "VERIFIER_HOSTS": "127.0.0.1",
         },
     )
 
