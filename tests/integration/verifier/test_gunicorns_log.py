@@ -1,4 +1,4 @@
-"""What anybody can send without a name leaves a line a minute in the log, whatever and however much it is."""
+"""What gunicorn logs with the project's own settings: of strangers a line a minute, of callers their names if wanted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sentinel import LocalTopology, PortReservation, wait_for
+from verifier.domain.api_keys import entry_of
 from verifier.domain.keys import new_secret
 
 ROOT = Path(__file__).parents[3]
+# The same in every process of the tests.
+KEY = f"verifier_{'k' * 43}"
 HEAD = "Host: verify.example.org\r\nConnection: close\r\n"
 NONSENSE = {
     "no HTTP": "\x16\x03\x01 rubbish\r\n\r\n",
@@ -29,9 +33,9 @@ NONSENSE = {
 }
 
 
-@pytest.fixture
-def port_and_log(topology: LocalTopology, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A gunicorn with the project's own settings and one worker."""
+@contextmanager
+def _gunicorn(topology: LocalTopology, tmp_path: Path, *options: str) -> Iterator[tuple[int, Path]]:
+    """Run a gunicorn with the project's own settings and one worker; its port and its log."""
     ports = PortReservation()
     port = ports.reserve().port
     ports.release()
@@ -41,9 +45,20 @@ def port_and_log(topology: LocalTopology, tmp_path: Path) -> Iterator[tuple[int,
         **topology.environment(),
         "VERIFIER_SECRET_KEYS": f"test:{new_secret()}",
         "VERIFIER_HOSTS": "verify.example.org",
+        "VERIFIER_API_KEYS": entry_of("shop.example", KEY),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}", "wsgi:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--workers",
+        "1",
+        "--bind",
+        f"127.0.0.1:{port}",
+        *options,
+        "wsgi:app",
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
@@ -63,6 +78,29 @@ def _answer(port: int, request: str) -> str:
             return connection.makefile("rb").read().decode("latin-1")
     except ConnectionError:  # it hung up on a request that was not sent whole yet
         return ""
+
+
+@pytest.fixture
+def port_and_log(topology: LocalTopology, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A gunicorn as it is deployed."""
+    with _gunicorn(topology, tmp_path) as running:
+        yield running
+
+
+def test_the_access_log_names_who_called(topology: LocalTopology, tmp_path: Path) -> None:
+    """By the name of the API key; never the key."""
+    with _gunicorn(topology, tmp_path, "--access-logfile", "-") as (port, log):
+        url = f"/v1/verifications/{'0' * 32}"
+        for more in (f"Authorization: Bearer {KEY}\r\n", ""):
+            _answer(port, f"GET {url} HTTP/1.1\r\n{HEAD}{more}\r\n")
+        assert wait_for(lambda: log.read_text().count(url) == 2, 30)
+        named, nameless = (line for line in log.read_text().splitlines() if url in line)
+    assert " shop.example [" in named
+    assert '"GET ' in named
+    assert " 404 " in named
+    assert " - [" in nameless
+    assert " 401 " in nameless
+    assert KEY not in log.read_text()
 
 
 def test_nonsense_leaves_one_line(port_and_log: tuple[int, Path]) -> None:
