@@ -6,23 +6,21 @@ break something is taken in there and never run; a user without transactions is 
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from sentinel import LocalOptions, LocalTopology, Login
-from sentinel.local.binary import bundled_redis_server, server_version
+from sentinel.local.binary import bundled_redis_server, find_redis_server, server_version
 from sentinel.local.running_topology import connect
 
-ON_PATH, BUNDLED = shutil.which("redis-server"), bundled_redis_server()
 SERVERS = {
     ".".join(map(str, version)): path
-    for path in [*([Path(ON_PATH)] if ON_PATH else []), *([BUNDLED] if BUNDLED else [])]
-    if (version := server_version(path)) is not None
+    for path in (find_redis_server(os.environ), bundled_redis_server())
+    if path is not None and (version := server_version(path)) is not None
 }
 
 # What gives away a password or the data, moves a role, or destroys: nobody has it who does not need it.

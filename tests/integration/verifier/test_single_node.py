@@ -7,6 +7,7 @@ import pytest
 from sentinel import LocalOptions, LocalTopology, findings_of
 from tests.support.apps import container_of
 from verifier import create_app
+from verifier.domain.keys import new_secret
 from verifier.settings import load_settings
 from verifier.store.facts import WorkerReport, send_heartbeat
 
@@ -15,8 +16,9 @@ def test_a_node_without_replicas_takes_submissions(monkeypatch: pytest.MonkeyPat
     """With VERIFIER_REPLICAS_TO_ACKNOWLEDGE=0 nobody is waited for, and /readyz finds nothing wrong with that."""
     with LocalTopology(LocalOptions(replicas=0, sentinels=1, min_replicas_to_write=0)) as single:
         environment = single.environment() | {
-            "VERIFIER_SECRET_KEYS": "test:" + "0" * 32,
+            "VERIFIER_SECRET_KEYS": f"test:{new_secret()}",
             "VERIFIER_REPLICAS_TO_ACKNOWLEDGE": "0",
+            "VERIFIER_API_OPEN": "true",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from sentinel import Endpoint, LocalOptions, LocalTopology, PortReservation, findings_of, survey, wait_for
 from sentinel.local.ports import LOOPBACK
 from verifier.cli.sentinel import sentinel_group
+from verifier.domain.keys import new_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S = 60
@@ -41,7 +42,7 @@ def named() -> Iterator[LocalTopology]:
 
 def _environment(topology: LocalTopology) -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")}
-    return bare | topology.environment() | {"VERIFIER_SECRET_KEYS": "test:" + "0" * 32}
+    return bare | topology.environment() | {"VERIFIER_SECRET_KEYS": f"test:{new_secret()}"}
 
 
 def _status(topology: LocalTopology, *arguments: str, **more: str) -> Any:
