@@ -23,6 +23,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     root.setLevel(level)
     # Anybody can send a form without its token, and is told so.
     logging.getLogger("flask_wtf.csrf").setLevel(logging.WARNING)
+    logging.getLogger("gunicorn.error").addFilter(NonsenseFilter())
 
 
 class NonsenseFilter(logging.Filter):
