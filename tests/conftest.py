@@ -11,6 +11,7 @@ from flask import Flask
 
 from sentinel import LocalTopology, Login
 from tests.support.clock import RedisTime
+from tests.support.limits import ROOMY
 from tests.support.topologies import QUICK, logs_of
 from verifier import create_app
 from verifier.container import Container, install, make_container
@@ -62,6 +63,7 @@ def settings(topology: LocalTopology) -> Settings:
         api_open=True,
         keys=KeyRing("test", {"test": hashlib.sha256(b"a secret of the tests").hexdigest().encode()}),
         rules=Rules(max_check_attempts=3, max_sends=3),
+        limits=ROOMY,
         retention_s=60,
         max_owed_mails=1000,
         redis=RedisSettings(

@@ -33,6 +33,7 @@ def make_container(settings: Settings) -> Container:
             store_of(settings, link),
             settings.keys,
             settings.rules,
+            settings.limits,
             test_addresses=settings.development or settings.unsafe_for_tests,
         ),
     )

@@ -22,8 +22,18 @@ from verifier.domain.codes import (
     normalise_typed_code,
     same_code,
 )
-from verifier.domain.errors import RequestReused, ServiceUnavailable, VerificationNotFound
+from verifier.domain.errors import (
+    LimitReached,
+    QueueFull,
+    RequestReused,
+    ResendTooSoon,
+    ServiceUnavailable,
+    TooManySends,
+    VerificationEnded,
+    VerificationNotFound,
+)
 from verifier.domain.keys import KeyRing
+from verifier.domain.limits import Limits
 from verifier.domain.requests import (
     fingerprint_of,
     is_same_body,
@@ -34,11 +44,13 @@ from verifier.domain.requests import (
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Status, Verification
 from verifier.logs import ThrottledLog
+from verifier.store.limits import Counting
 from verifier.store.records import MalformedRecord
 from verifier.store.verifications import Attempt, Resend, VerificationStore
 
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log)
+refusals_log = ThrottledLog(log, every_s=60)
 
 RETRY_AFTER_S = 5
 _MOST_READS_BEFORE_RESEND = 5
@@ -65,6 +77,9 @@ def redis_within(deadline_s: float) -> Iterator[None]:
     try:
         with request_deadline(deadline_s):
             yield
+    except LimitReached as error:
+        refusals_log.log(logging.WARNING, "Somebody was refused by the limit %s.", error.limit)
+        raise
     except Backpressure as error:
         throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
         raise ServiceUnavailable(
@@ -96,6 +111,7 @@ class VerificationService:
         store: VerificationStore,
         keys: KeyRing,
         rules: Rules,
+        limits: Limits | None = None,
         *,
         deadline_s: float = 10.0,
         test_addresses: bool = False,
@@ -105,6 +121,7 @@ class VerificationService:
         self._deadline_s = deadline_s
         self._test_addresses = test_addresses
         self._keys = keys
+        self._counting = Counting(limits or Limits(), keys)
         self.rules = rules
 
     @property
@@ -123,13 +140,17 @@ class VerificationService:
             request_key: named by a caller of the API; the same one leads to the same verification.
             caller: who starts it, and may do more with it than type its code; None is the program itself.
 
+        Where the same caller has one pending for the address, it leads to that one, with its attempts as they are, and
+        counts as a resend, which sends none where that would not be allowed now.
+
         Raises:
-            InvalidAddress, QueueFull: nothing was accepted.
+            InvalidAddress, QueueFull, LimitReached: nothing was accepted.
             RequestReused: the request key was used for another address.
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
         normal = normalise_address(address, for_tests=self._test_addresses)
-        first_id, *other_ids = self._ids_of(normal, form_token, request_key, caller)
+        ids = self._ids_of(normal, form_token, request_key, caller)
+        first_id, *other_ids = ids
         with redis_within(self._deadline_s):
             verification = self._store.accept(
                 first_id,
@@ -138,7 +159,12 @@ class VerificationService:
                 self.rules.lifetime_s,
                 other_ids,
                 started_by=caller.mark if caller else "",
+                count=self._counting.start(normal, caller, self.rules.max_check_attempts),
             )
+            if verification.id not in ids:
+                verification = self._sent_again(
+                    verification, request_id_of(request_key or form_token), caller
+                )
         if verification.address != normal:
             raise RequestReused
         return verification
@@ -160,6 +186,7 @@ class VerificationService:
 
         Raises:
             MalformedCode: what was typed can't be a code; no attempt is counted.
+            LimitReached: too many wrong codes were typed for the address, or by the client; no attempt is counted.
             RequestReused: the request key was used for another code.
             ServiceUnavailable: also where this process lacks the key of the code; then no attempt is counted.
             VerificationNotFound.
@@ -167,6 +194,7 @@ class VerificationService:
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
         request_id = request_id_of(request_key)
+        counters = self._counting.wrong_codes(caller)
         with redis_within(self._deadline_s):
             attempt, verification, fingerprint = self._store.count_attempt(
                 verification_id,
@@ -175,6 +203,7 @@ class VerificationService:
                 fingerprint_of(self._keys, verification_id + code),
                 list(self._keys.secrets),
                 caller_mark=caller.mark if caller else "",
+                counters=counters,
             )
             if attempt is Attempt.UNKNOWN_KEY:
                 raise self._key_missing(verification.id, verification.key_id)
@@ -182,7 +211,7 @@ class VerificationService:
                 self._require_same_code(verification_id, code, fingerprint)
             if not attempt.may_be_judged or not self._is_code_of(verification, code):
                 return CheckResult(False, verification)
-            approved, verification = self._store.end(verification_id, Status.APPROVED, request_id)
+            approved, verification = self._store.end(verification_id, Status.APPROVED, request_id, counters)
             return CheckResult(approved, verification)
 
     def resend(
@@ -191,22 +220,13 @@ class VerificationService:
         """Have the mail sent again, with the same code; a repeat with the same request key sends no other.
 
         Raises:
-            VerificationEnded, ResendTooSoon, TooManySends: the rules do not allow it.
+            VerificationEnded, ResendTooSoon, TooManySends, LimitReached: the rules do not allow it.
             VerificationNotFound, StartedElsewhere: it is not the caller's.
             QueueFull, ServiceUnavailable.
         """
         _require_id(verification_id)
-        request_id = request_id_of(request_key)
         with redis_within(self._deadline_s):
-            for _ in range(_MOST_READS_BEFORE_RESEND):
-                verification = self._store.get(verification_id)
-                require_started(caller, verification)
-                if verification.resent_by == request_id:
-                    return verification
-                verification.require_resendable(self.clock(), self.rules)
-                if self._store.resend(verification, request_id) is Resend.ACCEPTED:
-                    return self._store.get(verification_id)
-        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
+            return self._resend(verification_id, request_id_of(request_key), caller)
 
     def cancel(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
         """Cancel a pending verification; canceling a canceled one changes nothing.
@@ -231,6 +251,25 @@ class VerificationService:
     def status(self, verification: Verification) -> Status:
         """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
+
+    def _resend(self, verification_id: str, request_id: str, caller: Caller | None) -> Verification:
+        for _ in range(_MOST_READS_BEFORE_RESEND):
+            verification = self._store.get(verification_id)
+            require_started(caller, verification)
+            if verification.resent_by == request_id:
+                return verification
+            verification.require_resendable(self.clock(), self.rules)
+            counters = self._counting.mails(verification.address, caller)
+            if self._store.resend(verification, request_id, counters) is Resend.ACCEPTED:
+                return self._store.get(verification_id)
+        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
+
+    def _sent_again(self, verification: Verification, request_id: str, caller: Caller | None) -> Verification:
+        """Resend a pending verification where that is allowed now; return it as it is then."""
+        try:
+            return self._resend(verification.id, request_id, caller)
+        except (ResendTooSoon, TooManySends, VerificationEnded, LimitReached, QueueFull):
+            return verification
 
     def _ids_of(self, address: str, form_token: str, request_key: str, caller: Caller | None) -> list[str]:
         if request_key:

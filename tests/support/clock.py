@@ -43,3 +43,13 @@ class RedisTime:
                     before: Any = client.hget(key, name)
                     if before is not None:
                         client.hset(key, name, f"{float(before) - seconds:.3f}")
+        self.move_limits(seconds)
+
+    def move_limits(self, seconds: float) -> None:
+        """Let time have passed for the limits alone."""
+        with self._topology.admin(self._topology.current_master()) as client:
+            for key in client.scan_iter(f"{keyspace.LIMIT_PREFIX}*"):
+                written: Any = client.get(key)
+                if written is not None:
+                    moved = " ".join(f"{float(text) - seconds:.6f}" for text in written.split())
+                    client.set(key, moved, keepttl=True)

@@ -58,7 +58,7 @@ def _caller() -> Caller:
     settings = current_container().settings
     if not settings.api_keys:
         if settings.api_open:
-            return Caller(CallerKind.OPEN)
+            return Caller(CallerKind.OPEN, client_ip=request.remote_addr or "")
         raise NotAuthorized(
             "This API is closed, because no key is set up. Whoever runs the service makes one with "
             "`flask api-keys new NAME` and puts it into VERIFIER_API_KEYS."

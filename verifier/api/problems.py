@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from flask import Response
@@ -29,9 +30,17 @@ _DETAILS = {
 }
 
 
-def problem(status: int, code: str, title: str, detail: str, retry_after_s: int | None = None) -> Response:
-    """Make a problem response; `type` is about:blank, so `title` and `code` tell what it is."""
+def problem(  # noqa: PLR0917 - what a problem detail has
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    retry_after_s: int | None = None,
+    members: Mapping[str, str] | None = None,
+) -> Response:
+    """Make a problem response; `type` is about:blank, so `title` and `code` tell what it is, and `members` more of it."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    body |= members or {}
     response = Response(json.dumps(body) + "\n", status=status, content_type="application/problem+json")
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
@@ -40,7 +49,7 @@ def problem(status: int, code: str, title: str, detail: str, retry_after_s: int 
 
 def of_verifier_error(error: VerifierError) -> Response:
     """Make the problem response for an error of the domain."""
-    return problem(error.status, error.code, error.title, str(error), error.retry_after_s)
+    return problem(error.status, error.code, error.title, str(error), error.retry_after_s, error.members)
 
 
 def of_http_error(error: HTTPException) -> Response:

@@ -27,6 +27,12 @@ from verifier.domain.hosts import is_loopback_name
 from verifier.settings import load_settings
 
 ANSWERS_WITHIN_S = 60
+# Somebody who tries the service starts for the same address time and again, and the mails go nowhere but to the mailbox.
+ROOMY_LIMITS = {
+    "VERIFIER_LIMIT_MAILS_PER_ADDRESS_AND_NETWORK": "200/10m",
+    "VERIFIER_LIMIT_MAILS_PER_ADDRESS": "400/10m",
+    "VERIFIER_LIMIT_MAILS_PER_NETWORK": "2000/10m",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,9 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
     _end_on_signals()
     if outer:
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
+        if not environ.get("VERIFIER_MAIL_SERVER"):
+            for name, limit in ROOMY_LIMITS.items():
+                environ.setdefault(name, limit)
         settings = load_settings()  # raises for a wrong one before anything is started
         if not settings.api_keys:
             environ.setdefault("VERIFIER_API_OPEN", "true")

@@ -10,6 +10,7 @@ belong to anybody. DNS is not asked: a form must not hang on a name server, and 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -61,3 +62,27 @@ def normalise_address(text: str, *, for_tests: bool = False) -> str:
     if not for_tests and parsed.ascii_domain.rpartition(".")[2] in _FOR_TESTS:
         raise InvalidAddress("This address is one for tests that nobody has, so no mail can be sent to it.")
     return parsed.normalized
+
+
+# The providers whose mailboxes are the same with and without dots (https://support.google.com/mail/answer/7436150).
+_DOTS_ARE_NOTHING = frozenset({"gmail.com", "googlemail.com"})
+
+
+def canonical_address(address: str) -> str:
+    """Return what is the same for all ways of writing one mailbox, for counting; mail is never sent to it.
+
+    Args:
+        address: the normal form. Letter case is left out, what follows a `+`, and the dots of Gmail.
+    """
+    local, _, domain = address.rpartition("@")
+    local = unicodedata.normalize("NFKC", local).casefold()
+    local = local.partition("+")[0] or local
+    domain = domain.casefold()
+    if domain in _DOTS_ARE_NOTHING:
+        local, domain = local.replace(".", ""), "gmail.com"
+    return f"{local}@{domain}"
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address."""
+    return address.rpartition("@")[2].casefold()

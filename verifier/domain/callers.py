@@ -31,7 +31,7 @@ class Caller:
     name: str = ""
     """The name of the API key, or what tells a browser from others."""
     client_ip: str = ""
-    """The address of the person behind a backend that holds a key, where it named one."""
+    """The address that a browser comes from; behind a backend that holds a key that of the person, where it named one."""
 
     @property
     def mark(self) -> str:

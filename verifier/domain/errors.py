@@ -6,6 +6,10 @@ the HTTP status, so that no view maps errors by hand.
 
 from __future__ import annotations
 
+import math
+
+from verifier.domain.times import span_in_words
+
 
 class VerifierError(Exception):
     """A request that can't be served; `str(error)` is a sentence for people."""
@@ -14,6 +18,11 @@ class VerifierError(Exception):
     code = "internal_error"
     title = "Internal error"
     retry_after_s: int | None = None
+
+    @property
+    def members(self) -> dict[str, str]:
+        """What programs are told beside the code."""
+        return {}
 
 
 class InvalidAddress(VerifierError):
@@ -120,6 +129,40 @@ class TooManySends(VerifierError):
             f"The code has been sent {sends} times already and can't be sent again. "
             "Check the address, or start a new verification."
         )
+
+
+_MAILS_ASKED_FOR = "Too many mails were asked for"
+_LIMIT_SENTENCES = {
+    "mails_per_address": f"{_MAILS_ASKED_FOR} with this address.",
+    "mails_per_address_and_network": f"{_MAILS_ASKED_FOR} with this address.",
+    "mails_per_network": f"{_MAILS_ASKED_FOR} from your network.",
+    "mails_per_api_key": f"{_MAILS_ASKED_FOR} with this API key.",
+    "mails_per_domain": f"{_MAILS_ASKED_FOR} for addresses of this domain.",
+    "mails": "This service is asked for more mails than it sends.",
+    "wrong_codes_per_address": "Too many wrong codes were typed for this address.",
+    "wrong_codes_per_address_and_network": "Too many wrong codes were typed for this address.",
+    "wrong_codes_per_network": "Too many wrong codes were typed from your network.",
+}
+
+
+class LimitReached(VerifierError):
+    """It was done too often, by whomever; nothing was done or counted now. `limit` names the field of `Limits`."""
+
+    status = 429
+    code = "limit_reached"
+    title = "Too often"
+
+    def __init__(self, limit: str, wait_s: float) -> None:
+        self.limit = limit
+        self.retry_after_s = max(1, math.ceil(wait_s))
+        super().__init__(
+            f"{_LIMIT_SENTENCES[limit]} Please try again in {span_in_words(self.retry_after_s)}."
+        )
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Return the limit's name."""
+        return {"limit": self.limit}
 
 
 class RequestReused(VerifierError):

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from sentinel import Login, Tls
 from verifier.domain.api_keys import parse_api_keys
 from verifier.domain.hosts import parse_hosts
 from verifier.domain.keys import parse_keys
+from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.rules import Rules
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import (
@@ -139,6 +141,7 @@ def _read(env: FileAwareEnv) -> Settings:
         unsafe_for_tests=env.bool("UNSAFE_FOR_TESTS", Settings.unsafe_for_tests),
         keys=parsed(env, "SECRET_KEYS", parse_keys),
         rules=_read_rules(env),
+        limits=_read_limits(env),
         retention_s=env.float("RETENTION", Settings.retention_s, validate=Range(0, 30 * 86400)),
         max_owed_mails=env.int("MAX_OWED_MAILS", Settings.max_owed_mails, validate=Range(1)),
         queue=parsed(env, "QUEUE", queue_name, Settings.queue),
@@ -164,6 +167,22 @@ def _read_rules(env: FileAwareEnv) -> Rules:
         resend_after_s=env.float("RESEND_AFTER", Rules.resend_after_s, validate=Range(0, 86400)),
         resend_growth=env.float("RESEND_GROWTH", Rules.resend_growth, validate=Range(1, 10)),
         max_sends=env.int("MAX_SENDS", Rules.max_sends, validate=Range(1, 100)),
+    )
+
+
+def _read_limits(env: FileAwareEnv) -> Limits:
+    """Read each limit by its name: `VERIFIER_LIMIT_MAILS_PER_ADDRESS` is `mails_per_address`."""
+    usual = Limits()
+    read = {
+        each.name: parsed(env, f"LIMIT_{each.name.upper()}", parse_limit, str(getattr(usual, each.name)))
+        for each in fields(Limits)
+        if isinstance(getattr(usual, each.name), Limit)
+    }
+    return Limits(
+        **read,
+        ipv4_prefix=env.int("LIMIT_IPV4_PREFIX", usual.ipv4_prefix, validate=Range(16, 32)),
+        ipv6_prefix=env.int("LIMIT_IPV6_PREFIX", usual.ipv6_prefix, validate=Range(32, 128)),
+        enabled=env.bool("RATE_LIMITS_ENABLED", usual.enabled),
     )
 
 
@@ -248,6 +267,19 @@ def _warn_of(settings: Settings, weaknesses: Sequence[str]) -> None:
         log.warning(
             "VERIFIER_REDIS_TLS_VERIFY is off: whoever stands between us and Redis can read and change everything."
         )
+    if not settings.limits.enabled:
+        log.warning(
+            "VERIFIER_RATE_LIMITS_ENABLED is false: nothing bounds how many mails somebody asks for, nor how many codes "
+            "somebody tries, so codes can be guessed. This is for load tests only."
+        )
+    else:
+        for total, share in settings.limits.without_room():
+            log.warning(
+                "VERIFIER_LIMIT_%s allows more than half of VERIFIER_LIMIT_%s, so a single client may keep all others out. "
+                "Lower the first, or raise the second.",
+                share.upper(),
+                total.upper(),
+            )
     for sentence in unknown_names(os.environ):
         log.warning("%s", sentence)
 

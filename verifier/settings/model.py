@@ -8,6 +8,7 @@ from pathlib import Path
 from sentinel import Endpoint, Login, Tls
 from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing
+from verifier.domain.limits import Limits
 from verifier.domain.rules import Rules
 from verifier.settings.relays import MailRelay
 
@@ -52,6 +53,7 @@ class Settings:
     api_open: bool = False
     unsafe_for_tests: bool = False
     rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
     retention_s: float = 600
     max_owed_mails: int = 100_000
     hosts: tuple[str, ...] = ()

@@ -6,8 +6,10 @@ They stop the start, each with the reason and what to do. Tests have an override
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterator
 
+from verifier.domain.limits import WORST_CHANCE_A_DAY, Limits
 from verifier.domain.rules import Rules
 from verifier.settings.model import Settings
 from verifier.settings.relays import MailRelay
@@ -26,6 +28,7 @@ def weaknesses_of(settings: Settings) -> list[str]:
             for key_id in settings.keys.weak_ids()
         ),
         *_weak_rules(settings.rules),
+        *_weak_limits(settings.limits, settings.rules),
         *(sentence for relay in settings.mail.relays for sentence in _open_logins(relay)),
     ]
 
@@ -45,6 +48,21 @@ def _weak_rules(rules: Rules) -> Iterator[str]:
         yield (
             f"VERIFIER_MAX_CHECK_ATTEMPTS: With {rules.max_check_attempts} attempts a code can be guessed; "
             f"the most is {MOST_ATTEMPTS}, and the default {Rules.max_check_attempts}."
+        )
+
+
+def _weak_limits(limits: Limits, rules: Rules) -> Iterator[str]:
+    """Say where codes of enough digits can be tried too often; that limits are off is said elsewhere, and stops nobody."""
+    if not limits.enabled or rules.code_digits < FEWEST_DIGITS:
+        return
+    if not limits.wrong_codes_per_address:
+        yield "VERIFIER_LIMIT_WRONG_CODES_PER_ADDRESS: Without this limit a code can be guessed. Set one, such as 200/1d."
+    elif (chance := limits.guess_chance_a_day(rules)) > WORST_CHANCE_A_DAY:
+        yield (
+            f"VERIFIER_LIMIT_WRONG_CODES_PER_ADDRESS: It lets {limits.guesses_a_day():.0f} codes be tried for an address within "
+            f"a day (bursts and a change of the secret keys included), so one of {rules.code_digits} digits is guessed with a "
+            f"chance of 1 in {max(1, math.floor(1 / chance))}. The most is 1 in {1 / WORST_CHANCE_A_DAY:.0f}: lower the "
+            "limit, such as 200/1d, or raise VERIFIER_CODE_DIGITS."
         )
 
 

@@ -10,12 +10,14 @@
     verifier:room                with a TTL: whether Redis has room for new work
     verifier:workers             sorted set: the names of workers, by when each was heard of last; those of the last hour
     verifier:worker:<name>       JSON, with a TTL: how that worker fares
+    verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
+    verifier:pending:<whose>     with a TTL: the id of the verification that a caller has pending for an address
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
                                  when each was given up; the newest ten thousand of a week
     verifier:dead:<one of them>  JSON, with a TTL: what operators need to know of a dead letter
     rq:queue:verifier-mail, rq:job:<verification id>-<delivery number>, ...   RQ's own
 
-A job holds ids only: no address, no code.
+A job holds ids only: no address, no code. <whose> is a keyed digest of an address, a client network or both.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ WAITING_FOR_RELAY = "verifier:waiting-for-relay"
 LEASE_PREFIX = "verifier:lease:"
 LAST_SENT = "verifier:last-sent"
 ROOM = "verifier:room"
+LIMIT_PREFIX = "verifier:limit:"
+PENDING_PREFIX = "verifier:pending:"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
 QUEUES = "rq:queues"
@@ -71,6 +75,11 @@ _OWN_FIELDS = frozenset({"data", "description", "created_at", "enqueued_at"})
 def record_key(verification_id: str) -> str:
     """Return the key of a verification's record."""
     return RECORD_PREFIX + verification_id
+
+
+def limit_key(limit: str, subject: str) -> str:
+    """Return the key of a limit for a subject."""
+    return f"{LIMIT_PREFIX}{limit}:{subject}"
 
 
 def dead_letter_key(name: str) -> str:

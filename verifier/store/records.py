@@ -14,7 +14,9 @@ class MalformedRecord(Exception):
     """A record lacks a field, or holds what this program never writes; it is nobody's fault who asked for it."""
 
 
-def new_record_fields(address: str, key_id: str, started_by: str = "") -> list[Argument]:
+def new_record_fields(
+    address: str, key_id: str, started_by: str = "", address_tag: str = ""
+) -> list[Argument]:
     """Return the fields and values of a new record, but for those that Redis's clock gives.
 
     What the key says, and the time of the first mail, which is that of the record, are not written: there may be
@@ -30,6 +32,7 @@ def new_record_fields(address: str, key_id: str, started_by: str = "") -> list[A
         *("delivery_status", DeliveryStatus.QUEUED.value),
         *("tries", 0),
         *(("started_by", started_by) if started_by else ()),
+        *(("address_tag", address_tag) if address_tag else ()),
     ]
 
 

@@ -18,6 +18,7 @@ from verifier.domain.errors import QueueFull, VerificationNotFound
 from verifier.domain.verifications import Status, Verification
 from verifier.store import keyspace
 from verifier.store.keyspace import Queue
+from verifier.store.limits import NOT_COUNTED, Counter, StartCount, arguments_of, limit_reached
 from verifier.store.records import (
     MalformedRecord,
     new_record_fields,
@@ -28,10 +29,10 @@ from verifier.store.records import (
 from verifier.store.redis_clock import RedisClock
 from verifier.store.scripts import Acknowledgement, Argument, Script, Step, load_script, run_steps
 
-ACCEPT = load_script("accept", "clock", "room", "queue")
-ATTEMPT = load_script("attempt", "clock", "full")
-END = load_script("end", "clock", "full")
-RESEND = load_script("resend", "clock", "room", "queue")
+ACCEPT = load_script("accept", "clock", "records", "room", "queue", "limits")
+ATTEMPT = load_script("attempt", "clock", "records", "full", "limits")
+END = load_script("end", "clock", "records", "full", "limits")
+RESEND = load_script("resend", "clock", "records", "room", "queue", "limits")
 
 # How long a queued job is trusted to be picked up before recovery looks after it, in seconds.
 QUEUE_GRACE_S = 5.0
@@ -39,6 +40,10 @@ QUEUE_GRACE_S = 5.0
 SHARE_FOR_NEW_WORK = 0.9
 # For how long the record of a canceled verification is kept, in seconds: somebody may start and cancel in a loop.
 CANCELED_RETENTION_S = 60.0
+# With less life left than this, in seconds, or than a tenth of it, a pending verification is not what a new start leads to.
+LEAST_LIFE_S = 60.0
+# The answers of scripts that wrote nothing, so that there is nothing for replicas to acknowledge.
+_REFUSALS = (b"full", b"limited")
 
 
 class Resend(StrEnum):
@@ -91,8 +96,9 @@ class VerificationStore:
         other_ids: Sequence[str] = (),
         *,
         started_by: str = "",
+        count: StartCount = NOT_COUNTED,
     ) -> Verification:
-        """Write a new verification, its due entry and its RQ job, all or nothing.
+        """Write a new verification, its due entry and its RQ job, and count it towards the limits, all or nothing.
 
         Args:
             verification_id: the new id; where there is a record of it already, an earlier try of the same request
@@ -102,12 +108,16 @@ class VerificationStore:
             lifetime_s: for how many seconds the code lives.
             other_ids: ids under which an earlier try of the same request may have arrived, too.
             started_by: the mark of who starts it.
+            count: what it is counted as. Where the same caller has one pending for the address, that is returned as
+                it is now, and nothing is counted; its id is none of the given ones.
 
         Raises:
+            LimitReached: one of the limits is used up; nothing was written or counted.
             QueueFull: too many mails are owed, or Redis has no room for new work.
             TransientError, PermanentError, Backpressure: nobody knows whether it was written.
         """
-        record = new_record_fields(address, key_id, started_by)
+        record = new_record_fields(address, key_id, started_by, count.address_tag)
+        how_many_limits, *limits = arguments_of(count.counters)
         step = self._queueing_step(
             ACCEPT,
             verification_id,
@@ -120,7 +130,13 @@ class VerificationStore:
                 verification_id,
                 keyspace.job_id(verification_id, 1),
                 SHARE_FOR_NEW_WORK,
+                count.pending_key,
+                keyspace.RECORD_PREFIX,
+                min(LEAST_LIFE_S, lifetime_s / 10),
+                how_many_limits,
                 len(record),
+                count.max_attempts,
+                *limits,
                 *record,
             ],
             [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
@@ -128,11 +144,15 @@ class VerificationStore:
         outcome, *told = self._commit(step)
         if outcome == b"full":
             raise QueueFull
+        if outcome == b"limited":
+            raise limit_reached(count.counters, *told)
         self.clock.learn(float(told[0]))
         if outcome == b"exists":
             position = int(told[1])
             found_id = verification_id if position == 1 else other_ids[position - 8]
             return read_record(found_id, pairs_to_fields(told[2]))
+        if outcome == b"pending":
+            return read_record(told[1].decode(), pairs_to_fields(told[2]))
         return new_verification(
             verification_id, address, key_id, float(told[0]), float(told[1]), started_by=started_by
         )
@@ -160,6 +180,7 @@ class VerificationStore:
         key_ids: Sequence[str],
         *,
         caller_mark: str = "",
+        counters: Sequence[Counter] = (),
     ) -> tuple[Attempt, Verification, str]:
         """Count an attempt before it is judged; return whether it may be, the record, and the counted fingerprint.
 
@@ -171,22 +192,34 @@ class VerificationStore:
             key_ids: the keys that this process can judge with; no attempt is counted where the code was made with
                 another one.
             caller_mark: of who typed it; nothing is counted where that caller may not know of it. Empty is anybody.
+            counters: the limits that it is counted towards; all of them, or nothing is counted.
 
         Raises:
+            LimitReached: one of the limits is used up.
             VerificationNotFound: there is none, or none that the caller may know of.
         """
         step = Step(
             ATTEMPT,
             [keyspace.record_key(verification_id), keyspace.DUE],
-            [max_attempts, request_id, fingerprint, caller_mark, *key_ids],
+            [max_attempts, request_id, fingerprint, caller_mark, *arguments_of(counters), *key_ids],
         )
         reply = self._commit(step)
+        if reply and reply[0] == b"limited":
+            raise limit_reached(counters, *reply[1:])
         what, verification = self._reply_and_record(verification_id, reply)
         counted = pairs_to_fields(reply[2]).get(f"request:{request_id}".encode(), b"")
         return Attempt(what.decode()), verification, counted.decode()
 
-    def end(self, verification_id: str, status: Status, request_id: str = "") -> tuple[bool, Verification]:
+    def end(
+        self,
+        verification_id: str,
+        status: Status,
+        request_id: str = "",
+        give_back: Sequence[Counter] = (),
+    ) -> tuple[bool, Verification]:
         """Approve or cancel a pending verification; return whether this request did it, now or in an earlier try.
+
+        What the attempt was counted towards is given back, since these limits count wrong codes.
 
         Raises:
             VerificationNotFound: there is none.
@@ -201,15 +234,17 @@ class VerificationStore:
                 verification_id,
                 keyspace.JOB_PREFIX,
                 min(life_s, self._retention_s),
+                *arguments_of(give_back)[1:],
             ],
         )
         ours, verification = self._reply_and_record(verification_id, self._commit(step))
         return bool(ours), verification
 
-    def resend(self, verification: Verification, request_id: str) -> Resend:
+    def resend(self, verification: Verification, request_id: str, counters: Sequence[Counter] = ()) -> Resend:
         """Owe the mail once more, unless the verification has changed since it was read.
 
         Raises:
+            LimitReached: one of the limits is used up; nothing was written or counted.
             QueueFull: too many mails are owed, or Redis has no room for new work.
         """
         number = verification.delivery.number
@@ -225,12 +260,15 @@ class VerificationStore:
                 number,
                 request_id,
                 SHARE_FOR_NEW_WORK,
+                *arguments_of(counters),
             ],
             [keyspace.ROOM, keyspace.LATE],
         )
-        outcome = self._commit(step)
+        outcome, *told = self._commit(step)
         if outcome == b"full":
             raise QueueFull
+        if outcome == b"limited":
+            raise limit_reached(counters, *told)
         return Resend.CHANGED if outcome == b"changed" else Resend.ACCEPTED
 
     def _queueing_step(
@@ -248,7 +286,7 @@ class VerificationStore:
     def _commit(self, step: Step) -> Any:
         def operation(client: Redis) -> Any:
             try:
-                return run_steps(client, [step], self._acknowledgement)[0]
+                return run_steps(client, [step], self._acknowledgement, _wrote)[0]
             except Backpressure:
                 raise
             except ResponseError as error:  # what a script found there is nothing that we wrote
@@ -262,6 +300,12 @@ class VerificationStore:
         what, time_s, flat = reply
         self.clock.learn(float(time_s))
         return what, read_record(verification_id, pairs_to_fields(flat))
+
+
+def _wrote(results: list[Any]) -> bool:
+    """Return whether the script wrote something."""
+    [reply] = results
+    return not reply or reply[0] not in _REFUSALS
 
 
 def queueing_keys(queue: Queue, verification_id: str, delivery_number: int) -> list[str]:

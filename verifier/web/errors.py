@@ -77,7 +77,10 @@ def verifier_error(error: VerifierError) -> Response:
         return problems.of_verifier_error(error)
     if isinstance(error, ServiceUnavailable):
         return unavailable_page(error)
-    return error_page(error.status, error.title, str(error))
+    response = error_page(error.status, error.title, str(error))
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def error_page(status: int, title: str, sentence: str) -> Response:

@@ -15,6 +15,7 @@ from flask_wtf.csrf import CSRFError
 from verifier.container import current_service
 from verifier.domain.errors import (
     InvalidAddress,
+    LimitReached,
     MalformedCode,
     ResendTooSoon,
     StartedElsewhere,
@@ -62,6 +63,8 @@ def start() -> Answer:
         verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
     except InvalidAddress as error:
         return address_page(typed, Problem(str(error)))
+    except LimitReached as error:
+        return address_page(typed, _not_now(error))
     return to_page_of(verification.id)
 
 
@@ -79,6 +82,8 @@ def check(verification_id: str) -> Answer:
         result = service.check(verification_id, typed, request_key=_key_of(typed), caller=this_browser())
     except MalformedCode as error:
         return answer_to_form(_seen(verification_id), Problem(str(error)), typed)
+    except LimitReached as error:
+        return answer_to_form(_seen(verification_id), _not_now(error), typed)
     if result.valid:
         return to_page_of(verification_id)
     attempts_left = result.verification.check_attempts_remaining(service.rules)
@@ -90,9 +95,8 @@ def resend(verification_id: str) -> Answer:
     """Have the mail sent again."""
     try:
         current_service().resend(verification_id, request_key=form_token(), caller=this_browser())
-    except (ResendTooSoon, StartedElsewhere, TooManySends, VerificationEnded) as error:
-        problem = Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
-        return answer_to_form(_seen(verification_id), problem)
+    except (LimitReached, ResendTooSoon, StartedElsewhere, TooManySends, VerificationEnded) as error:
+        return answer_to_form(_seen(verification_id), _not_now(error))
     flash(SENT_AGAIN)
     return to_page_of(verification_id)
 
@@ -117,6 +121,10 @@ def cancel(verification_id: str) -> Answer:
     except StartedElsewhere as error:
         return answer_to_form(_seen(verification_id), Problem(str(error), error.status, field=False))
     return redirect(url_for("web.home"), 303)
+
+
+def _not_now(error: VerifierError) -> Problem:
+    return Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
 
 
 def _seen(verification_id: str) -> Verification:

@@ -1,10 +1,15 @@
--- Accept a verification: its record, its due entry and its RQ job, all or nothing.
+-- Accept a verification: its record, its due entry and its RQ job, all or nothing, and count it towards the limits.
 -- KEYS: record, due, queue, rq:queues, job, sequence, room, records of the same request under older keys ...
 -- ARGV: max owed, look after it in (s), life of the code (s), life of the record after that (s), verification id,
---       job id, share of the memory for new work, number of record arguments,
---       record fields and values ..., job fields and values ...
--- Returns { "accepted", created at (s), expires at (s) }, { "full" } where Redis or the list of owed mails is, or, where an
--- earlier try of the same request has arrived, { "exists", time (s), position of its key, record fields and values ... }.
+--       job id, share of the memory for new work, key of what the same caller has pending for the address (empty: none),
+--       record prefix, least life left of that (s), number of limit arguments, number of record arguments,
+--       most attempts at a code, limits ... (prelude/limits.lua), record fields and values ..., job fields and values ...
+-- Returns one of
+--   { "accepted", created at (s), expires at (s) }
+--   { "exists", time (s), position of its key, record fields and values ... }, an earlier try of the same request has arrived
+--   { "pending", time (s), verification id, record fields and values ... }, which the same caller has started for the address
+--   { "full" }, Redis or the list of owed mails is
+--   { "limited", position of the limit, wait (s) }
 for position = 1, #KEYS do
   if position == 1 or position > 7 then
     local found = redis.call('HGETALL', KEYS[position])
@@ -16,16 +21,39 @@ for position = 1, #KEYS do
     end
   end
 end
+local pending_id = ARGV[8] ~= '' and redis.call('GET', ARGV[8])
+if pending_id then
+  local record = ARGV[9] .. pending_id
+  local found = read_fields(record, 'status', 'expires_at', 'attempts', 'delivery_status')
+  local may_arrive = found[4] ~= 'rejected' and found[4] ~= 'abandoned'
+  local has_life = (finite(found[2]) or 0) - now >= tonumber(ARGV[10])
+  local has_attempts = (whole(found[3]) or math.huge) < tonumber(ARGV[13])
+  if found[1] == 'pending' and may_arrive and has_life and has_attempts then
+    redis.call('HDEL', record, '')
+    redis.call('HSET', record, 'status', 'pending')
+    return { 'pending', written(now), pending_id, redis.call('HGETALL', record) }
+  end
+end
 if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
   return { 'full' }
+end
+local first_record = 14 + tonumber(ARGV[11])
+local first_job = first_record + tonumber(ARGV[12])
+local limits = read_limits(14, first_record - 1, '')
+local which, wait_s = used_up(limits)
+if which then
+  return { 'limited', which, written(wait_s) }
 end
 -- To the millisecond: more digits would only take memory, thrice in each record.
 local created_at, expires_at = string.format('%.3f', now), string.format('%.3f', now + tonumber(ARGV[3]))
 local ends_in_ms = math.floor((tonumber(ARGV[3]) + tonumber(ARGV[4])) * 1000)
-local split = 8 + tonumber(ARGV[8])
 redis.call('HSET', KEYS[1], 'created_at', created_at, 'expires_at', expires_at, 'queued_at', created_at, 'sequence',
-  redis.call('INCR', KEYS[6]), unpack(ARGV, 9, split))
+  redis.call('INCR', KEYS[6]), unpack(ARGV, first_record, first_job - 1))
 redis.call('PEXPIRE', KEYS[1], ends_in_ms)
 redis.call('ZADD', KEYS[2], written(now + tonumber(ARGV[2])), ARGV[5])
-enqueue(KEYS[4], KEYS[3], KEYS[5], ARGV[6], ends_in_ms, split + 1)
+enqueue(KEYS[4], KEYS[3], KEYS[5], ARGV[6], ends_in_ms, first_job)
+count(limits)
+if ARGV[8] ~= '' then
+  redis.call('SET', ARGV[8], ARGV[5], 'PX', math.ceil(tonumber(ARGV[3]) * 1000))
+end
 return { 'accepted', created_at, expires_at }

@@ -12,6 +12,7 @@ import pytest
 
 from sentinel import Endpoint, Tls
 from verifier.domain.api_keys import ApiKeys
+from verifier.domain.limits import Limit, parse_limit
 from verifier.settings import Settings, SettingsError, known_names, load_settings
 from verifier.settings.loading import OTHER_NAMES
 
@@ -40,6 +41,11 @@ def _load(**values: str) -> Settings:
 
 SENTINELS = (Endpoint("a", 26379), Endpoint("b", 1), Endpoint("::1", 2))
 
+
+def _limit(name: str, text: str, usual: str) -> tuple[str, Limit, Limit]:
+    return f"limits.{name}", parse_limit(text), parse_limit(usual)
+
+
 # setting, text, where it ends up, value, default
 READ = [
     ("API_KEYS", f"shop:{'0a' * 32}", "api_keys", ApiKeys((("shop", b"\n" * 32),)), ApiKeys()),
@@ -49,6 +55,34 @@ READ = [
     ("CODE_DIGITS", "8", "rules.code_digits", 8, 6),
     ("CODE_LIFETIME", "120", "rules.lifetime_s", 120, 600),
     ("MAX_CHECK_ATTEMPTS", "3", "rules.max_check_attempts", 3, 5),
+    ("RATE_LIMITS_ENABLED", "false", "limits.enabled", False, True),
+    ("LIMIT_MAILS_PER_ADDRESS", "3/10m", *_limit("mails_per_address", "3/10m", "15/10m, 50/1d")),
+    (
+        "LIMIT_MAILS_PER_ADDRESS_AND_NETWORK",
+        " 1/30s ,2/7d ",
+        *_limit("mails_per_address_and_network", "1/30s, 2/7d", "5/10m, 15/1d"),
+    ),
+    ("LIMIT_MAILS_PER_NETWORK", "9/1h", *_limit("mails_per_network", "9/1h", "200/10m, 2000/1d")),
+    ("LIMIT_MAILS_PER_API_KEY", "off", *_limit("mails_per_api_key", "off", "10000/10m")),
+    ("LIMIT_MAILS_PER_DOMAIN", "50/1h", *_limit("mails_per_domain", "50/1h", "off")),
+    ("LIMIT_MAILS", "90/90m", *_limit("mails", "90/90m", "20000/10m")),
+    (
+        "LIMIT_WRONG_CODES_PER_ADDRESS",
+        "60/1d",
+        *_limit("wrong_codes_per_address", "60/1d", "100/1h, 200/1d"),
+    ),
+    (
+        "LIMIT_WRONG_CODES_PER_ADDRESS_AND_NETWORK",
+        "7/1h",
+        *_limit("wrong_codes_per_address_and_network", "7/1h", "20/1h, 50/1d"),
+    ),
+    (
+        "LIMIT_WRONG_CODES_PER_NETWORK",
+        "8/1h",
+        *_limit("wrong_codes_per_network", "8/1h", "100/10m, 1000/1d"),
+    ),
+    ("LIMIT_IPV4_PREFIX", "32", "limits.ipv4_prefix", 32, 24),
+    ("LIMIT_IPV6_PREFIX", "48", "limits.ipv6_prefix", 48, 64),
     ("RESEND_AFTER", "1.5", "rules.resend_after_s", 1.5, 30),
     ("RESEND_GROWTH", "1", "rules.resend_growth", 1, 2),
     ("MAX_SENDS", "2", "rules.max_sends", 2, 5),
@@ -228,6 +262,24 @@ WRONG = [
     ("API_KEYS", "shop:hunter2", "entry 1 (shop) has no SHA-256"),
     ("API_OPEN", "perhaps", "Not a valid boolean"),
     ("UNSAFE_FOR_TESTS", "2", "Not a valid boolean"),
+    ("LIMIT_MAILS", "0/10m", "would let nobody in; write off"),
+    ("LIMIT_MAILS", "5", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "5/10", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "5/10m,", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "-5/10m", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "5 / 10m", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "five a day", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "\u0665/10m", "write a number and a time with its unit"),
+    ("LIMIT_MAILS", "5/0m", "from 1s to 7d"),
+    ("LIMIT_MAILS", "5/8d", "from 1s to 7d"),
+    ("LIMIT_MAILS", "5/60s, 9/1m", "have the same window"),
+    ("LIMIT_MAILS", "1/1s, 2/2s, 3/3s, 4/4s", "at most 3 rates"),
+    ("LIMIT_WRONG_CODES_PER_ADDRESS", "off", "Without this limit a code can be guessed"),
+    ("LIMIT_WRONG_CODES_PER_ADDRESS", "500/1d", "a chance of 1 in 500"),
+    ("LIMIT_WRONG_CODES_PER_ADDRESS", "100/1h", "5000 codes be tried"),
+    ("LIMIT_IPV4_PREFIX", "8", "greater than or equal to 16"),
+    ("LIMIT_IPV6_PREFIX", "129", "less than or equal to 128"),
+    ("RATE_LIMITS_ENABLED", "sometimes", "Not a valid boolean"),
     ("CODE_DIGITS", "six", "Not a valid integer"),
     ("CODE_DIGITS", "3", "greater than or equal to 4"),
     ("CODE_DIGITS", "11", "less than or equal to 10"),
@@ -444,6 +496,32 @@ def test_what_is_too_weak_passes_in_tests_and_is_loud(caplog: pytest.LogCaptureF
     for said in ("UNSAFE_FOR_TESTS is true", "key 'weak' can be guessed", "4 digits", "3600 seconds"):
         assert said in warning
     assert "hunter2" not in caplog.text
+
+
+def test_limits_that_are_off_are_loud(caplog: pytest.LogCaptureFixture) -> None:
+    """They stop nobody, since load tests need them off; and no other limit is complained of."""
+    settings = _load(RATE_LIMITS_ENABLED="false", LIMIT_WRONG_CODES_PER_ADDRESS="off")
+    assert not settings.limits.enabled
+    [warning] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert warning.startswith("VERIFIER_RATE_LIMITS_ENABLED is false: nothing bounds")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "share"),
+    [
+        ("LIMIT_MAILS_PER_ADDRESS", "9/10m, 50/1d", "LIMIT_MAILS_PER_ADDRESS_AND_NETWORK"),
+        ("LIMIT_MAILS_PER_ADDRESS", "15/10m, 29/1d", "LIMIT_MAILS_PER_ADDRESS_AND_NETWORK"),
+        ("LIMIT_WRONG_CODES_PER_ADDRESS", "90/1d", "LIMIT_WRONG_CODES_PER_ADDRESS_AND_NETWORK"),
+        ("LIMIT_MAILS", "399/10m", "LIMIT_MAILS_PER_NETWORK"),
+    ],
+)
+def test_a_share_that_leaves_no_room_is_warned_of(
+    name: str, text: str, share: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both limits are named."""
+    _load(**{name: text})
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert any(f"VERIFIER_{share} allows more than half of VERIFIER_{name}," in each for each in warnings)
 
 
 def test_the_override_is_loud_where_nothing_is_weak(caplog: pytest.LogCaptureFixture) -> None:

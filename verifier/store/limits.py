@@ -1,0 +1,149 @@
+"""What the limits count, and under which keys: for a start and a resend, and for a typed code.
+
+The scripts that accept, resend and count an attempt take from all of these or from none (lua/prelude/limits.lua), in the
+same step. Addresses and networks stand in the keys' names as keyed digests, their tags. An attempt learns the address only
+from the record, which therefore holds its tag.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from verifier.domain.addresses import canonical_address, domain_of
+from verifier.domain.callers import Caller, CallerKind
+from verifier.domain.errors import LimitReached
+from verifier.domain.keys import KeyRing
+from verifier.domain.limits import Limit, Limits
+from verifier.domain.networks import UNKNOWN, client_network
+from verifier.store import keyspace
+from verifier.store.scripts import Argument
+
+_PURPOSE = "limit"
+_TAG_BYTES = 12
+# In a key, what the script puts the address's tag for.
+_ADDRESS = "@"
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One limit for one subject; `name` is that of the limit's field in `Limits`."""
+
+    name: str
+    key: str
+    limit: Limit
+
+    def arguments(self) -> Iterator[Argument]:
+        """Yield what the scripts are told of it."""
+        yield self.key
+        yield len(self.limit.rates)
+        for rate in self.limit.rates:
+            yield rate.window_s
+            yield repr(rate.step_s)
+
+
+def arguments_of(counters: Sequence[Counter]) -> list[Argument]:
+    """Return the arguments of a script: how many follow, then those of all counters."""
+    flat = [argument for counter in counters for argument in counter.arguments()]
+    return [len(flat), *flat]
+
+
+def limit_reached(counters: Sequence[Counter], position: bytes | int, wait_s: bytes) -> LimitReached:
+    """Return the error for what a script has answered: which of the counters, from 1 on, and for how long."""
+    return LimitReached(counters[int(position) - 1].name, float(wait_s))
+
+
+@dataclass(frozen=True)
+class StartCount:
+    """What a start is counted as, and whether it leads to what the caller has pending already."""
+
+    counters: Sequence[Counter] = ()
+    address_tag: str = ""
+    pending_key: str = ""
+    """Where the caller's pending verification of the address is found; empty where nobody is the same caller."""
+    max_attempts: int = 0
+    """With so many attempts a pending one has ended."""
+
+
+NOT_COUNTED = StartCount()
+
+
+class Counting:
+    """Makes the counters for what somebody does."""
+
+    def __init__(self, limits: Limits, keys: KeyRing) -> None:
+        self.limits = limits
+        self._key = keys.derive(keys.current, _PURPOSE) or b""
+
+    def start(self, address: str, caller: Caller | None, max_attempts: int) -> StartCount:
+        """Return what a start for an address (in its normal form) is counted as."""
+        return StartCount(
+            self.mails(address, caller),
+            self._tag("address", canonical_address(address)),
+            self._pending_key(address, caller),
+            max_attempts,
+        )
+
+    def mails(self, address: str, caller: Caller | None) -> list[Counter]:
+        """Return what a mail to an address (in its normal form) counts towards."""
+        address_tag = self._tag("address", canonical_address(address))
+        client, network = self._client(caller)
+        key_name = caller.name if caller is not None and caller.kind is CallerKind.KEY else ""
+        return self._counters(
+            ("mails_per_address", address_tag),
+            ("mails_per_address_and_network", f"{address_tag}:{client}" if client else ""),
+            ("mails_per_network", network),
+            ("mails_per_api_key", self._tag("key", key_name) if key_name else ""),
+            ("mails_per_domain", self._tag("domain", domain_of(address))),
+            ("mails", "all"),
+        )
+
+    def wrong_codes(self, caller: Caller | None) -> list[Counter]:
+        """Return what a typed code counts towards; the script puts in the tag of the address."""
+        client, network = self._client(caller)
+        return self._counters(
+            ("wrong_codes_per_address", _ADDRESS),
+            ("wrong_codes_per_address_and_network", f"{_ADDRESS}:{client}" if client else ""),
+            ("wrong_codes_per_network", network),
+        )
+
+    def _counters(self, *named: tuple[str, str]) -> list[Counter]:
+        """Return those that have a subject and limit something."""
+        if not self.limits.enabled:
+            return []
+        return [
+            Counter(name, keyspace.limit_key(name, subject), limit)
+            for name, subject in named
+            if subject and (limit := getattr(self.limits, name))
+        ]
+
+    def _client(self, caller: Caller | None) -> tuple[str, str]:
+        """Return the tag of the client, and that of its network.
+
+        A backend that does not say for whom it asks is a client without a network. The program itself is none.
+        """
+        if caller is None:
+            return "", ""
+        if caller.kind is CallerKind.KEY and not caller.client_ip:
+            return self._tag("key", caller.name), ""
+        tag = self._tag("network", self._network(caller.client_ip))
+        return tag, tag
+
+    def _network(self, client_ip: str) -> str:
+        if not client_ip:
+            return UNKNOWN
+        return client_network(client_ip, self.limits.ipv4_prefix, self.limits.ipv6_prefix)
+
+    def _pending_key(self, address: str, caller: Caller | None) -> str:
+        if caller is None or caller.kind is CallerKind.OPEN:
+            return ""
+        # Those who share a backend do not share a verification, where it says who they are.
+        person = self._network(caller.client_ip) if caller.kind is CallerKind.KEY else ""
+        return keyspace.PENDING_PREFIX + self._tag("pending", f"{caller.mark}\0{person}\0{address}")
+
+    def _tag(self, kind: str, text: str) -> str:
+        digest = hmac.new(self._key, f"{kind}\0{text}".encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
