@@ -48,8 +48,13 @@ class RedisTime:
     def move_limits(self, seconds: float) -> None:
         """Let time have passed for the limits alone."""
         with self._topology.admin(self._topology.current_master()) as client:
-            for key in client.scan_iter(f"{keyspace.LIMIT_PREFIX}*"):
-                written: Any = client.get(key)
-                if written is not None:
-                    moved = " ".join(f"{float(text) - seconds:.6f}" for text in written.split())
-                    client.set(key, moved, keepttl=True)
+            keys = list(client.scan_iter(f"{keyspace.LIMIT_PREFIX}*", count=1000))
+            texts: Any = client.mget(keys) if keys else []
+            with client.pipeline(transaction=False) as pipeline:
+                for key, text in zip(keys, texts, strict=True):
+                    times = [float(each) - seconds for each in (text or "").split()]
+                    if max(times, default=0.0) > self.now:
+                        pipeline.set(key, " ".join(f"{each:.6f}" for each in times), keepttl=True)
+                    else:
+                        pipeline.delete(key)
+                pipeline.execute()
