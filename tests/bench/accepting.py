@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.sizes import Sizes
-from tests.bench.testbed import NO_RELAY, BenchTestbed, report_progress
+from tests.bench.testbed import NO_RELAY, BenchTestbed, report_progress, with_settings
 from verifier.drill.rig.process import RigError, RigProcess
 from verifier.drill.rig.systems import RQ, SystemUnderTest, bare_environment
 
 _LOAD = Path(__file__).with_name("programs") / "closed_load.py"
 WARM_UP_S = 1.0
+BARE = "bare Flask view with Queue.enqueue"
+LIMITS_OFF = "Verifier, limits off"
+# All the load comes from one client, so it would soon be refused: each limit is counted, and none is reached.
+_ROOM = "1000000/1m, 100000000/1d"
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,29 @@ class Accepting:
 
 
 def measure_accepting(testbed: BenchTestbed, sizes: Sizes) -> list[Accepting]:
-    """Measure both, in turns."""
-    systems = {"Verifier": testbed.ours}
+    """Measure them in turns: with limits on as shipped, beside the bare view, and with limits off."""
+    systems = {"Verifier": with_limits(testbed.ours)}
     if testbed.peers_python:
-        systems["bare Flask view with Queue.enqueue"] = testbed.peer(RQ)
+        systems[BARE] = testbed.peer(RQ)
+    systems[LIMITS_OFF] = testbed.ours
     rounds: dict[str, list[Accepting]] = {name: [] for name in systems}
     for _ in range(sizes.accept_rounds):
         for name, system in systems.items():
             rounds[name].append(_once(testbed, name, system, sizes))
     return [_middle(found) for found in rounds.values()]
+
+
+def with_limits(system: SystemUnderTest) -> SystemUnderTest:
+    """Return the system with all limits on, which it has off for load, and so wide that the load reaches none."""
+    names = (
+        "MAILS",
+        "MAILS_PER_ADDRESS",
+        "MAILS_PER_ADDRESS_AND_NETWORK",
+        "MAILS_PER_NETWORK",
+        "MAILS_PER_DOMAIN",
+    )
+    room = {f"VERIFIER_LIMIT_{name}": _ROOM for name in names}
+    return with_settings(system, VERIFIER_RATE_LIMITS_ENABLED="true", **room)
 
 
 def _once(testbed: BenchTestbed, name: str, system: SystemUnderTest, sizes: Sizes) -> Accepting:
