@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,8 +54,8 @@ Open = Callable[[Limits], Doors]
 
 
 @pytest.fixture
-def doors(container: Container, master: Redis) -> Open:
-    """Make a service with limits of its own."""
+def doors(container: Container, master: Redis) -> Iterator[Open]:
+    """Make a service with limits of its own; nothing is left that would expire while other tests look on."""
 
     def make(limits: Limits, proxies: int = 1) -> Doors:
         ours = replace(container.settings, limits=limits, trusted_proxies=proxies)
@@ -64,7 +64,8 @@ def doors(container: Container, master: Redis) -> Open:
         install(app, replace(container, settings=ours, service=service))
         return Doors(service, app)
 
-    return make
+    yield make
+    master.flushall()
 
 
 def _person(ip: str, which: str = "one") -> Caller:
