@@ -6,6 +6,7 @@ is cheap. So limits count networks.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -15,6 +16,7 @@ UNKNOWN = "unknown"
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[0-9.]+):\d+")
 
 
+@functools.lru_cache(maxsize=4096)
 def client_network(text: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     """Return the network of an address, such as `192.0.2.0/24`; UNKNOWN where it is none.
 

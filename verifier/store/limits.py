@@ -8,7 +8,6 @@ from the record, which therefore holds its tag.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,16 +79,19 @@ class Counting:
 
     def start(self, address: str, caller: Caller | None, max_attempts: int) -> StartCount:
         """Return what a start for an address (in its normal form) is counted as."""
+        address_tag = self._tag("address", canonical_address(address))
         return StartCount(
-            self.mails(address, caller),
-            self._tag("address", canonical_address(address)),
+            self._mails(address, address_tag, caller),
+            address_tag,
             self._pending_key(address, caller),
             max_attempts,
         )
 
     def mails(self, address: str, caller: Caller | None) -> list[Counter]:
         """Return what a mail to an address (in its normal form) counts towards."""
-        address_tag = self._tag("address", canonical_address(address))
+        return self._mails(address, self._tag("address", canonical_address(address)), caller)
+
+    def _mails(self, address: str, address_tag: str, caller: Caller | None) -> list[Counter]:
         client, network = self._client(caller)
         key_name = caller.name if caller is not None and caller.kind is CallerKind.KEY else ""
         return self._counters(
@@ -145,5 +147,5 @@ class Counting:
         return keyspace.PENDING_PREFIX + self._tag("pending", f"{caller.mark}\0{person}\0{address}")
 
     def _tag(self, kind: str, text: str) -> str:
-        digest = hmac.new(self._key, f"{kind}\0{text}".encode(), hashlib.sha256).digest()
+        digest = hmac.digest(self._key, f"{kind}\0{text}".encode(), "sha256")
         return base64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode()

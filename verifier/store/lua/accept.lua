@@ -39,7 +39,7 @@ if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(AR
 end
 local first_record = 14 + tonumber(ARGV[11])
 local first_job = first_record + tonumber(ARGV[12])
-local limits = read_limits(14, first_record - 1, '')
+local limits = read_limits(14, first_record - 1)
 local which, wait_s = used_up(limits)
 if which then
   return { 'limited', which, written(wait_s) }

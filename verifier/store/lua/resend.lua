@@ -21,7 +21,7 @@ if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(AR
   return { 'full' }
 end
 local first_job = 9 + tonumber(ARGV[8])
-local limits = read_limits(9, first_job - 1, '')
+local limits = read_limits(9, first_job - 1)
 local which, wait_s = used_up(limits)
 if which then
   return { 'limited', which, written(wait_s) }

@@ -8,17 +8,20 @@
 local function read_limits(first, last, address_tag)
   local limits, position = {}, first
   while position <= last do
-    local limit = { key = string.gsub(ARGV[position], '@', address_tag), rates = {} }
-    local found = redis.pcall('GET', limit.key)
-    local next_time = string.gmatch(type(found) == 'string' and found or '', '%S+')
+    local key, rates = ARGV[position], {}
+    if address_tag then
+      key = string.gsub(key, '@', address_tag)
+    end
+    local found = redis.pcall('GET', key)
+    local times = { string.match(type(found) == 'string' and found or '', '^(%S+) ?(%S*) ?(%S*)$') }
     for number = 1, tonumber(ARGV[position + 1]) do
       local window, step = tonumber(ARGV[position + 2 * number]), tonumber(ARGV[position + 2 * number + 1])
       -- A master whose clock was ahead of this one's must not keep anybody out for longer than the window.
-      local whole_at = math.min(finite(next_time()) or now, now + window)
-      limit.rates[number] = { window = window, step = step, whole_at = math.max(whole_at, now) }
+      local whole_at = math.min(finite(times[number]) or now, now + window)
+      rates[number] = { window = window, step = step, whole_at = math.max(whole_at, now) }
     end
-    limits[#limits + 1] = limit
-    position = position + 2 + 2 * #limit.rates
+    limits[#limits + 1] = { key = key, rates = rates }
+    position = position + 2 + 2 * #rates
   end
   return limits
 end
