@@ -8,8 +8,9 @@ from the record, which therefore holds its tag.
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier.domain.addresses import canonical_address, domain_of
@@ -35,19 +36,16 @@ class Counter:
     key: str
     limit: Limit
 
-    def arguments(self) -> Iterator[Argument]:
-        """Yield what the scripts are told of it."""
-        yield self.key
-        yield len(self.limit.rates)
-        for rate in self.limit.rates:
-            yield rate.window_s
-            yield repr(rate.step_s)
-
 
 def arguments_of(counters: Sequence[Counter]) -> list[Argument]:
     """Return the arguments of a script: how many follow, then those of all counters."""
-    flat = [argument for counter in counters for argument in counter.arguments()]
+    flat = [each for counter in counters for each in (counter.key, _rates_in_writing(counter.limit))]
     return [len(flat), *flat]
+
+
+@functools.lru_cache(maxsize=100)
+def _rates_in_writing(limit: Limit) -> str:
+    return " ".join(f"{rate.window_s!r}/{rate.step_s!r}" for rate in limit.rates)
 
 
 def limit_reached(counters: Sequence[Counter], position: bytes | int, wait_s: bytes) -> LimitReached:

@@ -1,27 +1,26 @@
 -- Limits, counted by GCRA (the generic cell rate algorithm): for each of its rates a limit's key holds the moment from which on
 -- all of the rate's allowance is there again. Each count moves it on by a step, and it may not be further away than the
 -- window. The key lives until the last of these moments, so never longer than the longest window.
--- A list of limits stands in ARGV as: key, number of rates, then the window (s) and the step (s) of each rate; in a key, @
--- stands for the tag of the address.
+-- A list of limits stands in ARGV as pairs of key and rates, each of these as window/step (s); in a key, @ stands for the tag of
+-- the address.
 
 -- Read the limits in ARGV from one position to another, and what is left of each.
 local function read_limits(first, last, address_tag)
-  local limits, position = {}, first
-  while position <= last do
+  local limits = {}
+  for position = first, last, 2 do
     local key, rates = ARGV[position], {}
     if address_tag then
       key = string.gsub(key, '@', address_tag)
     end
     local found = redis.pcall('GET', key)
     local times = { string.match(type(found) == 'string' and found or '', '^(%S+) ?(%S*) ?(%S*)$') }
-    for number = 1, tonumber(ARGV[position + 1]) do
-      local window, step = tonumber(ARGV[position + 2 * number]), tonumber(ARGV[position + 2 * number + 1])
+    for window_text, step_text in string.gmatch(ARGV[position + 1], '(%S+)/(%S+)') do
+      local window, step = tonumber(window_text), tonumber(step_text)
       -- A master whose clock was ahead of this one's must not keep anybody out for longer than the window.
-      local whole_at = math.min(finite(times[number]) or now, now + window)
-      rates[number] = { window = window, step = step, whole_at = math.max(whole_at, now) }
+      local whole_at = math.min(finite(times[#rates + 1]) or now, now + window)
+      rates[#rates + 1] = { window = window, step = step, whole_at = math.max(whole_at, now) }
     end
     limits[#limits + 1] = { key = key, rates = rates }
-    position = position + 2 + 2 * #rates
   end
   return limits
 end
