@@ -31,7 +31,9 @@ RQ and Dramatiq by redis-py's Sentinel client, Celery by its Sentinel transport.
 verification is accepted in one atomic step, each claim and settlement is acknowledged by a replica (`WAIT 1`). The
 peers run with their defaults, time limits on their sockets aside, and none of that; they send through Flask-Mail in an app context, a connection a mail,
 as its documentation shows. Most of their time goes into building each mail, which we do once; so Celery also runs
-with a mail that is finished beforehand and only handed over, and it is this that we compare with. The relay is postfix's `smtp-sink`, which discards what it gets and counts."""
+with a mail that is finished beforehand and only handed over, and it is this that we compare with. The relay is postfix's `smtp-sink`, which discards what it gets and counts.
+All the load comes from one client, so limits are off (`VERIFIER_RATE_LIMITS_ENABLED=false`), but where requests are accepted:
+there each is counted, and none is reached."""
 
 
 def write_report(results: Results) -> None:

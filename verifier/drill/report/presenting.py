@@ -44,6 +44,9 @@ def run_and_present(plan: Plan, json_file: Path | None, html_file: Path | None) 
         click.ClickException: something could not be started.
     """
     console = Console()
+    console.print(
+        "Limits are off (VERIFIER_RATE_LIMITS_ENABLED=false), since all the load comes from one client."
+    )
     progress = ProgressDisplay(console, len(plan.faults) * len(plan.systems))
     try:
         with progress:

@@ -240,14 +240,16 @@ def test_counters_live_no_longer_than_the_window_and_name_nobody(doors: Open, ma
     verification = door.service.start(ANN, caller=_person("192.0.2.77"))
     door.service.check(verification.id, door.wrong_code(verification), caller=_person("192.0.2.77"))
     keys = [*_counted(master), *master.scan_iter(f"{keyspace.PENDING_PREFIX}*")]
-    assert len(keys) == 8
+    # That of all mails, of which a step takes 30 milliseconds, may have gone meanwhile.
+    assert len({*keys} - {keyspace.limit_key("mails", "all")}) == 7
+    lives_ms = {key: int(master.pttl(key)) for key in keys}
+    assert -1 not in lives_ms.values(), lives_ms
     for key in keys:
-        assert 0 < master.pttl(key) <= 86400_000
         assert re.fullmatch(r"verifier:(limit:[a-z_]+|pending)(:([A-Za-z0-9_=-]{16}|all)){1,2}", key), key
         assert "ann" not in key
         assert "192.0" not in key
     # One mail of 15 a day.
-    assert max(master.pttl(key) for key in keys) <= 86400_000 / 15
+    assert max(lives_ms.values()) <= 86400_000 / 15
 
 
 def test_a_clock_that_was_ahead_keeps_nobody_out_for_longer_than_the_window(
