@@ -27,7 +27,7 @@ class TopologyError(Exception):
     """The embedded topology is not in the state the caller needs; the message says what is missing."""
 
 
-def connect(endpoint: Endpoint, login: Login, tls: Tls | None) -> Redis:
+def connect(endpoint: Endpoint, login: Login, tls: Tls | None = None) -> Redis:
     """Return a client of one process that answers within half a second or fails; use it in a `with`."""
     return Redis.from_pool(
         ConnectionPool(
