@@ -73,8 +73,7 @@ def load_settings(dotenv: Path | None = Path(".env"), *, warn: bool = True) -> S
         )
     weaknesses = weaknesses_of(settings)
     if weaknesses and not settings.unsafe_for_tests:
-        raise SettingsError("
-".join(weaknesses))
+        raise SettingsError("\n".join(weaknesses))
     if warn:
         _warn_of(settings, weaknesses)
     return settings

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from verifier.cli.check_settings import check_settings_command
 
-RIGHT = f"VERIFIER_SECRET_KEYS=k:{'x' * 32}\nVERIFIER_SENTINELS=10.0.0.1:26379\n"
+RIGHT = f"VERIFIER_SECRET_KEYS=k:{'0123456789abcdef' * 4}\nVERIFIER_SENTINELS=10.0.0.1:26379\n"
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ from tests.support.units import (
     with_specifiers,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "sentinel" / "config"
 # systemd's own scale: 10 is a service without any hardening.
 MOST_EXPOSED = 2.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Puts away what only the development requirements bring, before anything else is imported.
 HIDES = """
 import importlib.metadata, sys

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COPIED = ("compose.yaml", ".env.example", "deploy/check.sh", "sentinel/config/make-secrets.sh")
 ENGINE = """\
 #!/bin/sh
