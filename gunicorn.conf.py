@@ -1,6 +1,6 @@
 """gunicorn's settings for the web app; any of them can be overridden on its command line.
 
-Three things are added to what gunicorn does, each tried by tests/integration/test_gunicorn.py: a worker process that
+Three things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
 cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, and a TERM refuses new
 connections at once instead of leaving them unanswered. gunicorn must not stand alone in a network: docs/deploy.md.
 """

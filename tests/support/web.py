@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from sentinel import LocalTopology, PortReservation, wait_for
+from verifier.domain.keys import new_secret
 from verifier.drill.rig.process import RigProcess
 from verifier.drill.rig.systems import bare_environment, verifier
 
 START_WITHIN_S = 60
-KEYS = "k1:" + "0123456789abcdef" * 4
+KEYS = f"k1:{new_secret()}"
 
 
 class Web(RigProcess):
@@ -29,6 +30,9 @@ class Web(RigProcess):
             "PYTHONPATH": system.import_path,
             **topology.environment(),
             "VERIFIER_SECRET_KEYS": KEYS,
+            "VERIFIER_API_OPEN": "true",
+            # One machine is all the visitors.
+            "VERIFIER_RATE_LIMITS_ENABLED": "false",
             **more,
         }
         super().__init__("web", system.web_command(self.port), settings, directory)

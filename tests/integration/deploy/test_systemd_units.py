@@ -318,7 +318,7 @@ def _why_no_systemd_can_be_booted() -> str:
 def test_a_systemd_in_namespaces_of_its_own_runs_a_node(tmp_path: Path) -> None:
     """Where PID 1 is something else: the next test, in a systemd that is booted for it and thrown away."""
     script = ROOT / "tests" / "support" / "private_systemd.sh"
-    tests = "tests/integration/test_systemd_units.py -k systemd_runs_a_node"
+    tests = "tests/integration/deploy/test_systemd_units.py -k systemd_runs_a_node"
     command = f"{sys.executable} -m pytest -q -p no:cacheprovider {tests}".replace(str(ROOT), "/opt/verifier")
     done = subprocess.run(
         ["/bin/sh", script, ROOT, tmp_path, command], capture_output=True, text=True, timeout=200, check=False

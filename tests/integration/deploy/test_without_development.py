@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from verifier.domain.keys import new_secret
+
 ROOT = Path(__file__).parents[3]
 # Puts away what only the development requirements bring, before anything else is imported.
 HIDES = """
@@ -79,7 +81,7 @@ def test_flask_run_works_where_the_sentinels_are_named(flask: Flask) -> None:
             "--port",
             port,
             VERIFIER_SENTINELS="127.0.0.1:1",
-            VERIFIER_SECRET_KEYS="k1:" + "0123456789abcdef" * 4,
+            VERIFIER_SECRET_KEYS=f"k1:{new_secret()}",
         )
     assert "already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from verifier.cli.check_settings import check_settings_command
+from verifier.domain.keys import new_secret
 
-RIGHT = f"VERIFIER_SECRET_KEYS=k:{'0123456789abcdef' * 4}\nVERIFIER_SENTINELS=10.0.0.1:26379\n"
+RIGHT = f"VERIFIER_SECRET_KEYS=k:{new_secret()}\nVERIFIER_SENTINELS=10.0.0.1:26379\n"
 
 
 @pytest.fixture(autouse=True)
