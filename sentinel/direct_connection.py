@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import redis
 from redis.backoff import NoBackoff
@@ -48,11 +48,21 @@ class NodeConnection(redis.Connection):
         try:
             reply = super().read_response(*args, **arguments)
         except redis.ConnectionError as error:
-            if not self._has_answered and type(error) is redis.ConnectionError and (hint := self._hint()):
-                raise redis.ConnectionError(f"{str(error).rstrip('. ')}; {hint}") from error
-            raise
+            self._raise_with_hint(error)
         self._has_answered = True
         return reply
+
+    def send_packed_command(self, *args: Any, **arguments: Any) -> None:
+        """Send commands; a server that has hung up by then is asked for no reply any more."""
+        try:
+            super().send_packed_command(*args, **arguments)  # type: ignore[no-untyped-call]  # redis-py's own
+        except redis.ConnectionError as error:
+            self._raise_with_hint(error)
+
+    def _raise_with_hint(self, error: redis.ConnectionError) -> NoReturn:
+        if not self._has_answered and type(error) is redis.ConnectionError and (hint := self._hint()):
+            raise redis.ConnectionError(f"{str(error).rstrip('. ')}; {hint}") from error
+        raise error
 
     def _hint(self) -> str:
         if self._tls is None:

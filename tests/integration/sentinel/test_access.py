@@ -119,7 +119,10 @@ def test_app_may_run_rq(topology: LocalTopology, users: Credentials) -> None:
     with connect(topology.current_master().endpoint, users.redis_app) as client:
         pool = client.connection_pool
         undecoded = Redis.from_pool(
-            type(pool)(**{**pool.connection_kwargs, "decode_responses": False, "socket_timeout": 30})
+            type(pool)(
+                connection_class=pool.connection_class,
+                **{**pool.connection_kwargs, "decode_responses": False, "socket_timeout": 30},
+            )
         )
     with undecoded:
         queue = Queue("access", connection=undecoded, serializer=JSONSerializer)

@@ -37,6 +37,7 @@ from tests.support.topologies import FAILOVER_WITHIN_S, QUICK
 from tests.support.workers import RunningWorker
 from verifier import create_app
 from verifier.cli.sentinel import sentinel_group
+from verifier.domain.keys import new_secret
 from verifier.settings import load_settings
 
 pytestmark = [
@@ -269,5 +270,5 @@ def test_settings_lead_there(whole: LocalTopology, monkeypatch: pytest.MonkeyPat
     """What the environment says is what the link gets."""
     for name, value in whole.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("VERIFIER_SECRET_KEYS", "test:" + "a" * 64)
+    monkeypatch.setenv("VERIFIER_SECRET_KEYS", f"test:{new_secret()}")
     assert load_settings(None).redis.tls == whole.tls
