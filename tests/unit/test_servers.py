@@ -27,3 +27,11 @@ def test_the_readme_names_what_ci_runs() -> None:
 def test_the_tests_that_touch_redis_run_on_each() -> None:
     """The integration tests and the faults, on the server that is named."""
     assert "VERIFIER_REDIS_SERVER=$2 .venv/bin/pytest -n 4 tests/integration tests/chaos" in CI
+
+
+def test_ci_defines_what_it_calls_before_it_calls_it() -> None:
+    """A shell reads from the top; a function that is not there yet would count as a server that is the wrong one."""
+    for name in re.findall(r"^(\w+)\(\) \{", CI, flags=re.MULTILINE):
+        first = re.search(rf"^[^#\n]*\b{name}\b", CI, flags=re.MULTILINE)
+        assert first is not None
+        assert CI[first.start() :].startswith(f"{name}() {{")
