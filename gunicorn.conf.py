@@ -79,7 +79,7 @@ def when_ready(server: Any) -> None:
     def refuse_and_stop(graceful: bool = True) -> None:
         # A worker process that waits for its last request accepts no more; whoever still connected would wait with
         # it, and be cut off in the end.
-        for listener in server.LISTENERS:
+        for listener in _own_listeners(server):
             try:
                 listener.sock.shutdown(socket.SHUT_RD)
             except OSError as error:
@@ -87,6 +87,12 @@ def when_ready(server: Any) -> None:
         stop(graceful)
 
     server.reload, server.stop = reload_when_settings_are_right, refuse_and_stop
+
+
+def _own_listeners(server: Any) -> list[Any]:
+    """Return the sockets that nobody else has: after USR2 another gunicorn serves the same ones, or systemd holds them."""
+    is_alone = server.reexec_pid == server.master_pid == 0 and not server.systemd
+    return list(server.LISTENERS) if is_alone else []
 
 
 def post_fork(server: Any, worker: Any) -> None:
