@@ -81,12 +81,20 @@ check_secrets() {
             problem "The secret $file is missing: sh sentinel/config/make-secrets.sh creates what is not there."
         elif [ ! -r "$file" ] || ! grep -q '' "$file" 2>/dev/null && [ -s "$file" ]; then
             problem "The secret $file can't be read by $(id -un): run this as its owner."
-        elif [ "$file" != secrets/mail_password ] && ! grep -q '[^[:space:]]' "$file"; then
+        elif ! may_be_empty "$file" && ! grep -q '[^[:space:]]' "$file"; then
             problem "The secret $file is empty: remove it, and sh sentinel/config/make-secrets.sh creates it."
         else
             check_content "$file"
         fi
     done
+}
+
+# The relay may want no password; what TLS needs is looked at where TLS is on.
+may_be_empty() {
+    case $1 in
+        secrets/mail_password | secrets/*_tls_*) return 0 ;;
+    esac
+    return 1
 }
 
 check_content() {
@@ -95,14 +103,37 @@ check_content() {
         *) problem "The secret $1 can't be read by the containers' users: chmod 644 $1 (its directory keeps others out)." ;;
     esac
     case $1 in
-        *.pem | *.crt | *.key)
-            grep -q -e '-----BEGIN [A-Z ]*\(CERTIFICATE\|PRIVATE KEY\)-----' "$1" ||
-                problem "$1 holds no certificate or key in PEM format: put one there." ;;
         *redis_*_password | *sentinel_*_password)
             if grep -q '[^A-Za-z0-9._~-]' "$1"; then
                 problem "The secret $1 holds a character other than A-Z a-z 0-9 . _ ~ -: choose another password."
             fi ;;
     esac
+}
+
+# The certificates of TLS to Redis: there, PEM, and, where openssl can tell, valid and for the nodes' addresses.
+check_tls() {
+    tls=$(setting REDIS_TLS no)
+    case $tls in
+        yes | true) ;;
+        no | false) return 0 ;;
+        *)
+            problem "REDIS_TLS=$tls is neither yes nor no: write one of them into .env."
+            return 0 ;;
+    esac
+    for file in secrets/redis_tls_ca secrets/redis_tls_cert secrets/redis_tls_key; do
+        [ -r "$file" ] || return 0  # told of already
+        if ! grep -q -e '-----BEGIN [A-Z ]*\(CERTIFICATE\|PRIVATE KEY\)-----' "$file"; then
+            problem "REDIS_TLS is on, and $file holds no certificate or key in PEM format: remove it, and sh sentinel/config/make-secrets.sh tls makes it."
+            return 0
+        fi
+    done
+    command -v openssl >/dev/null || return 0
+    renewal="sh sentinel/config/make-secrets.sh renew-tls makes another one."
+    openssl x509 -noout -checkend 0 -in secrets/redis_tls_cert >/dev/null 2>&1 ||
+        problem "REDIS_TLS is on, and the certificate in secrets/redis_tls_cert has expired or can't be read: $renewal"
+    node=$(setting REDIS_NETWORK_PREFIX 172.29.77).11
+    openssl x509 -noout -text -in secrets/redis_tls_cert 2>/dev/null | grep -qF "IP Address:$node," ||
+        problem "REDIS_TLS is on, and the certificate in secrets/redis_tls_cert is not for $node, a node's address with this REDIS_NETWORK_PREFIX: $renewal"
 }
 
 # The certificates that .env names. A path under /run/secrets is a file in ./secrets; others are the container's.
@@ -263,6 +294,7 @@ check_kernel() {
 
 check_engine
 check_secrets
+check_tls
 check_certificates
 check_port "$(setting PORT 8000)" PORT "another PORT"
 [ -z "$with_mail" ] || check_mail_port

@@ -10,11 +10,14 @@
 # have it changed. Compose hands the files to the containers with the rights they have here: the containers'
 # users must be able to read them, so it is the directory that keeps everybody else on this machine out.
 #
-# The nodes' certificate is for compose's names and addresses, those of REDIS_NETWORK_PREFIX, and for this machine;
-# REDIS_TLS_NAMES="HOST ADDRESS ..." names more. The authority's key, redis_tls_ca_key, belongs to no container:
+# The nodes' certificate is for compose's names and addresses, those of REDIS_NETWORK_PREFIX in the environment, else in
+# compose's .env here, and for this machine; REDIS_TLS_NAMES="HOST ADDRESS ..." names more. The authority's key, redis_tls_ca_key, belongs to no container:
 # keep it elsewhere if you can, and bring it back to renew.
 set -eu
 
+if [ -z "${REDIS_NETWORK_PREFIX:-}" ] && [ -r .env ]; then
+    REDIS_NETWORK_PREFIX=$(sed -n 's/^[[:space:]]*REDIS_NETWORK_PREFIX=["'"'"']\{0,1\}\([0-9.]*\).*/\1/p' .env | tail -n 1)
+fi
 : "${REDIS_NETWORK_PREFIX:=172.29.77}"
 : "${REDIS_TLS_NAMES:=}"
 : "${REDIS_TLS_DAYS:=825}"                 # how long a certificate is valid; the authority: ten years

@@ -190,6 +190,46 @@ def test_an_unusable_certificate_is_told(machine: Machine, content: str | None) 
     assert ("can't be read" if content is None else "in PEM format") in said
 
 
+TLS_FILES = ("redis_tls_ca", "redis_tls_cert", "redis_tls_key", "verifier_tls_cert", "verifier_tls_key")
+
+
+def test_without_tls_nobody_wants_certificates(machine: Machine) -> None:
+    """make-secrets.sh leaves the files empty where there is no openssl."""
+    for name in TLS_FILES:
+        (machine.secrets / name).write_text("")
+    assert machine.check()[0] == 0
+    machine.settings("REDIS_TLS=yes\n")
+    sentence = machine.problem()
+    assert sentence.startswith("- REDIS_TLS is on, and secrets/redis_tls_ca holds no certificate")
+    assert sentence.endswith("make-secrets.sh tls makes it.")
+
+
+def test_a_certificate_for_another_network_is_told(machine: Machine) -> None:
+    """The prefix was changed after the certificates were made; the remedy that is named reads the new one from .env."""
+    machine.settings("REDIS_TLS=yes\n")
+    assert machine.check()[0] == 0
+    machine.settings("REDIS_TLS=yes\nREDIS_NETWORK_PREFIX='10.1.2'\n")
+    assert "redis_tls_cert is not for 10.1.2.11" in machine.problem()
+    renew = ["/bin/sh", "sentinel/config/make-secrets.sh", "renew-tls"]
+    subprocess.run(renew, cwd=machine.project, check=True)
+    assert machine.check()[0] == 0
+
+
+def test_an_expired_certificate_is_told(machine: Machine) -> None:
+    """openssl looks at it where there is one."""
+    machine.settings("REDIS_TLS=yes\n")
+    renew = ["/bin/sh", "sentinel/config/make-secrets.sh", "renew-tls"]
+    environment = {"PATH": "/usr/bin:/bin", "REDIS_TLS_DAYS": "-1"}
+    subprocess.run(renew, cwd=machine.project, env=environment, check=True)
+    assert "redis_tls_cert has expired" in machine.problem()
+
+
+def test_a_switch_of_tls_that_is_none_is_told(machine: Machine) -> None:
+    """Before the nodes refuse to start because of it; the app has a word about it, too."""
+    machine.settings("REDIS_TLS=perhaps\n")
+    assert "- REDIS_TLS=perhaps is neither yes nor no: " in machine.check()[1]
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     """A port of loopback somebody listens on."""
