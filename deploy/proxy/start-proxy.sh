@@ -75,7 +75,11 @@ if [ -n "$PROXY_REAL_IP_FROM" ]; then
 fi
 
 access_log=off
-[ "$PROXY_ACCESS_LOG" != yes ] || access_log="/dev/stdout short"
+if [ "$PROXY_ACCESS_LOG" = yes ]; then
+    access_log="/dev/stdout short"
+    # systemd's journal is a socket, and nginx can't open one by its name.
+    [ ! -S /dev/stdout ] || access_log="syslog:server=unix:/dev/log,nohostname,tag=verifier_proxy short"
+fi
 spare_files=64
 most_files=$(ulimit -Hn)
 if [ "$most_files" != unlimited ] && [ $((PROXY_CONNECTIONS + spare_files)) -gt "$most_files" ]; then

@@ -24,7 +24,8 @@ CONFIG = ROOT / "sentinel" / "config"
 ALL = services()
 NODES = [unit for unit in ALL if "redis@" in unit.name]
 SENTINELS = [unit for unit in ALL if "sentinel@" in unit.name]
-APPS = [unit for unit in ALL if unit not in NODES + SENTINELS]
+PROXIES = [unit for unit in ALL if "proxy" in unit.name]
+APPS = [unit for unit in ALL if unit not in NODES + SENTINELS + PROXIES]
 
 
 @pytest.mark.parametrize("unit", ALL, ids=lambda unit: unit.name)
@@ -53,7 +54,8 @@ class TestEveryService:
         ):
             assert unit.one(setting) == "yes"
         assert unit.one("ProtectSystem") == "strict"
-        assert unit.one("CapabilityBoundingSet") == ""
+        wanted = "CAP_NET_BIND_SERVICE" if unit in PROXIES else ""
+        assert unit.one("CapabilityBoundingSet") == wanted
         assert unit.all("DynamicUser") == ("yes",) or unit.one("User") == "redis"
         assert unit.one("MemoryMax").endswith("M")
 
@@ -73,6 +75,8 @@ class TestEveryService:
 
 
 def _secrets_read_by(unit: Unit) -> set[str]:
+    if unit in PROXIES:  # its certificate is a drop-in's: without one it starts, too
+        return set()
     if unit in APPS:
         return {value[3:] for value in environment_of(unit, {}).values() if value.startswith("%d/")}
     users, script = "redis-users.acl", "start-redis.sh"
@@ -83,8 +87,8 @@ def _secrets_read_by(unit: Unit) -> set[str]:
 
 
 def test_there_is_a_unit_for_each_part() -> None:
-    """Web, worker, data node, sentinel, and a target for all of them."""
-    assert [len(NODES), len(SENTINELS), len(APPS)] == [1, 1, 2]
+    """Web, worker, data node, sentinel, proxy, and a target for all of them."""
+    assert [len(NODES), len(SENTINELS), len(PROXIES), len(APPS)] == [1, 1, 1, 2]
     assert (UNITS / "verifier.target").exists()
 
 
@@ -113,12 +117,16 @@ def test_the_app_reads_all_that_it_is_given() -> None:
 
 @pytest.mark.parametrize(
     ("unit", "file", "script"),
-    [(NODES[0], "redis.env", "start-redis.sh"), (SENTINELS[0], "sentinel.env", "start-sentinel.sh")],
-    ids=["redis", "sentinel"],
+    [
+        (NODES[0], "redis.env", CONFIG / "start-redis.sh"),
+        (SENTINELS[0], "sentinel.env", CONFIG / "start-sentinel.sh"),
+        (PROXIES[0], "proxy.env", ROOT / "deploy" / "proxy" / "start-proxy.sh"),
+    ],
+    ids=["redis", "sentinel", "proxy"],
 )
-def test_the_start_scripts_read_all_that_they_are_given(unit: Unit, file: str, script: str) -> None:
+def test_the_start_scripts_read_all_that_they_are_given(unit: Unit, file: str, script: Path) -> None:
     """A variable that the script does not read would be without effect."""
-    read = set(re.findall(r'^: "\$\{(\w+):', (CONFIG / script).read_text(), re.MULTILINE))
+    read = set(re.findall(r'^: "\$\{(\w+):', script.read_text(), re.MULTILINE))
     assert (environment_of(unit, {}) | read_environment_file(UNITS / file)).keys() <= read
 
 

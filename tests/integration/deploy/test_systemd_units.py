@@ -16,16 +16,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from sentinel import PortReservation, wait_for
 from sentinel.local.binary import find_redis_server
+from tests.support.proxy import needs_nginx
 from tests.support.sink import MailSink
 from tests.support.topologies import FAILOVER_WITHIN_S
 from tests.support.units import (
@@ -284,6 +288,73 @@ def test_a_node_that_waits_for_a_master_ends_without_failure(host: Host) -> None
     assert wait_for(lambda: "it waits until it can join" in host.logs(), 20)
     assert not running.is_ready()
     assert running.stop() == int(node.one("SuccessExitStatus"))
+
+
+@needs_nginx
+def test_the_proxys_command_passes_requests_on_and_ends_in_order(host: Host) -> None:
+    """Without a certificate it speaks plainly; nobody behind it is said by the proxy itself."""
+    proxy = read_unit(UNITS / "verifier-proxy.service")
+    port, upstream = host.port(), host.port()
+    running = host.start(
+        proxy,
+        PATH=f"{os.environ['PATH']}:/usr/sbin",
+        PROXY_LISTEN=f"127.0.0.1:{port}",
+        PROXY_UPSTREAM=f"127.0.0.1:{upstream}",
+        PROXY_SCRATCH=str(host.directory / "proxy"),
+    )
+    assert wait_for(lambda: _status_of(port) == 503, START_WITHIN_S), host.logs()
+    with HTTPServer(("127.0.0.1", upstream), _Answers) as web:
+        serving = threading.Thread(target=web.serve_forever, daemon=True)
+        serving.start()
+        try:
+            assert wait_for(lambda: _status_of(port) == 204, 10), host.logs()
+        finally:
+            web.shutdown()
+            serving.join()
+    running.process.send_signal(signal.Signals[proxy.one("KillSignal")])
+    assert running.process.wait(proxy.seconds("TimeoutStopSec")) == 0
+
+
+@needs_nginx
+def test_the_proxy_starts_where_its_output_is_a_socket(host: Host) -> None:
+    """As systemd's journal is: nginx opens its log of accesses by a name, and a socket has none."""
+    port = host.port()
+    environment = host.environment(
+        read_unit(UNITS / "verifier-proxy.service"),
+        "",
+        PATH=f"{os.environ['PATH']}:/usr/sbin",
+        PROXY_LISTEN=f"127.0.0.1:{port}",
+        PROXY_SCRATCH=str(host.directory / "proxy"),
+    )
+    journal, output = socket.socketpair()
+    command = ["/bin/sh", str(ROOT / "deploy" / "proxy" / "start-proxy.sh")]
+    with journal, output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            assert wait_for(lambda: _status_of(port) == 503 or process.poll() is not None, 20)
+            assert process.poll() is None, journal.recv(4096)
+        finally:
+            _end(process)
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Answers every request with 204."""
+
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+
+def _status_of(port: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
 
 
 def _why_no_unit_can_be_started() -> str:
