@@ -10,6 +10,7 @@ import pytest
 
 from tests.deployment import bootstrap
 from tests.deployment.__main__ import main
+from tests.deployment.judging import DOWN_AFTER_S, OUTAGE_LIMIT_S
 from tests.deployment.rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +22,17 @@ def test_every_row_has_a_story_and_stands_in_the_docs(name: str) -> None:
     assert ROWS[name].story.endswith(".")
     page = (ROOT / "docs/deployment-test.md").read_text(encoding="utf-8")
     assert f"| {name} |" in page
+
+
+def test_the_limit_of_an_outage_is_the_documented_one() -> None:
+    """On the page of the table, which says both limits, and in the decision that gives the reason."""
+    page = (ROOT / "docs/deployment-test.md").read_text(encoding="utf-8")
+    more, stopped = OUTAGE_LIMIT_S - DOWN_AFTER_S, (ROWS["stop"].promise.outage_limit_s or 0) - DOWN_AFTER_S
+    said = " ".join(page.split())
+    assert f"of more than down-after ({DOWN_AFTER_S:g} s) and {more:g} s; in stop" in said
+    assert f"and {stopped:g} s ([decision 19]" in said
+    decision = (ROOT / "docs/decisions/0019-one-budget-of-time.md").read_text(encoding="utf-8")
+    assert f"down-after and {more:g} s;" in " ".join(decision.split())
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 2), (["--optional"], 0)])
