@@ -1,15 +1,25 @@
-"""Certificates that no deployment should have, signed by the authority that make-secrets.sh made."""
+"""Certificates that no deployment should have, signed by the authority that make-secrets.sh made; and who can have any."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import os
+import shutil
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from sentinel.local.binary import find_redis_server
+
+needs_tls = pytest.mark.skipif(
+    shutil.which("openssl") is None or b"tls-auth-clients" not in find_redis_server(os.environ).read_bytes(),
+    reason="there is no openssl to make certificates with, or this redis-server was built without TLS",
+)
 
 
 def replace_certificate(directory: Path, *, host: str = "127.0.0.1", ends_in: dt.timedelta) -> None:

@@ -29,6 +29,7 @@ import pytest
 
 from sentinel import PortReservation, wait_for
 from sentinel.local.binary import find_redis_server
+from tests.support.certificates import needs_tls
 from tests.support.proxy import needs_nginx
 from tests.support.sink import MailSink
 from tests.support.topologies import FAILOVER_WITHIN_S
@@ -227,7 +228,8 @@ def _is_ready(port: int) -> bool:
 
 
 @pytest.mark.chaos
-def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink) -> None:
+@pytest.mark.parametrize("tls", ["no", pytest.param("yes", marks=needs_tls)])
+def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink, tls: str) -> None:
     """Redis, Sentinel, web and worker, as written; each says when it is ready, and ends in the time it is given."""
     node, sentinel = (read_unit(UNITS / f"verifier-{name}@.service") for name in ("redis", "sentinel"))
     web, worker = (read_unit(UNITS / f"verifier-{name}.service") for name in ("web", "worker"))
@@ -237,6 +239,8 @@ def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink) -> N
         "REDIS_SERVER": str(find_redis_server(os.environ)),
         "REDIS_BIND": "127.0.0.1",
         "REDIS_ANNOUNCE_HOST": "127.0.0.1",
+        "REDIS_TLS": tls,
+        "REDIS_TLS_AUTH_CLIENTS": "yes",
     }
     of_nodes = here | {"REDIS_SENTINELS": addresses}
     order = host.start(read_unit(UNITS / "verifier-first-master@.service"), host.nodes[0], **of_nodes)
@@ -250,6 +254,7 @@ def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink) -> N
         "VERIFIER_SENTINELS": addresses,
         "VERIFIER_MAIL_SERVER": "127.0.0.1",
         "VERIFIER_MAIL_PORT": str(sink.port),
+        "VERIFIER_REDIS_TLS": tls,
     }
     port = host.port()
     running.append(host.start(web, **settings, GUNICORN_CMD_ARGS=f"--bind 127.0.0.1:{port}"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +25,8 @@ from sentinel import (
     switch_over,
     wait_for,
 )
-from sentinel.local.binary import find_redis_server
 from sentinel.local.certificates import make_certificates, renew_certificates
-from tests.support.certificates import replace_certificate
+from tests.support.certificates import needs_tls, replace_certificate
 from tests.support.links import subscribed_to
 from tests.support.sink import MailSink
 from tests.support.switchover import Submitters, service_on
@@ -40,16 +37,7 @@ from verifier.cli.sentinel import sentinel_group
 from verifier.domain.keys import new_secret
 from verifier.settings import load_settings
 
-pytestmark = [
-    pytest.mark.chaos,
-    pytest.mark.skipif(
-        shutil.which("openssl") is None, reason="there is no openssl to make certificates with"
-    ),
-    pytest.mark.skipif(
-        b"tls-auth-clients" not in find_redis_server(os.environ).read_bytes(),
-        reason="this redis-server was built without TLS",
-    ),
-]
+pytestmark = [pytest.mark.chaos, needs_tls]
 ALONE = LocalOptions(replicas=0, sentinels=1, min_replicas_to_write=0, down_after_ms=1000, tls=True)
 TOMORROW = dt.timedelta(days=1)
 
