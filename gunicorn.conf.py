@@ -40,6 +40,7 @@ limit_request_field_size = 4096
 
 # Seconds between two attempts to boot a worker process, once one has run.
 BOOT_PAUSE_S = 5.0
+CHECKED_WITHIN_S = 60.0
 # gunicorn ends altogether when a worker process ends with one of these: it could not boot, or not load the app.
 _FATAL = {3, 4}
 
@@ -123,5 +124,10 @@ def worker_exit(server: Any, worker: Any) -> None:
 def _problem_with_settings() -> str:
     """Return what `flask check-settings` has to say; empty where nothing is wrong."""
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "check-settings"]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    try:
+        checked = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=CHECKED_WITHIN_S
+        )  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return f"The settings could not be checked within {CHECKED_WITHIN_S:.0f} s: send the HUP again."
     return (checked.stdout or checked.stderr).strip() if checked.returncode else ""

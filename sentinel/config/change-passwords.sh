@@ -46,5 +46,8 @@ done
 for file in "$directory"/redis_*_password "$directory"/sentinel_*_password; do
     cp -p "$file" "$file.new"
     after_step "$file" >"$file.new"
+done
+# All are written before the first is replaced: a full disk stops the step while none has changed.
+for file in "$directory"/redis_*_password "$directory"/sentinel_*_password; do
     mv "$file.new" "$file"
 done

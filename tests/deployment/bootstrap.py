@@ -39,7 +39,6 @@ runtime = "runc"
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 """
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-SUITE = "bookworm"
 
 
 class NoEngine(Exception):
@@ -54,6 +53,7 @@ class BaseImage:
     local: str
     packages: tuple[str, ...]
     hooks: tuple[str, ...] = ()
+    suite: str = "bookworm"
 
 
 PYTHON = BaseImage(
@@ -63,9 +63,10 @@ PYTHON = BaseImage(
     ('ln -s python3 "$1/usr/bin/python"',),
 )
 REDIS = BaseImage(
-    "redis:7.4-bookworm",
-    "localhost/verifier-base-redis:bookworm",
+    "redis:8.0-bookworm",
+    "localhost/verifier-base-redis:trixie",
     ("redis-server", "redis-sentinel", "redis-tools"),
+    suite="trixie",
 )
 
 PROXY = BaseImage("nginx:1.28-bookworm", "localhost/verifier-base-proxy:bookworm", ("nginx-light",))
@@ -137,7 +138,7 @@ def _make_from_packages(engine: Engine, image: BaseImage) -> None:
         archive = Path(directory) / "root.tar"
         hooks = [f"--customize-hook={hook}" for hook in _hooks(image)]
         included = f"--include={','.join(image.packages)}"
-        words = ["mmdebstrap", "--quiet", "--variant=minbase", included, *hooks, SUITE, str(archive)]
+        words = ["mmdebstrap", "--quiet", "--variant=minbase", included, *hooks, image.suite, str(archive)]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=BUILD_TIMEOUT_S)
         if done.returncode:
             raise EngineError(f"{' '.join(words)} failed:\n{done.stderr[-1500:]}")
