@@ -32,7 +32,7 @@ class MendingTestbed(DrillTestbed):
 
     def __init__(self, server: Path | None = None, system: SystemUnderTest | None = None) -> None:
         """Plan it; `server` is the redis-server that it begins with."""
-        super().__init__(system or verifier(), workers=1, down_after_ms=1500)
+        super().__init__(system or verifier(), workers=1, down_after_ms=None)
         if server is not None:
             self.topology = LocalTopology(replace(self.topology.options, redis_server=server))
 
