@@ -4,7 +4,8 @@
 #   start-proxy.sh           starts it
 #   start-proxy.sh check     is the container's health check
 #
-# With a certificate it speaks TLS, and sends whoever comes without it there.
+# With a certificate it speaks TLS, and sends whoever comes without it there. Where TLS is demanded it does not start
+# without one.
 set -eu
 umask 077
 
@@ -13,6 +14,7 @@ umask 077
 : "${PROXY_UPSTREAM:=127.0.0.1:8000}"              # address:port of gunicorn
 : "${PROXY_CERTIFICATE:=/certificates/fullchain.pem}"
 : "${PROXY_CERTIFICATE_KEY:=/certificates/privkey.pem}"
+: "${PROXY_TLS:=}"                                 # yes: both files must be there
 : "${PROXY_SCHEME:=}"                              # https, where TLS ends before this proxy
 : "${PROXY_REAL_IP_FROM:=}"                        # networks of proxies in front of this one, with commas
 : "${PROXY_CONNECTIONS:=3072}"                      # a waiting client takes one, a request that is passed on two
@@ -50,15 +52,21 @@ case $PROXY_SCHEME in
     "" | http | https) ;;
     *) fail "PROXY_SCHEME is '$PROXY_SCHEME': make it https or leave it out." ;;
 esac
+case $PROXY_TLS in
+    "" | yes | no) ;;
+    *) fail "PROXY_TLS is '$PROXY_TLS': make it yes, or leave it out." ;;
+esac
 command -v nginx >/dev/null || fail "There is no nginx on PATH: install it."
 
 tls=
 redirect=
 listen=$PROXY_LISTEN
 scheme=${PROXY_SCHEME:-\$scheme}
-if [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFICATE_KEY" ]; then
+if [ "$PROXY_TLS" = yes ] || [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFICATE_KEY" ]; then
     for file in "$PROXY_CERTIFICATE" "$PROXY_CERTIFICATE_KEY"; do
-        [ -r "$file" ] || fail "$file cannot be read: give the proxy's user the right to, or remove both files."
+        [ -e "$file" ] || fail "$file is missing: put the certificate and its key there, or do without TLS here."
+        [ -r "$file" ] && [ -s "$file" ] ||
+            fail "$file cannot be read or is empty: give the proxy's user the right to, or remove both files."
     done
     listen="$PROXY_LISTEN ssl http2"
     tls="ssl_certificate $PROXY_CERTIFICATE; ssl_certificate_key $PROXY_CERTIFICATE_KEY;"

@@ -358,5 +358,6 @@ def test_the_proxys_certificate_is_an_addition_to_the_file() -> None:
     added = yaml.safe_load(text)
     assert set(added) == {"services"}
     assert set(added["services"]) == {"proxy"}
+    assert added["services"]["proxy"]["environment"]["PROXY_TLS"] == "yes"
     documented = (ROOT / ".env.example").read_text()
     assert all(f"#{name}=" in documented for name, _ in SUBSTITUTED.findall(text))

@@ -179,7 +179,9 @@ def test_the_health_check_tells_whether_it_serves(proxy: Proxy) -> None:
         ("PROXY_LISTEN", "80; include /etc/passwd", "PROXY_LISTEN"),
         ("PROXY_SCHEME", "ftp", "PROXY_SCHEME"),
         ("PROXY_REQUESTS_PER_CLIENT", "many", "numbers"),
-        ("PROXY_CERTIFICATE_KEY", "/dev/null", "cannot be read"),
+        ("PROXY_CERTIFICATE_KEY", "/dev/null", "is missing"),
+        ("PROXY_CERTIFICATE", "/dev/null", "cannot be read or is empty"),
+        ("PROXY_TLS", "true", "PROXY_TLS"),
     ],
 )
 def test_a_wrong_setting_is_told_in_a_sentence(tmp_path: Path, name: str, value: str, says: str) -> None:
@@ -208,6 +210,13 @@ def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, t
         assert (plain.status, plain.getheader("Location")) == (308, "https://verify.example/somewhere")
         check = subprocess.run(["/bin/sh", str(START_PROXY), "check"], env=proxy.environment, check=False)
         assert check.returncode == 0
+
+
+def test_where_tls_is_demanded_it_does_not_start_without(tmp_path: Path) -> None:
+    """Nothing is served in the clear on a port that is open to everybody."""
+    with Proxy(1, tmp_path, PROXY_TLS="yes") as proxy:
+        assert proxy._process.wait(20) == 1
+        assert "fullchain.pem is missing: put the certificate and its key there" in proxy.output()
 
 
 def _make_certificate(directory: Path) -> str:
