@@ -110,15 +110,25 @@ check_content() {
     esac
 }
 
+# One of some words: check_word NAME DEFAULT WORD...
+check_word() {
+    name=$1
+    value=$(setting "$name" "$2")
+    shift 2
+    [ -n "$value" ] || return 0
+    for word; do
+        [ "$value" != "$word" ] || return 0
+    done
+    problem "$name=$value in .env is none of $(printf '%s, ' "$@" | sed 's/, $//'): write one of these."
+}
+
 # The certificates of TLS to Redis: there, PEM, and, where openssl can tell, valid and for the nodes' addresses.
 check_tls() {
-    tls=$(setting REDIS_TLS no)
-    case $tls in
+    check_word REDIS_TLS no yes no true false
+    check_word REDIS_TLS_AUTH_CLIENTS optional optional yes no
+    case $(setting REDIS_TLS no) in
         yes | true) ;;
-        no | false) return 0 ;;
-        *)
-            problem "REDIS_TLS=$tls is neither yes nor no: write one of them into .env."
-            return 0 ;;
+        *) return 0 ;;
     esac
     for file in secrets/redis_tls_ca secrets/redis_tls_cert secrets/redis_tls_key; do
         [ -r "$file" ] || return 0  # told of already
@@ -134,6 +144,14 @@ check_tls() {
     node=$(setting REDIS_NETWORK_PREFIX 172.29.77).11
     openssl x509 -noout -text -in secrets/redis_tls_cert 2>/dev/null | grep -qF "IP Address:$node," ||
         problem "REDIS_TLS is on, and the certificate in secrets/redis_tls_cert is not for $node, a node's address with this REDIS_NETWORK_PREFIX: $renewal"
+}
+
+check_proxy() {
+    check_word PROXY_SCHEME "" https http
+    case $(setting PROXY_REAL_IP_FROM "") in
+        *[!0-9A-Fa-f.:/,]*)
+            problem "PROXY_REAL_IP_FROM in .env is no list of networks: write such as 10.0.0.0/24,10.0.1.5 with commas and no blanks." ;;
+    esac
 }
 
 # The certificates that .env names. A path under /run/secrets is a file in ./secrets; others are the container's.
@@ -296,6 +314,7 @@ check_engine
 check_secrets
 check_tls
 check_certificates
+check_proxy
 check_port "$(setting PORT 8000)" PORT "another PORT"
 [ -z "$with_mail" ] || check_mail_port
 check_network
