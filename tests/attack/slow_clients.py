@@ -27,7 +27,7 @@ ANSWER_WITHIN_S = 5.0
 # The attackers come from 127.0.0.1.
 ANOTHER_CLIENT = "127.0.0.2"
 HEADERS = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-BODY = b"POST /v1/verifications HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{"
+BODY = b"POST /v1/verifications HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 8000\r\n\r\n{"
 
 
 @dataclass(frozen=True)
