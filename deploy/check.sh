@@ -224,6 +224,29 @@ colliding_route() {
         }' "$CHECK_PROC/net/route"
 }
 
+# Prints "NAME SUBNET" for each network of the engine. One without containers may have no route.
+networks_of_the_engine() {
+    subnets='{{range .IPAM.Config}}{{.Subnet}} {{end}}'
+    [ "$engine" = docker ] || subnets='{{range .Subnets}}{{.Subnet}} {{end}}'
+    for name in $("$engine" network ls --format '{{.Name}}' 2>/dev/null); do
+        for subnet in $("$engine" network inspect --format "$subnets" "$name" 2>/dev/null); do
+            printf '%s %s\n' "$name" "$subnet"
+        done
+    done
+}
+
+# Prints the network of the engine that overlaps with PREFIX.0/24: colliding_network PREFIX
+colliding_network() {
+    [ -n "$engine" ] || return 0
+    networks_of_the_engine | awk -v prefix="$1" '
+        function number(address) { split(address, part, "."); return ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4] }
+        BEGIN { ours = number(prefix ".0") }
+        split($2, half, "/") == 2 && half[1] !~ /:/ {
+            size = 2 ^ (32 - half[2]); first = number(half[1])
+            if (first < ours + 256 && ours < first + size) { print $1; exit }
+        }'
+}
+
 check_network() {
     prefix=$(setting REDIS_NETWORK_PREFIX 172.29.77)
     if ! is_prefix "$prefix"; then
@@ -232,9 +255,10 @@ check_network() {
     fi
     # Our own network, of an earlier start, is no stranger.
     [ -z "$engine" ] || ! "$engine" network inspect verifier_redis >/dev/null 2>&1 || return 0
-    interface=$(colliding_route "$prefix")
-    [ -z "$interface" ] ||
-        problem "The network $prefix.0/24 is in use on this machine (by $interface): write another REDIS_NETWORK_PREFIX into .env, such as 172.29.78, before the first start."
+    user=$(colliding_route "$prefix")
+    [ -n "$user" ] || user=$(colliding_network "$prefix")
+    [ -z "$user" ] ||
+        problem "The network $prefix.0/24 is in use on this machine (by $user): write another REDIS_NETWORK_PREFIX into .env, such as 172.29.78, before the first start."
 }
 
 # --- What the service reads from .env

@@ -24,6 +24,8 @@ case "$*" in
     "compose version --short") echo "${FAKE_COMPOSE:-2.29.1}" ;;
     "version --format"*) [ "${FAKE_SERVER:-27.1}" != none ] && echo "${FAKE_SERVER:-27.1}" ;;
     "ps "*) echo "${FAKE_RUNNING:-}" ;;
+    "network ls"*) [ -z "${FAKE_SUBNETS:-}" ] || echo shop_default ;;
+    "network inspect"*shop_default) echo "$FAKE_SUBNETS" ;;
     "network inspect"*) [ -n "${FAKE_NETWORK:-}" ] ;;
     "image inspect"*) [ -z "${FAKE_NO_IMAGE:-}" ] ;;
     "run "*) exec "${0%/*}/image" "$@" ;;
@@ -310,6 +312,22 @@ def test_a_network_that_is_in_use_is_told(
         assert machine.check(FAKE_NETWORK="verifier_redis")[0] == 0
         machine.settings("REDIS_NETWORK_PREFIX=10.11.12\n")
     assert machine.check()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("subnets", "collides"),
+    [("10.1.0.0/16 172.29.77.0/25", True), ("172.16.0.0/12", True), ("172.29.78.0/24 fd00::/64", False)],
+)
+def test_a_network_of_the_engine_that_is_in_use_is_told(
+    machine: Machine, subnets: str, *, collides: bool
+) -> None:
+    """Also while none of its containers runs, so that no route leads there."""
+    if collides:
+        assert "172.29.77.0/24 is in use on this machine (by shop_default):" in machine.problem(
+            FAKE_SUBNETS=subnets
+        )
+    else:
+        assert machine.check(FAKE_SUBNETS=subnets)[0] == 0
 
 
 @pytest.mark.parametrize("prefix", ["172.29", "172.29.300", "172.29.77.0", "ten.1.2"])
