@@ -1,6 +1,6 @@
 """Start compose.yaml in a container engine, break it on purpose, under load, and judge what it did to the mails.
 
-    python -m tests.deployment [--rows kill,pause] [--rate 40] [--json FILE] [--markdown FILE]
+    python -m tests.deployment [--rows kill,pause] [--rate 40] [--tls] [--json FILE] [--markdown FILE]
 
 Ends with 1 when a promise was broken, with 2 when it could not be tried. It takes root and Linux. Everything that
 it started is gone afterwards.
@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(0 if options.optional else 2)
     results: list[Result] = []
     try:
-        with Deployment(engine) as deployment, loop_in_a_thread() as loop:
+        with Deployment(engine, tls=options.tls) as deployment, loop_in_a_thread() as loop:
             ready_s = deployment.await_ready()
             _say(
                 f"With {engine.command}; ready {ready_s:.0f} s after it was up. {options.rate:g} submissions a second."
@@ -97,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--markdown", type=Path, help="write the table there")
     parser.add_argument("--optional", action="store_true", help="end well where no engine is to be had")
+    parser.add_argument("--tls", action="store_true", help="have TLS on in all rows")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     options = parser.parse_args()
     if options.list:

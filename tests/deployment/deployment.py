@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from sentinel import Access, Endpoint, Login, wait_for
+from sentinel import Access, Endpoint, Login, Tls, wait_for
 from tests.deployment import relay
 from tests.deployment.bootstrap import PROXY, PYTHON, REDIS, ROOT, base_image
 from tests.deployment.engine import BUILD_TIMEOUT_S, Container, Engine, EngineError
@@ -42,9 +42,10 @@ class NotReady(Exception):
 class Deployment:
     """Builds on entry, is gone after exit, whatever happened in between."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, tls: bool = False) -> None:
         """Choose a project name, a port and a network that nobody uses; start nothing yet."""
         self.engine = engine
+        self.tls = tls
         self.project = f"{PROJECT_PREFIX}{os.getpid()}"
         self.directory = Path(tempfile.mkdtemp(prefix="verifier-deployment-"))
         self.port = _free_port()
@@ -90,6 +91,18 @@ class Deployment:
             "up", "-d"
         )
 
+    def bring_up_with_tls(self) -> None:
+        """Take it down, turn TLS on in `.env` as an operator does, and bring it up again."""
+        self.compose("down")
+        self.tls = True
+        self._write_settings()
+        self.up()
+        self.await_ready()
+
+    def renew_certificates(self) -> None:
+        """Have the nodes' and the app's certificates made anew, in place; whoever runs has the old ones still."""
+        self._make_secrets("renew-tls")
+
     def containers(self) -> list[Container]:
         """Return every container of the project, running or not."""
         shown = self.engine.run(
@@ -119,6 +132,7 @@ class Deployment:
             "verifier",
             Login("ops", self._secret("redis_ops_password")),
             Login("ops", self._secret("sentinel_ops_password")),
+            tls=Tls(self.directory / "secrets" / "redis_tls_ca") if self.tls else None,
         )
 
     def address(self, service: str) -> str:
@@ -156,13 +170,20 @@ class Deployment:
         (self.directory / "mails").chmod(0o777)  # the image's user writes there
         self.directory.chmod(0o755)
         (self.directory / "relay.yaml").write_text(relay.COMPOSE_FILE)
-        subprocess.run(["sh", "sentinel/config/make-secrets.sh"], cwd=self.directory, check=True)
+        self._write_settings()
+        self._make_secrets()
+
+    def _make_secrets(self, *order: str) -> None:
+        subprocess.run(["sh", "sentinel/config/make-secrets.sh", *order], cwd=self.directory, check=True)
+
+    def _write_settings(self) -> None:
         settings = {
             "APP_IMAGE": IMAGE,
             "PYTHON_IMAGE": base_image(self.engine, PYTHON),
             "REDIS_IMAGE": base_image(self.engine, REDIS),
             "PROXY_IMAGE": base_image(self.engine, PROXY),
             "REDIS_NETWORK_PREFIX": self.prefix,
+            "REDIS_TLS": "yes" if self.tls else "no",
             "PORT": str(self.port),
             # The load comes from one address, without a key.
             "VERIFIER_API_OPEN": "true",

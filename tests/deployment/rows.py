@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sentinel import wait_for
+from tests.attack.slow_clients import ATTACKS, Attackers
 from tests.deployment import topology
 from tests.deployment.deployment import NODES, SENTINELS
 from tests.deployment.judging import OUTAGE_LIMIT_S, Promise
 from tests.deployment.memory import fill
 from tests.deployment.network import ContainerNetwork
+from tests.deployment.topology import shown_certificate
 from tests.deployment.trial import Row, Trial
 
 FAILOVER = Promise(outage_limit_s=OUTAGE_LIMIT_S)
 # For how long a node stays hung or cut off after the others could have gone on without it.
 HELD_S = 2.0
+# Without a proxy they stop everything for as long as a client's time limit is, and longer.
+SLOW_CLIENTS_OUTAGE_S = 5.0
 
 
 ROWS: dict[str, Row] = {}
 
 
-def row(name: str, promise: Promise) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
+def row(
+    name: str, promise: Promise, *, wants_tls: bool = False
+) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
     """Enter a function into the table; its docstring is the story."""
 
     def enter(inject: Callable[[Trial], None]) -> Callable[[Trial], None]:
-        ROWS[name] = Row(name, (inject.__doc__ or "").strip(), promise, inject)
+        ROWS[name] = Row(name, (inject.__doc__ or "").strip(), promise, inject, wants_tls)
         return inject
 
     return enter
@@ -163,9 +169,7 @@ def recreate(trial: Trial) -> None:
 def restart_each(trial: Trial) -> None:
     """Every service is restarted, one after the other."""
     for service in (*SENTINELS, *NODES, "worker", "web", "proxy"):
-        trial.deployment.container(service).do("restart")
-        if trouble := topology.await_whole(trial.deployment):
-            trial.observed.broken.append(f"After the restart of {service}: {', '.join(trouble)}.")
+        _restart(trial, service)
 
 
 @row("restart-all", Promise(accepts_all=False, web_goes_away=True))
@@ -179,16 +183,21 @@ def restart_all(trial: Trial) -> None:
 @row("down-up", Promise(accepts_all=False, web_goes_away=True))
 def down_up(trial: Trial) -> None:
     """Everything is taken down with 50 mails owed, and brought up again."""
-    deployment, load = trial.deployment, trial.load
-    deployment.container("worker").do("kill")
-    accepted = sum(each.accepted for each in load.submissions)
-    if not wait_for(lambda: sum(each.accepted for each in load.submissions) >= accepted + 50, 20):
+    _owe_50_mails(trial)
+    trial.load.pause()
+    trial.deployment.compose("down")
+    trial.deployment.up()
+    trial.deployment.await_ready()
+    trial.load.resume()
+
+
+def _owe_50_mails(trial: Trial) -> None:
+    """Kill the worker, and wait until so many more were accepted."""
+    submissions = trial.load.submissions
+    trial.deployment.container("worker").do("kill")
+    accepted = sum(each.accepted for each in submissions)
+    if not wait_for(lambda: sum(each.accepted for each in submissions) >= accepted + 50, 20):
         trial.observed.broken.append("50 mails could not be accepted beforehand.")
-    load.pause()
-    deployment.compose("down")
-    deployment.up()
-    deployment.await_ready()
-    load.resume()
 
 
 @row("web-kill", Promise(web_goes_away=True))
@@ -232,3 +241,54 @@ def slow_network(trial: Trial) -> None:
     finally:
         for network in networks:
             network.heal()
+
+
+@row("slow-clients", Promise(outage_limit_s=SLOW_CLIENTS_OUTAGE_S))
+def slow_clients(trial: Trial) -> None:
+    """Clients that say nothing, never end their headers, or send bodies byte by byte, at the published port."""
+    for attack in ATTACKS:
+        with Attackers(attack, trial.deployment.port):
+            trial.wait(6.0)
+
+
+# Between everybody, and from then on. There is no other port with TLS, so all parts have to stop for it.
+@row("tls-on", Promise(accepts_all=False, web_goes_away=True))
+def tls_on(trial: Trial) -> None:
+    """TLS is turned on in .env, with 50 mails owed: everything is taken down, and brought up again."""
+    _owe_50_mails(trial)
+    trial.load.pause()
+    trial.deployment.bring_up_with_tls()
+    trial.load.resume()
+
+
+# No limit of its own for the outage: with TLS Sentinel took up to 1.3 s longer, and the whole up to 7.9 s, which a
+# request outlasts (docs/deployment-test.md).
+@row("tls-kill", Promise(), wants_tls=True)
+def tls_kill(trial: Trial) -> None:
+    """With TLS between everybody, the master's container is killed."""
+    kill(trial)
+
+
+@row("tls-renew", FAILOVER, wants_tls=True)
+def tls_renew(trial: Trial) -> None:
+    """The certificates are renewed as the runbook says: sentinels, replicas, a switchover, the old master."""
+    deployment = trial.deployment
+    before = {each: shown_certificate(deployment, each) for each in (*NODES, *SENTINELS)}
+    deployment.renew_certificates()
+    for service in (*SENTINELS, *(each for each in NODES if each != trial.master)):
+        _restart(trial, service)
+    deployment.engine.run("exec", deployment.container("web").id, "flask", "sentinel", "switchover", "--yes")
+    if trial.await_new_master() != trial.master:
+        if trouble := topology.await_whole(deployment):
+            trial.observed.broken.append(f"After the switchover: {', '.join(trouble)}.")
+        _restart(trial, trial.master)
+    old = [each for each, certificate in before.items() if shown_certificate(deployment, each) == certificate]
+    if old:
+        trial.observed.broken.append(f"{', '.join(old)} still show the old certificate.")
+
+
+def _restart(trial: Trial, service: str) -> None:
+    """Restart one, and note what is still not well long after."""
+    trial.deployment.container(service).do("restart")
+    if trouble := topology.await_whole(trial.deployment):
+        trial.observed.broken.append(f"After the restart of {service}: {', '.join(trouble)}.")

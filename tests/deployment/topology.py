@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,6 +54,12 @@ def await_whole(deployment: Deployment, timeout_s: float = WHOLE_WITHIN_S) -> li
     if wait_for(lambda: is_whole(deployment), timeout_s, 0.5):
         return []
     return faults_in(survey(deployment.access())) or [f"/readyz said {deployment.readiness()}"]
+
+
+def shown_certificate(deployment: Deployment, service: str) -> str:
+    """Return, as PEM, the certificate that a node or sentinel shows to whoever connects. Raises OSError."""
+    port = 26379 if service in SENTINELS else 6379
+    return ssl.get_server_certificate((deployment.address(service), port), timeout=3)
 
 
 @dataclass(frozen=True)

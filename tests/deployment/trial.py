@@ -64,6 +64,8 @@ class Row:
     story: str
     promise: Promise
     inject: Callable[[Trial], None]
+    wants_tls: bool = False
+    """Whether it is about TLS, so that it has to be on; once it is, it stays on."""
 
 
 def run_row(
@@ -71,6 +73,8 @@ def run_row(
 ) -> tuple[Result, tuple[str, ...]]:
     """Run one row; return the result, and the stalls of the machine that the sentinels noted."""
     observed = Observations()
+    if row.wants_tls and not deployment.tls:
+        deployment.bring_up_with_tls()
     if trouble := topology.await_whole(deployment):
         observed.broken.append(f"All was not whole before it began: {', '.join(trouble)}.")
     first_mail = len(deployment.relay.mails())
