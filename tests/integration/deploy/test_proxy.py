@@ -5,27 +5,41 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
+import resource
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis import Redis
 
-from sentinel import LocalTopology, PortReservation
+from sentinel import LocalTopology, PortReservation, wait_for
 from tests.attack.slow_clients import ATTACKS, Attack, Attackers, visit
 from tests.support.proxy import START_PROXY, Proxy, needs_nginx
 from tests.support.web import Web
+from verifier.drill.rig.process import process_tree
+from verifier.drill.rig.systems import PROJECT
 
 pytestmark = needs_nginx
 
 ATTACKED_FOR_S = 8
+COMPOSE_FILES = ("compose.yaml", "deploy/proxy/tls.compose.yaml")
+# Both long header buffers, and all but the end of the largest body.
+FILLS_THE_BUFFERS = (
+    b"POST / HTTP/1.1\r\nHost: a\r\n"
+    + b"".join(b"X-%d: %s\r\n" % (number, b"a" * 3900) for number in range(2))
+    + b"Content-Length: 8000\r\n\r\n"
+    + b"x" * 7900
+)
+TAKEN_IN_BYTES = 16_000
 
 
 @pytest.fixture
@@ -217,6 +231,41 @@ def test_where_tls_is_demanded_it_does_not_start_without(tmp_path: Path) -> None
     with Proxy(1, tmp_path, PROXY_TLS="yes") as proxy:
         assert proxy._process.wait(20) == 1
         assert "fullchain.pem is missing: put the certificate and its key there" in proxy.output()
+
+
+@pytest.mark.parametrize("with_tls", [False, True], ids=["plain", "tls"])
+def test_as_many_slow_clients_as_it_takes_fit_its_memory(tmp_path: Path, *, with_tls: bool) -> None:
+    """Each with headers and a body that fill the buffers; both numbers are those of compose."""
+    proxy_of = {
+        name: yaml.safe_load((PROJECT / name).read_text())["services"]["proxy"] for name in COMPOSE_FILES
+    }
+    own, added = (proxy_of[name] for name in COMPOSE_FILES)
+    connections = int((added if with_tls else own)["environment"]["PROXY_CONNECTIONS"])
+    _allow_open_files(connections + 500)
+    context = ssl.create_default_context(cadata=_make_certificate(tmp_path)) if with_tls else None
+    settings = {"PROXY_CONNECTIONS": str(connections), "PROXY_REQUESTS_PER_CLIENT": str(connections)}
+    with Proxy(1, tmp_path, **settings) as proxy, ExitStack() as stack:
+        proxy.wait_until_it_listens()
+        for _ in range(connections - 20):
+            connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+            if context is not None:
+                connection = context.wrap_socket(connection, server_hostname="localhost")
+            stack.enter_context(connection)
+            connection.sendall(FILLS_THE_BUFFERS)
+        assert wait_for(lambda: _private_bytes(proxy.pid) > connections * TAKEN_IN_BYTES, 20)
+        assert _private_bytes(proxy.pid) < int(own["mem_limit"].removesuffix("m")) << 20
+
+
+def _allow_open_files(number: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < number:
+        pytest.skip(f"this process may open {hard} files, and {number} are wanted")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
+
+
+def _private_bytes(pid: int) -> int:
+    infos = [each.memory_info() for each in process_tree(pid)]
+    return sum(info.rss - info.shared for info in infos)
 
 
 def _make_certificate(directory: Path) -> str:
