@@ -125,9 +125,9 @@ def _problem_with_settings() -> str:
     """Return what `flask check-settings` has to say; empty where nothing is wrong."""
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "check-settings"]
     try:
-        checked = subprocess.run(
+        checked = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, check=False, timeout=CHECKED_WITHIN_S
-        )  # noqa: S603
+        )
     except subprocess.TimeoutExpired:
         return f"The settings could not be checked within {CHECKED_WITHIN_S:.0f} s: send the HUP again."
     return (checked.stdout or checked.stderr).strip() if checked.returncode else ""
