@@ -13,20 +13,27 @@ import pytest
 from sentinel.endpoints import Endpoint
 from sentinel.link import hints as hints_module
 from sentinel.link.directory import Directory
-from sentinel.link.hints import Hints
+from sentinel.link.hints import LEAST_PAUSE_S, Hints
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import Hang
 
 if TYPE_CHECKING:
     from tests.unit.sentinel.conftest import World
 
+SOON_S = 30.0
 STRANGER = Endpoint("127.0.0.1", 7009)
 
 
 @pytest.fixture
-def directory(world: World) -> Iterator[Directory]:
+def sentinel_timeout_s() -> float:
+    """For longer than any of these tests waits."""
+    return 2 * SOON_S
+
+
+@pytest.fixture
+def directory(world: World, sentinel_timeout_s: float) -> Iterator[Directory]:
     """A directory that asks the sentinels of the world."""
-    made = Directory(world.access())
+    made = Directory(world.access(sentinel_timeout_s=sentinel_timeout_s))
     yield made
     made.close()
 
@@ -38,12 +45,14 @@ def followed() -> list[Endpoint]:
 
 
 @pytest.fixture
-def hints(directory: Directory, followed: list[Endpoint]) -> Iterator[Hints]:
-    """Hints for that directory."""
+def hints(directory: Directory, followed: list[Endpoint], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hints]:
+    """Hints for that directory, which stay fresh for as long as a busy machine may take."""
+    monkeypatch.setattr(hints_module, "FRESH_FOR_S", SOON_S)
+    monkeypatch.setattr(hints_module, "FOLLOWED_FOR_S", SOON_S)
     made = Hints(directory, followed.append)
     yield made
     made.stop()
-    assert wait_for(lambda: not made._runs, 5)
+    assert wait_for(lambda: not made._runs, SOON_S)
 
 
 def test_a_switch_that_all_confirm_is_followed_at_once(
@@ -53,8 +62,8 @@ def test_a_switch_that_all_confirm_is_followed_at_once(
     world.fail_over()
     for each in world.sentinels:
         hints.add(each.endpoint, world.master.endpoint)
-    assert wait_for(lambda: bool(followed), 0.3)
-    assert wait_for(lambda: not hints._runs, 1)
+    assert wait_for(lambda: bool(followed), SOON_S)
+    assert wait_for(lambda: not hints._runs, SOON_S)
     assert followed == [world.master.endpoint]
 
 
@@ -68,7 +77,7 @@ def test_a_switch_is_followed_as_soon_as_a_majority_confirms_it(
     time.sleep(0.3)
     assert followed == []
     second.master = world.other.endpoint
-    assert wait_for(lambda: bool(followed), 0.3)
+    assert wait_for(lambda: bool(followed), SOON_S)
 
 
 def test_a_sentinel_that_stalls_does_not_hide_that_the_others_agree(
@@ -81,7 +90,7 @@ def test_a_sentinel_that_stalls_does_not_hide_that_the_others_agree(
     hints.add(first.endpoint, world.other.endpoint)
     time.sleep(0.03)
     second.master = world.other.endpoint
-    assert wait_for(lambda: bool(followed), 0.25)
+    assert wait_for(lambda: bool(followed), SOON_S)
 
 
 def test_whoever_asks_is_not_kept_from_what_was_confirmed(directory: Directory, world: World) -> None:
@@ -92,7 +101,8 @@ def test_whoever_asks_is_not_kept_from_what_was_confirmed(directory: Directory, 
     threading.Timer(0.05, directory.announced, [world.other.endpoint]).start()
     started_at = time.monotonic()
     assert directory.master() == world.other.endpoint
-    assert time.monotonic() - started_at < 0.25
+    # By itself the question ends after 5 s.
+    assert time.monotonic() - started_at < 4
     assert second.asked("SENTINEL", "GET-MASTER-ADDR-BY-NAME") == 1
 
 
@@ -110,9 +120,9 @@ def test_one_sentinel_alone_is_not_believed(
     for _ in range(20):
         hints.add(rogue.endpoint, STRANGER)
         time.sleep(0.02)
-    assert wait_for(lambda: not hints._runs, 2)
+    assert wait_for(lambda: not hints._runs, SOON_S)
     hints.add(rogue.endpoint, STRANGER)
-    assert wait_for(lambda: not hints._runs, 2)
+    assert wait_for(lambda: not hints._runs, SOON_S)
     assert followed == []
     [told] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert str(rogue.endpoint) in told
@@ -127,19 +137,21 @@ def test_forged_hints_do_not_hide_the_right_one(hints: Hints, world: World, foll
     hints.add(honest.endpoint, world.master.endpoint)
     for _ in range(10):
         hints.add(rogue.endpoint, STRANGER)
-    assert wait_for(lambda: followed == [world.master.endpoint], 1)
+    assert wait_for(lambda: followed == [world.master.endpoint], SOON_S)
 
 
 def test_many_hints_are_not_many_questions(hints: Hints, world: World) -> None:
     """A flood of announcements is not passed on to the other sentinels."""
     rogue, honest, _ = world.sentinels
-    ends_at = time.monotonic() + 0.5
-    while time.monotonic() < ends_at:
+    begun_at = time.monotonic()
+    while time.monotonic() < begun_at + 0.5:
         hints.add(rogue.endpoint, STRANGER)
         time.sleep(0.0005)
-    assert honest.asked("SENTINEL", "GET-MASTER-ADDR-BY-NAME") <= 60
+    asked = honest.asked("SENTINEL", "GET-MASTER-ADDR-BY-NAME")
+    assert asked <= (time.monotonic() - begun_at) / LEAST_PAUSE_S + 2
 
 
+@pytest.mark.parametrize("sentinel_timeout_s", [1.0])
 def test_sentinels_that_are_away_are_no_majority(
     hints: Hints, world: World, followed: list[Endpoint]
 ) -> None:
@@ -149,8 +161,8 @@ def test_sentinels_that_are_away_are_no_majority(
         each.instead = Hang()
     begun_at = time.monotonic()
     hints.add(world.sentinels[0].endpoint, world.master.endpoint)
-    assert wait_for(lambda: bool(followed), 3)
-    assert time.monotonic() - begun_at >= 0.35
+    assert wait_for(lambda: bool(followed), SOON_S)
+    assert time.monotonic() - begun_at >= 0.9
 
 
 def test_adding_a_hint_waits_for_nobody(hints: Hints, world: World) -> None:
@@ -160,5 +172,5 @@ def test_adding_a_hint_waits_for_nobody(hints: Hints, world: World) -> None:
     started_at = time.monotonic()
     for _ in range(100):
         hints.add(world.sentinels[0].endpoint, STRANGER)
-    assert time.monotonic() - started_at < 0.2
+    assert time.monotonic() - started_at < SOON_S / 2
     assert sum(thread.name == "sentinel-hints" for thread in threading.enumerate()) == 1

@@ -18,7 +18,7 @@ def test_a_pubsub_subscribes_again_on_the_new_master(link: MasterLink, world: Wo
     """The role is verified first, so that neither answer is taken for the other."""
     pubsub = link.redis.pubsub()
     pubsub.subscribe("news")
-    assert wait_for(lambda: world.master.subscribed_to("news") == 1, 5)
+    assert wait_for(lambda: world.master.subscribed_to("news") == 1, 30)
     world.fail_over()
     link.directory.announced(world.master.endpoint)
     world.other.hang_up_on_all()
@@ -28,8 +28,8 @@ def test_a_pubsub_subscribes_again_on_the_new_master(link: MasterLink, world: Wo
             pubsub.get_message(timeout=0.05)
         return world.master.subscribed_to("news") == 1
 
-    assert wait_for(follows, 5)
+    assert wait_for(follows, 30)
     assert [words[0] for words in world.master.commands] == ["ROLE", "SUBSCRIBE"]
     world.master.publish("news", "hello")
-    assert wait_for(lambda: (pubsub.get_message(timeout=0.05) or {}).get("data") == b"hello", 5)
+    assert wait_for(lambda: (pubsub.get_message(timeout=0.05) or {}).get("data") == b"hello", 30)
     pubsub.close()

@@ -16,7 +16,9 @@ from sentinel.link.sentinel_client import SentinelClient
 from tests.support.fake_redis import FakeSentinel, Hang, HangUp, Raw, Refusal
 
 MASTER, PEER = Endpoint("127.0.0.1", 7001), Endpoint("127.0.0.1", 7002)
-TIMEOUT_S = 0.3
+# Nobody fails by it on a busy machine; a sentinel that hangs has a shorter one.
+TIMEOUT_S = 10.0
+HANG_TIMEOUT_S = 1.0
 
 
 @pytest.fixture
@@ -28,14 +30,20 @@ def sentinel() -> Iterator[FakeSentinel]:
 
 @pytest.fixture
 def cooldowns() -> Cooldowns:
-    """No endpoint has failed yet."""
-    return Cooldowns()
+    """No endpoint has failed yet; whoever does rests for longer than a test takes on a busy machine."""
+    return Cooldowns(first_s=60, cap_s=60)
 
 
 @pytest.fixture
-def client(sentinel: FakeSentinel, cooldowns: Cooldowns) -> Iterator[SentinelClient]:
+def timeout_s() -> float:
+    """How long the sentinel has for an answer."""
+    return TIMEOUT_S
+
+
+@pytest.fixture
+def client(sentinel: FakeSentinel, cooldowns: Cooldowns, timeout_s: float) -> Iterator[SentinelClient]:
     """The questions to that sentinel."""
-    access = Access((sentinel.endpoint,), "mymaster", sentinel_timeout_s=TIMEOUT_S)
+    access = Access((sentinel.endpoint,), "mymaster", sentinel_timeout_s=timeout_s)
     made = SentinelClient(sentinel.endpoint, access, cooldowns)
     yield made
     made.close()
@@ -157,6 +165,7 @@ def test_rubbish_breaks_no_other_question_either(
     assert not answer
 
 
+@pytest.mark.parametrize("timeout_s", [HANG_TIMEOUT_S])
 def test_a_hung_sentinel_costs_its_timeout_and_not_twice_in_a_row(
     client: SentinelClient, sentinel: FakeSentinel
 ) -> None:
@@ -165,23 +174,23 @@ def test_a_hung_sentinel_costs_its_timeout_and_not_twice_in_a_row(
     started_at = time.monotonic()
     with pytest.raises(TransientError):
         client.master()
-    assert TIMEOUT_S <= time.monotonic() - started_at < 2 * TIMEOUT_S
-    started_at = time.monotonic()
+    assert time.monotonic() - started_at >= HANG_TIMEOUT_S
     with pytest.raises(TransientError, match="The next attempt is in"):
         client.master()
-    assert time.monotonic() - started_at < TIMEOUT_S / 2
+    assert sentinel.connections == sentinel.asked("SENTINEL") == 1
 
 
+@pytest.mark.parametrize("timeout_s", [HANG_TIMEOUT_S])
 def test_a_sentinel_that_hangs_later_costs_its_timeout_once(
     client: SentinelClient, sentinel: FakeSentinel
 ) -> None:
     """Also on a connection that was kept: a timeout there is no sign of an idle connection that was closed."""
     client.master()
     sentinel.instead = Hang()
-    started_at = time.monotonic()
     with pytest.raises(TransientError):
         client.master()
-    assert time.monotonic() - started_at < 1.7 * TIMEOUT_S
+    assert sentinel.connections == 1
+    assert sentinel.asked("SENTINEL") == 2
 
 
 def test_an_idle_connection_that_was_closed_is_opened_again(
@@ -200,4 +209,4 @@ def test_a_dead_sentinel_is_told_at_once(client: SentinelClient, sentinel: FakeS
     started_at = time.monotonic()
     with pytest.raises(TransientError, match=str(sentinel.endpoint)):
         client.master()
-    assert time.monotonic() - started_at < TIMEOUT_S
+    assert time.monotonic() - started_at < TIMEOUT_S / 2
