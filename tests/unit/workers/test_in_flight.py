@@ -44,7 +44,7 @@ def test_there_is_capacity_at_once_while_half_of_it_is_free(in_flight_already: i
     in_flight.add([_claim(number) for number in range(in_flight_already)])
     started_at = time.monotonic()
     assert in_flight.wait_for_capacity(30) == capacity
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20
 
 
 @pytest.mark.parametrize(("in_flight_already", "capacity"), [(5, 3), (8, 0), (10, 0)])
@@ -68,8 +68,8 @@ def test_removing_wakes_whoever_waits() -> None:
         capacity = pool.submit(in_flight.wait_for_capacity, 30)
         empty = pool.submit(in_flight.wait_until_empty, 30)
         in_flight.remove(claims)
-        assert capacity.result(10) == 2
-        assert empty.result(10) is True
+        assert capacity.result(20) == 2
+        assert empty.result(20) is True
 
 
 def test_claims_that_stay_in_flight_are_not_waited_for_forever() -> None:

@@ -102,9 +102,9 @@ def test_a_move_of_the_master_ends_the_wait(
     done: list[str] = []
     waiting = threading.Thread(target=lambda: done.append(retry_policy.until_it_works(once)))
     waiting.start()
-    assert failed.wait(10)
+    assert failed.wait(30)
     retry_policy.link.failover_signal.announce()
-    waiting.join(5)
+    waiting.join(30)
     assert done == ["done"]
 
 
@@ -122,7 +122,7 @@ def test_a_change_before_the_wait_is_not_missed(
 
     started_at = time.monotonic()
     assert retry_policy.until_it_works(moved_meanwhile) == "done"
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20
 
 
 @pytest.mark.parametrize("way", ["ask_to_stop", "stop"])
@@ -139,7 +139,7 @@ def test_a_stop_ends_the_wait_soon(
     started_at = time.monotonic()
     with pytest.raises(Stopping):
         retry_policy.until_it_works(Failing(TransientError("x"), 1000))
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20
     assert retry_policy.stopping
     timer.join()
 
@@ -164,7 +164,7 @@ def test_settling_is_given_up_when_its_time_is_over(retry_policy: RetryPolicy) -
     started_at = time.monotonic()
     with pytest.raises(Stopping):
         retry_policy.until_it_works(Failing(TransientError("x"), 1000), also_while_stopping=True)
-    assert 0.3 <= time.monotonic() - started_at < 5
+    assert 0.3 <= time.monotonic() - started_at < 20
 
 
 def test_settling_waits_for_the_grace_to_begin(retry_policy: RetryPolicy) -> None:
@@ -180,4 +180,4 @@ def test_a_pause_ends_with_a_stop(retry_policy: RetryPolicy) -> None:
     retry_policy.stop(0)
     started_at = time.monotonic()
     assert retry_policy.pause(60) is True
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20

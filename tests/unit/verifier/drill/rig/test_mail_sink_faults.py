@@ -23,19 +23,20 @@ def sink() -> Iterator[MailSink]:
 
 
 def _connect(sink: MailSink) -> smtplib.SMTP:
-    return smtplib.SMTP("127.0.0.1", sink.port, local_hostname="localhost", timeout=5)
+    return smtplib.SMTP("127.0.0.1", sink.port, local_hostname="localhost", timeout=30)
 
 
 def test_late_answer_is_to_a_mail_that_was_taken(sink: MailSink) -> None:
     """The mail is counted when its last line came, while its sender still waits; the next one is answered at once."""
-    sink.answer_late(1, 0.5)
+    sink.answer_late(1, 2.0)
     with _connect(sink) as relay:
         began = time.monotonic()
         relay.sendmail(*MAIL)
-        assert time.monotonic() - began > 0.4
-        assert sink.mails[0].at - began < 0.4
+        answered = time.monotonic()
+        assert answered - began > 1.9
+        assert sink.mails[0].at - began < 1.9
         relay.sendmail(*MAIL)
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - answered < 1.9
 
 
 def test_slow_sink_lets_mails_wait_before_their_body(sink: MailSink) -> None:
@@ -66,9 +67,9 @@ def test_sink_that_goes_away_hangs_up_refuses_and_returns_to_its_port(sink: Mail
 def test_late_answer_to_a_sender_that_hung_up_harms_nobody(sink: MailSink) -> None:
     """Others are served meanwhile and afterwards."""
     sink.answer_late(1, 0.3)
-    with socket.create_connection(("127.0.0.1", sink.port), timeout=5) as impatient:
+    with socket.create_connection(("127.0.0.1", sink.port), timeout=30) as impatient:
         impatient.sendall(b"EHLO x\r\nMAIL FROM:<s@x>\r\nRCPT TO:<a@x>\r\nDATA\r\n\r\nHello\r\n.\r\n")
-        assert wait_for(lambda: len(sink.mails) == 1, 5)
+        assert wait_for(lambda: len(sink.mails) == 1, 30)
     time.sleep(0.4)
     with _connect(sink) as relay:
         relay.sendmail(*MAIL)
