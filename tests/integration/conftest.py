@@ -23,7 +23,7 @@ def master(topology: LocalTopology) -> Iterator[Redis]:
     topology.heal()
     with topology.admin(topology.current_master()) as client:
         # A replica that was disturbed before counts for writes again once the master has heard of it.
-        assert wait_for(lambda: _is_emptied(client), 15)
+        assert wait_for(lambda: _is_emptied(client), 60)
         yield client
 
 

@@ -84,7 +84,7 @@ class FakeServer:
         self._close(self._listener)
         self.hang_up_on_all()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
 
     def asked(self, *words: str) -> int:
         """Return how often a command that begins with these words came."""

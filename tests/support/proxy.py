@@ -43,5 +43,5 @@ class Proxy(RigProcess):
     def wait_until_it_listens(self) -> None:
         """Wait until connections are accepted."""
         endpoint = parse_endpoint(f"127.0.0.1:{self.port}", 0)
-        assert wait_for(lambda: is_listening(endpoint) or self.exit_code is not None, 20), self.output()
+        assert wait_for(lambda: is_listening(endpoint) or self.exit_code is not None, 60), self.output()
         assert self.exit_code is None, self.output()

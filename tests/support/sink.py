@@ -48,7 +48,7 @@ class MailSink:
         """Return the mails to an address."""
         return [mail for mail in self.mails if mail["To"] == address]
 
-    def wait_for_mail(self, address: str, timeout_s: float = 15) -> EmailMessage:
+    def wait_for_mail(self, address: str, timeout_s: float = 60) -> EmailMessage:
         """Wait until there is a mail to the address; return the newest."""
         assert wait_for(lambda: bool(self.sent_to(address)), timeout_s), (
             f"no mail to {address} in {timeout_s} s"

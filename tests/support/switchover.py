@@ -55,7 +55,7 @@ class Submitters:
 
     def __exit__(self, *_: object) -> None:
         """Stop once something was accepted after all that happened, or refused."""
-        seen, deadline = len(self.accepted), time.monotonic() + 15
+        seen, deadline = len(self.accepted), time.monotonic() + 60
         while len(self.accepted) < seen + len(self._threads) and time.monotonic() < deadline:
             time.sleep(0.01)
         self._stop.set()

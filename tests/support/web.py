@@ -45,7 +45,7 @@ class Web(RigProcess):
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """Return the answer to a GET, read to its end."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers=dict(headers or {}))
             response = connection.getresponse()

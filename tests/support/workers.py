@@ -34,7 +34,7 @@ class RunningWorker:
     def __exit__(self, kind: object, *_: object) -> None:
         alive = self.is_alive
         self.worker._request_stop()
-        self._thread.join(30)
+        self._thread.join(60)
         if kind is None:
             assert not self._errors, self._errors
             assert alive or self._may_end, "the worker ended by itself"
@@ -45,7 +45,7 @@ class RunningWorker:
         """Whether it still works."""
         return self._thread.is_alive()
 
-    def wait(self, condition: Callable[[], bool], timeout: float = 15) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: float = 60) -> None:
         """Wait for something the worker should bring about; it must not end meanwhile."""
         answers: list[bool] = []
 
@@ -56,7 +56,7 @@ class RunningWorker:
         assert wait_for(settled, timeout), f"nothing in {timeout} s"
         assert answers[-1], "the worker ended"
 
-    def ended(self, timeout: float = 15) -> bool:
+    def ended(self, timeout: float = 60) -> bool:
         """Wait until it has ended."""
         self._thread.join(timeout)
         return not self.is_alive

@@ -85,7 +85,7 @@ class Echo:
 def _ask(
     port: int, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -120,7 +120,7 @@ def test_what_a_client_claims_to_be_is_replaced(tmp_path: Path) -> None:
     """Address, scheme and host are those that the proxy sees; the request gets an id."""
     with Echo() as upstream, Proxy(upstream.port, tmp_path) as proxy:
         proxy.wait_until_it_listens()
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         pretended = {
             "X-Forwarded-For": "203.0.113.9",
             "X-Forwarded-Proto": "https",
@@ -172,7 +172,7 @@ def test_what_is_too_large_is_refused_at_the_door(proxy: Proxy) -> None:
 )
 def test_rubbish_is_answered_with_400_or_less(proxy: Proxy, line: str) -> None:
     """Never with an error of the service."""
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as connection:
         connection.sendall(line.encode() + b"\r\n\r\n")
         answer = connection.recv(200)
     assert answer == b"" or answer.split()[1] in {b"400", b"505"}
@@ -201,7 +201,7 @@ def test_the_health_check_tells_whether_it_serves(proxy: Proxy) -> None:
 def test_a_wrong_setting_is_told_in_a_sentence(tmp_path: Path, name: str, value: str, says: str) -> None:
     """Before nginx sees any of it."""
     with Proxy(1, tmp_path, **{name: value}) as proxy:
-        proxy._process.wait(10)
+        proxy._process.wait(60)
         assert proxy.exit_code
         assert len(proxy.output().strip().splitlines()) == 1
         assert (value if says == "PROXY_LISTEN" else says) in proxy.output()
@@ -213,7 +213,7 @@ def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, t
     with Proxy(web.port, tmp_path) as proxy:
         proxy.wait_until_it_listens()
         context = ssl.create_default_context(cadata=authority)
-        connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=20, context=context)
+        connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=60, context=context)
         connection.request("GET", "/")
         response = connection.getresponse()
         response.read()

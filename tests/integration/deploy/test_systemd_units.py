@@ -221,7 +221,7 @@ def _post(port: int, path: str, body: dict[str, str]) -> dict[str, object]:
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
             return True
     except OSError:
         return False
@@ -244,7 +244,7 @@ def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink, tls:
     }
     of_nodes = here | {"REDIS_SENTINELS": addresses}
     order = host.start(read_unit(UNITS / "verifier-first-master@.service"), host.nodes[0], **of_nodes)
-    assert order.process.wait(30) == 0, host.logs()
+    assert order.process.wait(60) == 0, host.logs()
     running = [
         host.start(node, port, **of_nodes, **({"REDIS_REPLICAOF": first} if number else {}))
         for number, port in enumerate(host.nodes)
@@ -264,7 +264,7 @@ def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink, tls:
     assert wait_for(lambda: all(each.is_ready() for each in notifying), START_WITHIN_S), host.logs()
     assert wait_for(lambda: _is_ready(port), FAILOVER_WITHIN_S), host.logs()
     assert _post(port, "/v1/verifications", {"to": "ada@example.org"})["status"] == "pending"
-    assert wait_for(lambda: len(sink.mails) == 1, 30), host.logs()
+    assert wait_for(lambda: len(sink.mails) == 1, 60), host.logs()
     for each in reversed(running):
         assert each.stop() in {0, 143}, (each.unit.name, host.logs())
 
@@ -290,7 +290,7 @@ def test_a_node_that_waits_for_a_master_ends_without_failure(host: Host) -> None
         REDIS_ANNOUNCE_HOST="127.0.0.1",
         REDIS_SENTINELS=f"127.0.0.1:{host.sentinels[0]}",
     )
-    assert wait_for(lambda: "it waits until it can join" in host.logs(), 20)
+    assert wait_for(lambda: "it waits until it can join" in host.logs(), START_WITHIN_S)
     assert not running.is_ready()
     assert running.stop() == int(node.one("SuccessExitStatus"))
 
@@ -434,7 +434,7 @@ def test_systemd_runs_a_node_and_starts_it_again(host: Host) -> None:
         _systemctl("start", node)
         before = _systemctl("show", "-P", "MainPID", node)
         _systemctl("kill", "--signal=SIGKILL", node)
-        assert wait_for(lambda: _systemctl("is-active", node, check=False) == "active", 30)
+        assert wait_for(lambda: _systemctl("is-active", node, check=False) == "active", 60)
         assert _systemctl("show", "-P", "MainPID", node) != before
         assert (state / "users.acl").owner() == "redis"
     finally:

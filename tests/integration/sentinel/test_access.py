@@ -160,7 +160,7 @@ def test_app_learns_of_the_master_from_sentinels(topology: LocalTopology, app_at
         assert app_at_sentinel.execute_command("SENTINEL", question, name)
     with app_at_sentinel.pubsub() as events:
         events.subscribe(*CHANNELS)
-        told = [events.get_message(timeout=2) for _ in CHANNELS]
+        told = [events.get_message(timeout=30) for _ in CHANNELS]
     assert [message and message["type"] for message in told] == ["subscribe"] * len(CHANNELS)
 
 

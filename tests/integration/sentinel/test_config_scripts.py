@@ -23,7 +23,7 @@ def _check_health(topology: LocalTopology, process: LocalNode, secret: str) -> i
         ["/bin/sh", CONFIG / "check-health.sh", str(process.endpoint.port), secret],
         env={"PATH": path, "REDIS_SECRETS": str(topology.directory / "secrets")},
         capture_output=True,
-        timeout=20,
+        timeout=60,
         check=False,
     ).returncode
 
@@ -34,7 +34,7 @@ def _run(script: str, *arguments: str, **environment: str) -> subprocess.Complet
         env={"PATH": os.environ["PATH"], "REDIS_SERVER": "/bin/true", **environment},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -55,7 +55,7 @@ def test_names_are_used_everywhere_as_containers_need() -> None:
         assert old.endpoint.host == "localhost"
         old.kill()
         named.heal()
-        assert wait_for(named.is_healthy, 10)
+        assert wait_for(named.is_healthy, 60)
         sentinels = named.snapshot().sentinels
         hosts = {known.endpoint.host for each in sentinels for known in (*each.replicas, *each.peers)}
         assert hosts == {"localhost"}
@@ -190,7 +190,7 @@ def _change_passwords(step: str, secrets: Path) -> subprocess.CompletedProcess[s
         ["/bin/sh", CONFIG / "change-passwords.sh", step, secrets],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -158,7 +158,7 @@ def test_hung_node_answers_nothing_until_resumed(disturbed: LocalTopology) -> No
     assert node.running
     assert _role(disturbed, node) == ""
     node.resume()
-    assert wait_for(lambda: _role(disturbed, node) == "slave", 10)
+    assert wait_for(lambda: _role(disturbed, node) == "slave", 60)
 
 
 def test_killed_node_keeps_its_port(disturbed: LocalTopology) -> None:

@@ -163,7 +163,7 @@ def test_killed_parent_leaves_no_process() -> None:
         directory, *pids = parent.stdout.readline().split()
         assert len(pids) == 6
         parent.send_signal(signal.SIGKILL)
-        assert wait_for(lambda: all(_is_gone(int(pid)) for pid in pids), 10)
+        assert wait_for(lambda: all(_is_gone(int(pid)) for pid in pids), 60)
     os.utime(directory, (0, 0))
     remove_abandoned(Path(directory).parent)
     assert not Path(directory).exists()

@@ -24,8 +24,8 @@ def filled(topology: LocalTopology) -> Iterator[LocalTopology]:
         client.flushall()
         for number in range(KEYS):
             client.set(f"verifier:{number}", "owed")
-        assert client.execute_command("WAIT", 2, 5000) == 2
-    wait_for(lambda: all(_written(node) for node in topology.nodes), 5)
+        assert client.execute_command("WAIT", 2, 20000) == 2
+    wait_for(lambda: all(_written(node) for node in topology.nodes), 30)
     yield topology
     topology.heal()
 
@@ -49,8 +49,8 @@ def _keys_of(topology: LocalTopology) -> list[int]:
 
 
 def _says(node: LocalNode, sentence: str) -> bool:
-    """Return whether its log comes to hold that within ten seconds."""
-    return wait_for(lambda: sentence in node.log.read_text(errors="replace"), 10)
+    """Return whether its log comes to hold that within a minute."""
+    return wait_for(lambda: sentence in node.log.read_text(errors="replace"), 60)
 
 
 def _start_with_a_new_log(node: LocalNode, *, wait: bool = False) -> None:
@@ -96,7 +96,7 @@ def test_master_without_its_disk_stays_away_until_it_can_follow(filled: LocalTop
     assert _says(old, "the sentinels still name this very node as the master")
     new = _wait_for_another_master(filled, old)
     assert _listens(old)
-    assert wait_for(lambda: _follows(filled, old, new.endpoint), 10)
+    assert wait_for(lambda: _follows(filled, old, new.endpoint), 60)
     filled.heal()
     assert filled.current_master() is new
     assert _keys_of(filled) == [KEYS] * 3
@@ -107,9 +107,9 @@ def test_master_without_its_disk_follows_after_a_failover(filled: LocalTopology)
     old = filled.current_master()
     old.lose_disk()
     new = _wait_for_another_master(filled, old)
-    assert wait_for(lambda: set(filled.snapshot().named_masters) == {new.endpoint}, 10)
+    assert wait_for(lambda: set(filled.snapshot().named_masters) == {new.endpoint}, 60)
     _start_with_a_new_log(old, wait=True)
-    assert wait_for(lambda: _follows(filled, old, new.endpoint), 10)
+    assert wait_for(lambda: _follows(filled, old, new.endpoint), 60)
     assert _keys_of(filled) == [KEYS] * 3
 
 
@@ -125,7 +125,7 @@ def test_replica_without_its_disk_follows_todays_master(filled: LocalTopology) -
     replica.lose_disk()
     _start_with_a_new_log(replica, wait=True)
     assert _says(replica, f"it joins {master.endpoint.host} {master.endpoint.port} as its replica")
-    assert wait_for(lambda: _follows(filled, replica, master.endpoint), 10)
+    assert wait_for(lambda: _follows(filled, replica, master.endpoint), 60)
     assert _keys_of(filled) == [KEYS] * 3
 
 
@@ -175,7 +175,7 @@ def test_master_that_cannot_read_its_data_keeps_the_files_and_follows(
     assert _says(old, "the sentinels still name this very node as the master")
     new = _wait_for_another_master(filled, old)
     assert _listens(old)
-    assert wait_for(lambda: _follows(filled, old, new.endpoint), 10)
+    assert wait_for(lambda: _follows(filled, old, new.endpoint), 60)
     (kept,) = set(old.directory.glob("*.unreadable-*")) - kept_before
     assert _says(old, f"cannot be loaded: it is kept as {kept}")
     assert all(
@@ -214,7 +214,7 @@ def test_without_sentinels_a_node_without_data_waits_and_says_so(filled: LocalTo
     assert "first-master" in log or "must run before it" in log
     asked = time.monotonic()
     master.shutdown_gracefully()
-    assert time.monotonic() - asked < 0.5
+    assert time.monotonic() - asked < 5
     master.restart(wait=False)
     filled.heal()
     assert filled.current_master() is not master

@@ -67,7 +67,7 @@ class Example:
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
     def log(self, name: str) -> str:
         """What a process has written so far."""
@@ -148,8 +148,8 @@ def example(tmp_path: Path, plain_topology: LocalTopology) -> Iterator[Example]:
     port = ports.reserve().port
     ports.release()
     with Example(tmp_path, plain_topology, port) as running:
-        assert wait_for(running.answers, 30), running.log("web")
-        assert wait_for(lambda: "first" in running.greeted(), 30), running.log("worker")
+        assert wait_for(running.answers, 60), running.log("web")
+        assert wait_for(lambda: "first" in running.greeted(), 60), running.log("worker")
         yield running
 
 
@@ -157,7 +157,7 @@ def test_the_example_survives_a_failover(example: Example, plain_topology: Local
     """What was accepted before, during and after it is done, no request is refused, and the worker is the same."""
     before = plain_topology.current_master()
     with Caller(example) as caller:
-        assert wait_for(lambda: len(caller.accepted) > 10, 30)
+        assert wait_for(lambda: len(caller.accepted) > 10, 60)
         plain_topology.failover()
         assert wait_for(lambda: has_moved(plain_topology, before), FAILOVER_WITHIN_S)
         at_the_move = len(caller.accepted)
@@ -169,7 +169,7 @@ def test_the_example_survives_a_failover(example: Example, plain_topology: Local
     assert plain_topology.current_master() is not before
     assert example.worker.poll() is None
     example.worker.send_signal(signal.SIGTERM)
-    assert example.worker.wait(30) == 0, example.log("worker")
+    assert example.worker.wait(60) == 0, example.log("worker")
 
 
 def test_the_example_is_complete() -> None:

@@ -74,7 +74,7 @@ def test_a_delivery_given_up_leaves_what_operators_need(
     assert letter.relay_reply == REPLY
     assert letter.queued_at == verification.created_at
     assert letter.expires_at == verification.expires_at
-    assert letter.given_up_at == pytest.approx(time.time(), abs=5)
+    assert letter.given_up_at == pytest.approx(time.time(), abs=30)
     assert letter.first_failed_at == letter.last_failed_at == pytest.approx(letter.given_up_at, abs=0.001)
     assert letter.found_as == ""
 
@@ -89,7 +89,7 @@ def test_the_first_failure_is_kept_apart_from_the_last(
     _settle(deliveries, client, DEFERRED, "451 again")
     begun = float(master.hget(keyspace.record_key(verification.id), "first_failed_at") or 0)
     make_due(master, verification)
-    assert wait_for(lambda: time.time() > begun + 0.01, 1)
+    assert wait_for(lambda: time.time() > begun + 0.01, 30)
     assert _requeue_overdue(deliveries, client) == ["requeued"]
     _settle(deliveries, client, ABANDONED, "451 last")
     [letter] = _letters(client)
@@ -254,8 +254,8 @@ def test_letters_go_one_by_one_when_their_time_is_over(store: Store, client: Red
     short = Deliveries(acknowledgement_of(store.settings.redis), store.settings.rules, Retention(life_s=0.3))
     store.accepted()
     _settle(short, client, REJECTED)
-    assert wait_for(lambda: _letters(client) == [], 5)
-    assert wait_for(lambda: not master.exists(keyspace.DEAD), 5)
+    assert wait_for(lambda: _letters(client) == [], 30)
+    assert wait_for(lambda: not master.exists(keyspace.DEAD), 30)
     master.zadd(keyspace.DEAD, {"0" * 32 + "-1": time.time() - 1})
     store.accepted()
     _settle(short, client, REJECTED)

@@ -120,7 +120,7 @@ def test_a_full_redis_is_named_and_codes_are_still_checked(
     try:
         master.config_set("maxmemory", int(memory["used_memory"] * 1.02))
         master.delete(keyspace.ROOM)
-        assert wait_for(lambda: _codes(app) == {"redis_full"}, 10)
+        assert wait_for(lambda: _codes(app) == {"redis_full"}, WITHIN_S)
         answer = app.test_client().post("/v1/verifications", json={"to": "ann@example.org"})
         assert (answer.status_code, answer.json["code"]) == (503, "queue_full")
         # And at the very limit, too, where Redis refuses every write that may need memory.

@@ -293,7 +293,7 @@ def test_nothing_is_accepted_that_no_replica_has(
         started_at = time.monotonic()
         with pytest.raises(ServiceUnavailable) as refusal:
             service.start("ann@example.org")
-        assert 1.4 < time.monotonic() - started_at < 4
+        assert 1.4 < time.monotonic() - started_at < 20
         assert refusal.value.retry_after_s is not None
         assert isinstance(refusal.value.__cause__, TransientError)
     finally:
@@ -308,10 +308,10 @@ def test_a_submission_is_accepted_as_soon_as_a_replica_has_it(
     verification = store.new()
     with ThreadPoolExecutor(1) as pool:
         accepting = pool.submit(store.accept, verification.id, verification.address, verification.key_id, 600)
-        assert wait_for(lambda: bool(waiting_jobs(master)), 10)
+        assert wait_for(lambda: bool(waiting_jobs(master)), 30)
         assert not accepting.done()
         hung_replicas[0].resume()
-        accepting.result(timeout=10)
+        accepting.result(timeout=60)
     assert waiting_jobs(master) == [f"{verification.id}-1"]
 
 
@@ -362,7 +362,7 @@ def test_what_was_accepted_survives_the_restart_of_all_nodes(
 ) -> None:
     """Once it is on their disks; a script's writes no less than plain ones."""
     verification = store.resent(store.accepted())
-    assert wait_for(lambda: all(_has_on_disk(node, verification.id) for node in topology.nodes), 15)
+    assert wait_for(lambda: all(_has_on_disk(node, verification.id) for node in topology.nodes), 60)
     for node in topology.nodes:
         node.kill()
     topology.heal()
@@ -402,7 +402,7 @@ def _at_once(how_many: int, work: Callable[[], Any]) -> list[Any]:
     barrier = threading.Barrier(how_many)
 
     def together(_: int) -> Any:
-        barrier.wait(10)
+        barrier.wait(60)
         return work()
 
     with ThreadPoolExecutor(how_many) as pool:

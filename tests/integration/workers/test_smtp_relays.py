@@ -35,7 +35,7 @@ from workers.smtp.relays import Relays
 
 ONE_BY_ONE = tuple(offer for offer in EVERYTHING if offer != "PIPELINING")
 BODY = b"Subject: 123456 is your Test code\r\n\r\nYour code is 123456.\r\n"
-IMPATIENT = {"command_timeout_s": 0.3, "answer_timeout_s": 0.3}
+IMPATIENT = {"command_timeout_s": 0.8, "answer_timeout_s": 0.8}
 BOTH_WAYS = pytest.mark.parametrize("offers", [EVERYTHING, ONE_BY_ONE], ids=["pipelining", "one by one"])
 
 
@@ -50,10 +50,10 @@ def settings(relay: FakeRelay, **changes: object) -> RelaySettings:
         name=f"relay {relay.port}",
         host="127.0.0.1",
         port=relay.port,
-        connect_timeout_s=5.0,
-        command_timeout_s=5.0,
-        answer_timeout_s=5.0,
-        total_timeout_s=20.0,
+        connect_timeout_s=20.0,
+        command_timeout_s=20.0,
+        answer_timeout_s=20.0,
+        total_timeout_s=60.0,
     )
     return replace(patient, **changes)
 
@@ -254,7 +254,7 @@ def test_silence_ends_at_the_timeout(
         took = time.monotonic() - began
     assert (outcome.kind, outcome.code) == (Kind.DEFERRED, None)
     assert outcome.ambiguous is (step == "dot")
-    assert took < 3
+    assert took < 15
     assert (relay.mails, relay.counts["session"]) == ([], 1)
 
 
@@ -273,12 +273,13 @@ def test_a_dropped_connection_is_deferred(
 
 def test_a_relay_that_drips_is_cut_off_by_the_whole_replys_deadline(open_relays: OpenRelays) -> None:
     """A byte now and then does not start the timeout anew."""
-    with FakeRelay({"mail": [Slowly("250 " + "ok " * 40, 0.05)]}) as relay:
+    with FakeRelay({"mail": [Slowly("250 " + "ok " * 40, 0.2)]}) as relay:
         began = time.monotonic()
         outcome = open_relays(relay, **IMPATIENT).send(mail())
         took = time.monotonic() - began
     assert (outcome.kind, outcome.stage, outcome.reply) == (Kind.DEFERRED, Stage.MAIL, "no answer in time")
-    assert took < 3
+    # The whole reply would take 25 s.
+    assert took < 15
 
 
 def test_a_slow_relay_within_its_time_is_waited_for(open_relays: OpenRelays) -> None:
@@ -371,15 +372,16 @@ def test_no_dot_leaves_after_the_end_however_slowly_the_message_is_read(
     payload = b"x" * 70 * 1024 + b"\r\n"
     tls = authority.server_context("127.0.0.1") if security == "tls" else None
     with FakeRelay(
-        {"body": [Read(1024, 0.02)]}, receive_buffer=2048, tls=tls, implicit_tls=security == "tls"
+        {"body": [Read(1024, 0.1)]}, receive_buffer=2048, tls=tls, implicit_tls=security == "tls"
     ) as relay:
         relays = open_relays(relay, security=security, ca_file=authority.ca_file)
         began = time.monotonic()
-        outcome = relays.send(mail(payload=payload), ends_at=began + 0.5)
+        outcome = relays.send(mail(payload=payload), ends_at=began + 1.5)
         took = time.monotonic() - began
-        assert wait_for(lambda: relay.active == 0, 5)
+        assert wait_for(lambda: relay.active == 0, 30)
     assert (outcome.kind, outcome.stage, outcome.ambiguous) == (Kind.DEFERRED, Stage.BODY, False)
-    assert took < 1
+    # Reading the whole mail would take 7 s.
+    assert took < 5
     assert (relay.mails, relay.counts["dot"]) == ([], 0)
 
 
@@ -408,19 +410,19 @@ def test_a_relay_that_had_little_time_is_not_blamed(open_relays: OpenRelays, ste
     with FakeRelay({step: [Hang()]}) as relay:
         relays = open_relays(relay)
         began = time.monotonic()
-        outcome = relays.send(mail(), ends_at=began + 0.4)
+        outcome = relays.send(mail(), ends_at=began + 1)
         took = time.monotonic() - began
         assert relays.troubles() == []
         assert relays.send(mail()).kind is Kind.SENT
     assert (outcome.kind, outcome.cut_short) == (Kind.DEFERRED, True)
-    assert took < 1
+    assert took < 10
 
 
 def test_a_relay_that_had_time_enough_is_blamed(open_relays: OpenRelays) -> None:
     """A short life of the mails must not keep a dead relay in use."""
     with FakeRelay({"banner": [Hang()]}) as relay:
         relays = open_relays(relay, **IMPATIENT)
-        outcome = relays.send(mail(), ends_at=time.monotonic() + 1)
+        outcome = relays.send(mail(), ends_at=time.monotonic() + 3)
         assert len(relays.troubles()) == 1
     assert (outcome.kind, outcome.cut_short) == (Kind.DEFERRED, False)
 
@@ -439,7 +441,7 @@ def test_a_mail_that_nobody_wants_any_more_is_withdrawn(
             return False
 
         withdrawn = relays.send(mail(), may_send=may_send)
-        assert wait_for(lambda: first.active == 0, 5)
+        assert wait_for(lambda: first.active == 0, 30)
         then = relays.send(mail("other@example.com"), may_send=lambda: True)
         assert relays.troubles() == []
     assert (withdrawn.kind, withdrawn.relay_failed, asked) == (Kind.WITHDRAWN, False, [1])
@@ -467,9 +469,9 @@ def _mistake() -> bool:
 
 def test_the_answer_to_the_dot_is_waited_for_beyond_every_other_end(open_relays: OpenRelays) -> None:
     """A relay that takes its time over a whole mail gets one copy."""
-    with FakeRelay({"dot": [Slowly("250 " + "ok" * 20, 0.02)]}) as relay:
-        outcome = open_relays(relay, command_timeout_s=0.5, total_timeout_s=0.5).send(
-            mail(), ends_at=time.monotonic() + 0.5
+    with FakeRelay({"dot": [Slowly("250 " + "ok" * 20, 0.05)]}) as relay:
+        outcome = open_relays(relay, command_timeout_s=1.5, total_timeout_s=1.5).send(
+            mail(), ends_at=time.monotonic() + 1.5
         )
     assert (outcome.kind, len(relay.mails)) == (Kind.SENT, 1)
 
@@ -482,9 +484,9 @@ def test_a_worker_that_stops_cuts_the_waits_short(open_relays: OpenRelays, step:
         relays = open_relays(relay, command_timeout_s=60.0, answer_timeout_s=60.0)
         sender = threading.Thread(target=lambda: outcomes.append(relays.send(mail())))
         sender.start()
-        assert wait_for(lambda: relay.counts[step] == 1, 5)
+        assert wait_for(lambda: relay.counts[step] == 1, 30)
         relays.hurry(time.monotonic() + 0.2)
-        sender.join(2.0)
+        sender.join(30)
         assert not sender.is_alive()
         assert relays.troubles() == []
     [outcome] = outcomes
@@ -603,13 +605,13 @@ def test_a_probe_proves_the_login_and_nothing_more(open_relays: OpenRelays) -> N
 def test_a_relay_that_fails_in_front_of_a_probe_is_not_asked_beside_a_mail(open_relays: OpenRelays) -> None:
     """While a mail is trying, its result is waited for."""
     clock = Clock()
-    with FakeRelay({"banner": [Say("421 busy", close=True)], "rcpt": [Slowly("250 ok", 0.1)]}) as relay:
+    with FakeRelay({"banner": [Say("421 busy", close=True)], "rcpt": [Slowly("250 ok", 0.2)]}) as relay:
         relays = open_relays(relay, clock=clock)
         relays.send(mail())
         clock.now += 5.1
         sender = threading.Thread(target=relays.send, args=(mail(),))
         sender.start()
-        assert wait_for(lambda: relay.counts["rcpt"] == 1, 5)
+        assert wait_for(lambda: relay.counts["rcpt"] == 1, 30)
         relays.probe()
         assert relay.counts["session"] == 2
         sender.join()
@@ -619,15 +621,15 @@ def test_a_relay_that_fails_in_front_of_a_probe_is_not_asked_beside_a_mail(open_
 def test_a_slow_probe_keeps_nobody_waiting(open_relays: OpenRelays) -> None:
     """It goes on by itself, once; its result is there when it is."""
     clock = Clock()
-    with FakeRelay({"banner": [Say("421 busy", close=True), Slowly("220 " + "x" * 30, 0.05)]}) as relay:
+    with FakeRelay({"banner": [Say("421 busy", close=True), Slowly("220 " + "x" * 30, 0.1)]}) as relay:
         relays = open_relays(relay, clock=clock)
         relays.send(mail())
         clock.now += 5.1
         began = time.monotonic()
         relays.probe()
         relays.probe()
-        assert time.monotonic() - began < 1.5
-        assert wait_for(lambda: relays.take_recovered() is Recovered.WORKS, 5)
+        assert time.monotonic() - began < 3
+        assert wait_for(lambda: relays.take_recovered() is Recovered.WORKS, 30)
     assert relay.counts["session"] == 2
 
 
@@ -816,7 +818,7 @@ def test_a_quit_that_fails_changes_nothing_and_takes_no_time(open_relays: OpenRe
         assert relays.send(mail()).kind is Kind.SENT
         began = time.monotonic()
         relays.close()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert len(relay.mails) == 1
 
 
@@ -832,7 +834,7 @@ def test_a_connection_is_renewed_after_its_share_of_mails(open_relays: OpenRelay
 def test_a_connection_in_doubt_is_asked_and_replaced_when_silent(open_relays: OpenRelays) -> None:
     """NOOP answered: it is used on; not answered: a new one takes the mail."""
     with FakeRelay({"noop": [Say("250 ok"), Hang()]}) as relay:
-        relays = open_relays(relay, noop_after_s=0.0, connect_timeout_s=1.0)
+        relays = open_relays(relay, noop_after_s=0.0, connect_timeout_s=2.0)
         assert [relays.send(mail()).kind for _ in range(3)] == [Kind.SENT] * 3
     assert (relay.counts["noop"], relay.counts["session"], len(relay.mails)) == (2, 2, 3)
 
@@ -844,7 +846,7 @@ def test_an_idle_connection_is_replaced(open_relays: OpenRelays) -> None:
         assert [relays.send(mail()).kind for _ in range(2)] == [Kind.SENT] * 2
         relays.close_idle()
         assert (relay.counts["session"], relay.counts["quit"]) == (2, 2)
-        assert wait_for(lambda: relay.active == 0, 5)
+        assert wait_for(lambda: relay.active == 0, 30)
 
 
 def test_a_relay_that_does_not_answer_quit_does_not_hold_up_whoever_closes_idle_connections(
@@ -861,7 +863,7 @@ def test_a_relay_that_does_not_answer_quit_does_not_hold_up_whoever_closes_idle_
             pool.put_back(connection)
         began = time.monotonic()
         relays.close_idle()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert 1 <= relay.counts["quit"] < 4
         while pool._idle:
             relays.close_idle()
@@ -901,7 +903,7 @@ def test_a_relay_that_takes_few_connections_is_used_with_those(open_relays: Open
             thread.start()
         for thread in threads:
             thread.join()
-        assert wait_for(lambda: relay.active == 3, 5)
+        assert wait_for(lambda: relay.active == 3, 30)
     assert outcomes == [Kind.SENT] * 80
     assert len(relay.mails) == 80
     assert relays.troubles() == []

@@ -89,7 +89,7 @@ def test_many_mails_are_each_sent_once(store: Store, mailing: Settings, sink: Ma
     """By two workers side by side, more than either may have in flight."""
     accepted = [store.accepted() for _ in range(100)]
     with RunningWorker(mailing) as first, RunningWorker(mailing):
-        first.wait(lambda: len(sink.mails) >= 100, 30)
+        first.wait(lambda: len(sink.mails) >= 100, 60)
         first.wait(lambda: all(_is_sent(store, each) for each in accepted))
     assert len(sink.mails) == 100
     assert len({mail["Message-ID"] for mail in sink.mails}) == 100
@@ -206,7 +206,7 @@ def test_a_worker_that_said_goodbye_stays_away(
     monkeypatch.setattr(worker.MailWorker, "announce", announce_slowly)
     with RunningWorker(mailing) as running:
         running.wait(lambda: len(_seen_by_rq(link)) == 1)
-    running.worker._maintenance._thread.join(5)
+    running.worker._maintenance._thread.join(30)
     assert _seen_by_rq(link) == []
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
 
@@ -242,7 +242,7 @@ def test_work_is_suspended_and_resumed(
 def test_rqs_shutdown_command_stops_it(mailing: Settings, link: MasterLink, master: Redis) -> None:
     """As `rq` and dashboards send it."""
     with RunningWorker(mailing, name="leaving", may_end=True) as running:
-        assert wait_for(lambda: master.pubsub_numsub("rq:pubsub:leaving")[0][1] == 1, 15)
+        assert wait_for(lambda: master.pubsub_numsub("rq:pubsub:leaving")[0][1] == 1, 60)
         assert running.is_alive
         send_shutdown_command(link.redis, "leaving")
         assert running.ended()
@@ -254,7 +254,7 @@ def test_foreign_commands_do_nothing(
     """Neither those that RQ has for jobs nor rubbish; the worker still listens afterwards."""
     channel = "rq:pubsub:steady"
     with RunningWorker(mailing, name="steady", may_end=True) as running:
-        assert wait_for(lambda: master.pubsub_numsub(channel)[0][1] == 1, 15)
+        assert wait_for(lambda: master.pubsub_numsub(channel)[0][1] == 1, 60)
         for rubbish in (b"", b"\xff", b"[]", b"1", b"{}", b'{"command": 1}', b'{"command": "kill-horse"}'):
             assert link.redis.publish(channel, rubbish) == 1
         verification = store.accepted()
@@ -299,7 +299,7 @@ def test_an_idle_worker_goes_on_although_redis_is_full(
     try:
         with RunningWorker(mailing) as running:
             master.config_set("maxmemory", 1_000_000)
-            running.wait(lambda: len(sink.mails) == 1, 8)
+            running.wait(lambda: len(sink.mails) == 1)
             running.wait(lambda: _is_sent(store, verification))
     finally:
         master.config_set("maxmemory", limit)
@@ -404,9 +404,9 @@ def test_a_signal_stops_it_soon(
 ) -> None:
     """After the mail on its way, with exit code 0."""
     store.accepted()
-    sink.wait_for_mail(ADDRESS, 30)
+    sink.wait_for_mail(ADDRESS)
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.chaos
@@ -415,15 +415,15 @@ def test_a_signal_stops_it_soon_although_redis_is_away(
 ) -> None:
     """Within seconds, however long it has been waiting; and until then it does not end."""
     verification = store.accepted()
-    sink.wait_for_mail(ADDRESS, 30)
-    assert wait_for(lambda: store.get(verification.id).delivery.status is DeliveryStatus.SENT, 15)
+    sink.wait_for_mail(ADDRESS)
+    assert wait_for(lambda: store.get(verification.id).delivery.status is DeliveryStatus.SENT, 60)
     try:
         for node in topology.nodes:
             node.kill()
-        assert wait_for(lambda: b"Redis can't be reached" in (tmp_path / "worker.log").read_bytes(), 30)
+        assert wait_for(lambda: b"Redis can't be reached" in (tmp_path / "worker.log").read_bytes(), 60)
         assert process.poll() is None
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         topology.heal()
     assert b"Traceback" not in (tmp_path / "worker.log").read_bytes()
@@ -442,14 +442,14 @@ def test_a_worker_may_be_started_before_redis(
     caplog.set_level(logging.INFO)
     verification = store.accepted()
     # A node that is killed within the second may not have written it to its disk yet, and here all of them are.
-    assert wait_for(lambda: all(_has_on_disk(node, verification) for node in topology.nodes), 15)
+    assert wait_for(lambda: all(_has_on_disk(node, verification) for node in topology.nodes), 60)
     for node in topology.nodes:
         node.kill()
     try:
         with RunningWorker(mailing) as running:
-            assert wait_for(lambda: "Redis can't be reached" in caplog.text, 15)
+            assert wait_for(lambda: "Redis can't be reached" in caplog.text, 60)
             topology.heal()
-            running.wait(lambda: _is_sent(store, verification), 30)
+            running.wait(lambda: _is_sent(store, verification), 60)
     finally:
         topology.heal()
     assert len(sink.mails) == 1
@@ -510,14 +510,14 @@ def test_a_stock_rq_worker_keeps_its_lease_while_the_relay_takes_its_time(
 ) -> None:
     """Nobody else takes the mail for that of a dead worker meanwhile."""
     for module in (deliveries, in_flight):
-        monkeypatch.setattr(module, "LEASE_S", 1.5)
+        monkeypatch.setattr(module, "LEASE_S", 4.0)
     monkeypatch.setattr(jobs, "EXTEND_EVERY_S", 0.2)
-    sink.delay_s = 3.0
+    sink.delay_s = 6.0
     verification = store.accepted()
     left_s: list[float | None] = []
 
     def watch() -> None:
-        for _ in range(25):
+        for _ in range(50):
             time.sleep(0.1)
             left_s.append(due_in_s(master, verification))
 

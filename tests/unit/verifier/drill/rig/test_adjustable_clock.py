@@ -28,11 +28,11 @@ def test_clock_of_a_process_and_of_its_fork_is_moved(tmp_path: Path) -> None:
         Service(verifier(), {}, tmp_path) as service,
         RigProcess("clock", [sys.executable, "-c", PROGRAM], environment, tmp_path) as process,
     ):
-        assert wait_for(lambda: _shifts(process) == {0}, 10)
+        assert wait_for(lambda: _shifts(process) == {0}, 30)
         service.shift_clock(process, -540.0)
-        assert wait_for(lambda: _shifts(process) == {-540}, 10)
+        assert wait_for(lambda: _shifts(process) == {-540}, 30)
         service.shift_clock(process, 0.0)
-        assert wait_for(lambda: _shifts(process) == {0}, 10)
+        assert wait_for(lambda: _shifts(process) == {0}, 30)
 
 
 def _shifts(process: RigProcess) -> set[int]:

@@ -56,9 +56,9 @@ def test_each_code_is_checked_once_and_judged() -> None:
     """The first is right, the second refused, the third wrong; the fourth has no mail yet."""
     server = _Web()
     with loop_in_a_thread() as loop:
-        runner, port = _start(loop, server.serve()).result(timeout=10)
+        runner, port = _start(loop, server.serve()).result(timeout=30)
         load = OpenLoad(port, "test", rate=100, at_most=4)
-        _start(loop, load.run()).result(timeout=10)
+        _start(loop, load.run()).result(timeout=30)
         mails = [
             RecordedMail(0.0, f"test-{number}@example.org", "<1@x>", code)
             for number, code in enumerate("129")
@@ -66,11 +66,11 @@ def test_each_code_is_checked_once_and_judged() -> None:
         mails.append(mails[0])
         checks = CodeChecks(load, lambda: mails)
         checking = _start(loop, checks.run())
-        assert wait_for(lambda: len(checks.done) == 3, 10)
-        _start(loop, asyncio.sleep(0.5)).result(timeout=10)
+        assert wait_for(lambda: len(checks.done) == 3, 30)
+        _start(loop, asyncio.sleep(0.5)).result(timeout=30)
         load.stop()
-        checking.result(timeout=10)
-        _start(loop, runner.cleanup()).result(timeout=10)
+        checking.result(timeout=30)
+        _start(loop, runner.cleanup()).result(timeout=30)
     assert server.checked == ["3", "2", "1"]
     assert [(each.status, each.valid) for each in checks.done] == [(200, False), (503, False), (200, True)]
 
@@ -84,6 +84,6 @@ def test_check_without_an_answer_is_cut_off() -> None:
         checking = _start(loop, checks.run())
         server.accept()[0].close()
         load.stop()
-        checking.result(timeout=10)
+        checking.result(timeout=30)
     (check,) = checks.done
     assert (check.status, check.valid, check.cut_off) == (0, False, True)
