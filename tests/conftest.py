@@ -20,7 +20,9 @@ from verifier.domain.rules import Rules
 from verifier.settings import RedisSettings, Settings
 
 # How long an example takes says more of what else the machine does than of the code.
-hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.register_profile(
+    "no-deadline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("no-deadline")
 
 # Run side by side, each folder of these in one process: they share a set-up that takes seconds.

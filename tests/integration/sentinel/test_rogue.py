@@ -11,7 +11,7 @@ from sentinel import LocalTopology, MasterLink, RogueMaster, TransientError, wai
 from verifier.settings import Settings
 from verifier.wiring import access_of
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @pytest.fixture

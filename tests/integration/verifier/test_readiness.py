@@ -21,7 +21,7 @@ from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.facts import WorkerReport, send_heartbeat
 
-WITHIN_S = 30
+WITHIN_S = 60
 
 
 def _looked(app: Flask) -> dict[str, Any]:

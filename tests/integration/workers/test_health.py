@@ -56,11 +56,11 @@ def test_green_while_it_works_and_red_when_it_hangs_or_is_gone(
     assert "No worker runs here" in _health(environment)
     with _worker(environment, tmp_path) as worker:
         worker.wait_for_output(verifier().worker_says, 30)
-        assert wait_for(lambda: _health(environment) == "", 30), _health(environment)
+        assert wait_for(lambda: _health(environment) == "", 60), _health(environment)
         worker.pause()
         assert wait_for(lambda: "has not moved" in _health(environment), TOLD_WITHIN_S, interval_s=1)
         worker.resume()
-        assert wait_for(lambda: _health(environment) == "", 30), _health(environment)
+        assert wait_for(lambda: _health(environment) == "", 60), _health(environment)
         worker.kill()
         assert "No worker runs here" in _health(environment)
 
@@ -70,7 +70,7 @@ def test_green_while_redis_is_away(tmp_path: Path, environment: dict[str, str]) 
     environment |= {"VERIFIER_SENTINELS": "127.0.0.1:1"}
     with _worker(environment, tmp_path) as worker:
         worker.wait_for_output("Redis can't be reached", 30)
-        assert wait_for(lambda: _health(environment) == "", 30), _health(environment)
+        assert wait_for(lambda: _health(environment) == "", 60), _health(environment)
         assert worker.exit_code is None
         os.kill(worker.pid, 15)
         worker.wait_for_output("has stopped", 60)

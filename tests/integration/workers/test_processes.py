@@ -17,7 +17,7 @@ from sentinel import LocalTopology, wait_for
 from verifier.domain.keys import new_secret
 
 ROOT = Path(__file__).parents[3]
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 def children_of(pid: int) -> set[int]:

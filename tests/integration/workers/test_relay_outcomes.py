@@ -47,7 +47,7 @@ DELAYED = "Your mail is delayed. We try again"
 ACCEPTED = "The mail server has accepted your mail."
 REFUSED = "The mail server refused this address."
 TOO_LATE = "Your mail could not be sent in time."
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 WITH_LOGIN = (*EVERYTHING, "AUTH PLAIN")
 
 

@@ -27,7 +27,7 @@ from verifier.store.deliveries import LEASE_S
 from workers import worker as worker_module
 
 ROOT = Path(__file__).resolve().parents[3]
-DEADLINE_S = 40
+DEADLINE_S = 60
 SENT, ABANDONED = DeliveryStatus.SENT, DeliveryStatus.ABANDONED
 
 
