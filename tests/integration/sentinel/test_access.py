@@ -39,7 +39,7 @@ def app_at_sentinel(topology: LocalTopology, users: Credentials) -> Iterator[Red
 
 def test_nobody_comes_in_without_a_name(topology: LocalTopology) -> None:
     """Data nodes and sentinels refuse even a PING of a stranger."""
-    for process in topology.processes:
+    for process in (*topology.nodes, *topology.sentinel_nodes):
         with connect(process.endpoint, Login()) as anonymous, pytest.raises(AuthenticationError):
             anonymous.execute_command("PING")
 
