@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sentinel.access import Access, Login
+from sentinel.access import Access, Login, WriteProbe
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint, parse_endpoint
 from sentinel.errors import (
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from sentinel.topology.findings import Finding, Severity
     from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
+    from sentinel.topology.vitals import Vitals
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "local.binary": ("RedisServerMissing",),
@@ -78,6 +79,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "topology.findings": ("Finding", "Severity"),
     "topology.snapshot": ("NodeState", "SentinelState", "Topology"),
     "topology.survey": ("survey",),
+    "topology.vitals": ("Vitals",),
 }
 
 

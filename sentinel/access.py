@@ -21,6 +21,16 @@ class Login:
 
 
 @dataclass(frozen=True)
+class WriteProbe:
+    """How one small write shows whether the master takes the app's: by whose login, to which key."""
+
+    login: Login
+    key: str
+    replicas: int = 0
+    """So many replicas must have what the app writes before it counts."""
+
+
+@dataclass(frozen=True)
 class Access:
     """Everything needed to find the master and to talk to it; times in seconds.
 
@@ -37,3 +47,5 @@ class Access:
     node_timeout_s: float = 3.0
     tls: Tls | None = None
     """None: connections are not encrypted."""
+    probe: WriteProbe | None = None
+    """For operators' commands; None: nothing is ever written to find out whether it could be."""

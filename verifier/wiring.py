@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel import Access, Login, MasterLink, RequestDeadline
+from sentinel import Access, Login, MasterLink, RequestDeadline, WriteProbe
 from verifier.settings import RedisSettings, Settings, SettingsError
+from verifier.store import keyspace
 from verifier.store.deliveries import Deliveries
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Acknowledgement
@@ -28,6 +29,8 @@ def access_of(redis: RedisSettings) -> Access:
 def access_of_operators(redis: RedisSettings) -> Access:
     """Return the operators' way to sentinels and nodes; the app's where they have no users of their own.
 
+    Whether the master takes writes is tried with the app's login, as the app writes.
+
     Raises:
         SettingsError: no sentinel is named.
     """
@@ -36,6 +39,7 @@ def access_of_operators(redis: RedisSettings) -> Access:
         app,
         node_login=app.node_login if redis.ops_login == nobody else redis.ops_login,
         sentinel_login=app.sentinel_login if redis.sentinel_ops_login == nobody else redis.sentinel_ops_login,
+        probe=WriteProbe(app.node_login, keyspace.PROBE, redis.replicas_to_acknowledge),
     )
 
 

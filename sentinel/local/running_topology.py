@@ -8,7 +8,7 @@ from dataclasses import replace
 from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from sentinel.access import Access, Login
+from sentinel.access import Access, Login, WriteProbe
 from sentinel.direct_connection import NodeConnection, connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.local.credentials import Credentials
@@ -21,6 +21,8 @@ from sentinel.topology.survey import survey
 
 # Short, so that a dead or hung process costs little.
 REPLY_TIMEOUT_S = 0.5
+# A key that the app's user may write (sentinel/config/redis-users.acl).
+PROBE_KEY = "verifier:probe"
 
 
 class TopologyError(Exception):
@@ -76,13 +78,18 @@ class RunningTopology:
         """Return how an operator's commands reach this topology."""
         users = self.credentials
         node_login, sentinel_login = (users.redis_ops, users.sentinel_ops) if users else (Login(), Login())
-        return Access(self.sentinels, self.master_name, node_login, sentinel_login, tls=self.tls)
+        app = users.redis_app if users else Login()
+        probe = WriteProbe(app, PROBE_KEY, min(1, len(self.nodes) - 1))
+        return Access(self.sentinels, self.master_name, node_login, sentinel_login, tls=self.tls, probe=probe)
 
     def snapshot(self) -> Topology:
         """Ask every sentinel and every node; whoever does not answer within half a second is silent."""
         return survey(
             replace(
-                self.operators_access(), sentinel_timeout_s=REPLY_TIMEOUT_S, node_timeout_s=REPLY_TIMEOUT_S
+                self.operators_access(),
+                sentinel_timeout_s=REPLY_TIMEOUT_S,
+                node_timeout_s=REPLY_TIMEOUT_S,
+                probe=None,
             )
         )
 

@@ -20,6 +20,7 @@ class Step(StrEnum):
     DECIDED = "decided"
     DEMOTED = "demoted"
     RELEASED = "released"
+    PROVED = "proved"
     SETTLED = "settled"
 
 
@@ -60,6 +61,8 @@ class SwitchoverResult:
     steps: tuple[Progress, ...]
     notes: tuple[str, ...]
     """What an operator should know or look after; empty when everything went as it should."""
+    proved: bool = True
+    """Whether a write proved that the new master takes any, or none was to be tried."""
 
     @property
     def held_s(self) -> float:

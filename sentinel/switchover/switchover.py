@@ -11,6 +11,7 @@ thrown away. So the old master's writes are held first. The life of a switchover
     demoted   in one transaction the old one follows the new, remembers it, and hangs up on its clients; before
               the other sentinels ask for its role, since they then believe for ten seconds what they hear
     released  the hold is over
+    proved    the new master took a write of the app's, and its replicas have it
     settled   the old one is in sync again and every sentinel agrees
 
 Whatever fails, or Ctrl-C, ends the hold (sentinel/switchover/rollback.py).
@@ -20,11 +21,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from redis import ResponseError
 
-from sentinel.access import Access
+from sentinel.access import Access, WriteProbe
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError
 from sentinel.switchover.report import (
@@ -43,10 +45,12 @@ from sentinel.topology.checks import refusals_of
 from sentinel.topology.node_commands import NodeCommands
 from sentinel.topology.snapshot import Topology
 from sentinel.topology.survey import commands_to, survey_with
+from sentinel.topology.writes import WriteAnswer, try_write
 
 # Shorter than the app is patient with a request (10 s): even a switchover that fails refuses nobody.
 HOLD_AT_MOST_S = 8.0
 SYNC_WITHIN_S = 2.0
+PROVE_WITHIN_S = 15.0
 SETTLE_WITHIN_S = 15.0
 # How long an interrupted switchover waits for a failover that was ordered already; it takes about a second.
 INTERRUPTED_GRACE_S = 3.0
@@ -71,7 +75,16 @@ def switch_over(
     """
     with commands_to(access) as (sentinels, nodes):
         topology = survey_with(sentinels, nodes, access)
-        return Switchover(topology, sentinels, nodes, report=report, hold_at_most_s=hold_at_most_s).run()
+        switchover = Switchover(
+            topology,
+            sentinels,
+            nodes,
+            report=report,
+            hold_at_most_s=hold_at_most_s,
+            probe=access.probe,
+            try_write=partial(try_write, tls=access.tls),
+        )
+        return switchover.run()
 
 
 class Switchover:
@@ -85,6 +98,8 @@ class Switchover:
         *,
         report: Report = lambda _: None,
         hold_at_most_s: float = HOLD_AT_MOST_S,
+        probe: WriteProbe | None = None,
+        try_write: Callable[[Endpoint, WriteProbe], WriteAnswer] = try_write,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -97,6 +112,7 @@ class Switchover:
         self._steps = Steps(topology, sentinels, nodes)
         self._write_pause = WritePause(nodes, self._old, clock)
         self._journal = Journal(report, clock)
+        self._probe, self._try_write = probe, try_write
         self._clock, self._sleep, self._hold_at_most_s = clock, sleep, hold_at_most_s
         self._give_up_at = 0.0
         self._ordered = False
@@ -110,6 +126,7 @@ class Switchover:
             new = self._promote()
             self._demote(new)
             self._release()
+            self._prove(new)
             self._settle(new)
         except KeyboardInterrupt:
             message = self._roll_back("it was interrupted", INTERRUPTED_GRACE_S)
@@ -120,7 +137,8 @@ class Switchover:
             self._roll_back("this process was ended")
             raise
         steps, notes = tuple(self._journal.steps), tuple(self._journal.notes)
-        return SwitchoverResult(self._old, new, steps, notes)
+        proved = self._probe is None or any(each.step is Step.PROVED for each in steps)
+        return SwitchoverResult(self._old, new, steps, notes, proved)
 
     def _hold_until_in_sync(self) -> None:
         """Hold writes until all candidates have everything.
@@ -177,6 +195,20 @@ class Switchover:
             self._journal.notes.append(problem)
         self._journal.reached(Step.RELEASED, "The hold on writes is over.")
 
+    def _prove(self, new: Endpoint) -> None:
+        """Write once, until it is taken: the replicas may need a moment before they count."""
+        if self._probe is None:
+            return
+        ends_at = self._clock() + PROVE_WITHIN_S
+        while not (answer := self._try_write(new, self._probe)).taken and self._clock() < ends_at:
+            self._sleep(POLL_EVERY_S)
+        if answer.taken:
+            confirmed = "" if answer.acknowledged is None else f", and {answer.acknowledged} replicas have it"
+            self._journal.reached(Step.PROVED, f"{new} took a write{confirmed}.")
+            return
+        why = "no login of the app is in the settings" if answer.anonymous else _sentence_of(answer)
+        self._journal.notes.append(f"{new} is the master, but no write proved that it takes any: {why}")
+
     def _settle(self, new: Endpoint) -> None:
         ends_at = self._clock() + SETTLE_WITHIN_S
         try:
@@ -203,3 +235,9 @@ class Switchover:
         rollback = RollBack(self._steps, self._write_pause, self._old, self._clock, self._sleep)
         done = any(each.step is Step.DEMOTED for each in self._journal.steps)
         return rollback.run(reason, ordered=self._ordered, done=done, grace_s=grace_s)
+
+
+def _sentence_of(answer: WriteAnswer) -> str:
+    if answer.refusal is not None:
+        return f"{(answer.error or answer.refusal).rstrip('. ')}."
+    return f"{answer.acknowledged or 0} of {answer.needed} replicas confirmed it."

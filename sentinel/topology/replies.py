@@ -25,8 +25,11 @@ from sentinel.protocol import (
 )
 from sentinel.topology.node_commands import right_to
 from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState
+from sentinel.topology.vitals import vitals_in
 
 Found = TypeVar("Found")
+# What INFO does not tell.
+_SETTINGS = ("min-replicas-to-write", "repl-diskless-sync-delay")
 
 
 class Answers:
@@ -54,6 +57,14 @@ class Answers:
             if _is_missing_right(error):
                 return None
             raise
+
+    def if_given(self, *words: str) -> Any:
+        """Return the reply, or None where we lack the right, which is no loss; raises RedisError otherwise."""
+        before = len(self.missing_rights)
+        try:
+            return self.if_allowed(*words)
+        finally:
+            del self.missing_rights[before:]
 
 
 def _is_missing_right(error: AccessRefused) -> bool:
@@ -105,6 +116,7 @@ def node_state(endpoint: Endpoint, answers: Answers, *, may_read_settings: bool)
     """
     role = _required(role_in, answers.to("ROLE"))
     info = info_in(answers.if_allowed("INFO"))
+    settings = _settings(answers) if may_read_settings else {}
     return NodeState(
         endpoint,
         role=role.role,
@@ -115,18 +127,23 @@ def node_state(endpoint: Endpoint, answers: Answers, *, may_read_settings: bool)
         priority=number_in(info.get("slave_priority")),
         # Told only where the number is not 0.
         needs_replicas="min_slaves_good_slaves" in info if info else None,
+        min_replicas_to_write=number_in(settings.get("min-replicas-to-write")),
         appendonly={"0": False, "1": True}.get(info.get("aof_enabled", "")),
         maxmemory_policy=info.get("maxmemory_policy"),
-        sync_delay_s=_sync_delay_s(answers) if may_read_settings else None,
+        sync_delay_s=number_in(settings.get("repl-diskless-sync-delay")),
         server=server_in(info),
         version=_version(info.get("redis_version", "")),
+        vitals=vitals_in(info),
         missing_rights=tuple(dict.fromkeys(answers.missing_rights)),
     )
 
 
-def _sync_delay_s(answers: Answers) -> int | None:
-    found = fields_in(answers.if_allowed("CONFIG", "GET", "repl-diskless-sync-delay"))
-    return number_in((found or {}).get("repl-diskless-sync-delay"))
+def _settings(answers: Answers) -> Fields:
+    """Read settings one by one, since CONFIG GET takes several only from Redis 7.0 on; who has no right misses little."""
+    found: Fields = {}
+    for name in _SETTINGS:
+        found |= fields_in(answers.if_given("CONFIG", "GET", name)) or {}
+    return found
 
 
 def _version(text: str) -> tuple[int, ...] | None:

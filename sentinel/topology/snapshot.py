@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from sentinel.endpoints import Endpoint
 from sentinel.protocol import Role
+from sentinel.topology.vitals import UNKNOWN, Vitals
+from sentinel.topology.writes import WriteAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class NodeState:
     priority: int | None = None
     needs_replicas: bool | None = None
     """Whether it refuses writes without replicas (min-replicas-to-write)."""
+    min_replicas_to_write: int | None = None
+    """How many replicas it wants; INFO does not tell, so it is known only where there are no users."""
     appendonly: bool | None = None
     maxmemory_policy: str | None = None
     sync_delay_s: int | None = None
@@ -42,6 +46,7 @@ class NodeState:
     """Of Redis; Valkey tells the Redis that it is compatible with."""
     is_open: bool | None = None
     """Whether it takes commands from whoever reaches it, without a name."""
+    vitals: Vitals = UNKNOWN
     missing_rights: tuple[str, ...] = ()
 
     @property
@@ -127,6 +132,8 @@ class Topology:
     master_name: str
     sentinels: tuple[SentinelState, ...]
     nodes: tuple[NodeState, ...]
+    write: WriteAnswer | None = None
+    """What came of one small write on the named master; None where none was tried."""
 
     @property
     def answering(self) -> tuple[SentinelState, ...]:

@@ -1,13 +1,15 @@
 """Taking the snapshot: everybody is asked at once, and whoever does not answer is noted as silent.
 
 The sentinels of the settings name the other sentinels and the nodes. Only who a sentinel knows is asked
-with our password: a stranger whom a node was made to follow never gets to see it.
+with our password: a stranger whom a node was made to follow never gets to see it. Where the access has a probe, one
+small write on the named master shows whether it takes any.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,6 +21,7 @@ from sentinel.errors import PermanentError
 from sentinel.topology.node_commands import NodeCommands, at_once
 from sentinel.topology.replies import Answers, node_state, sentinel_state
 from sentinel.topology.snapshot import NodeState, SentinelState, Topology
+from sentinel.topology.writes import try_write
 
 # A node that takes longer is not waited for: operators want to see the others.
 NODE_TIMEOUT_S = 1.0
@@ -71,10 +74,18 @@ def survey_with(sentinels: NodeCommands, nodes: NodeCommands, access: Access) ->
     endpoints = _nodes_known_to(states)
     # Without users everybody may, and with them nobody should.
     may_read_settings = not access.node_login.username
-    found = at_once(
-        lambda endpoint: _ask_node(nodes, endpoint, may_read_settings=may_read_settings), endpoints
+    master = Topology(access.master_name, states, ()).named_master
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe") as aside:
+        write = aside.submit(try_write, master, access.probe, access.tls) if master and access.probe else None
+        found = at_once(
+            lambda endpoint: _ask_node(nodes, endpoint, may_read_settings=may_read_settings), endpoints
+        )
+    return Topology(
+        access.master_name,
+        states,
+        tuple(_with_known_name(each, endpoints) for each in found),
+        write.result() if write else None,
     )
-    return Topology(access.master_name, states, tuple(_with_known_name(each, endpoints) for each in found))
 
 
 def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelState, ...]:

@@ -84,6 +84,10 @@ def switchover_command(*, yes: bool, timeout_s: float) -> None:
     console.print(f"\n{result.new} took over from {result.old}; writes were held for {result.held_s:.2f} s.")
     notes = [Text(f"NOTE: {note}", style="yellow") for note in result.notes]
     console.print(Group(*notes, as_tables(after), as_sentences(findings_of(after))))
+    if not result.proved:
+        raise click.ClickException(
+            "The master moved, but nothing shows that it takes writes: see the notes above."
+        )
 
 
 def _preview(topology: Topology, console: Console) -> None:

@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sentinel import Endpoint, Finding, NodeState, Role, SentinelState, Severity, Topology
+from sentinel import Endpoint, Finding, NodeState, Role, SentinelState, Severity, Topology, Vitals
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
 
 
 def as_tables(topology: Topology) -> RenderableType:
     """Show the nodes and the sentinels; `?` stands for what is not known."""
-    return Group(_nodes(topology), "", _sentinels(topology), "")
+    return Group(_nodes(topology), "", _sentinels(topology), "", *_write(topology))
 
 
 def as_sentences(findings: Iterable[Finding]) -> RenderableType:
@@ -36,22 +36,40 @@ def as_json(topology: Topology, findings: Iterable[Finding]) -> dict[str, Any]:
         "master": _plain(topology.named_master),
         "nodes": [{**_plain(node), "lag_bytes": topology.lag_of(node)} for node in topology.nodes],
         "sentinels": _plain(topology.sentinels),
+        "write": _plain(topology.write),
         "findings": [_plain(finding) for finding in findings],
     }
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Endpoint):
-        return str(value)
+    if isinstance(value, Vitals):
+        return {**_plain_fields(value), "lags": {str(endpoint): lag_s for endpoint, lag_s in value.lags}}
     if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, Role):
-        return value.name.lower()
+        return _plain_fields(value)
     if isinstance(value, frozenset):
         return sorted(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Endpoint):
         return [_plain(each) for each in value]
-    return value
+    return _word(value)
+
+
+def _word(value: Any) -> Any:
+    if isinstance(value, Endpoint):
+        return str(value)
+    return value.name.lower() if isinstance(value, Role) else value
+
+
+def _plain_fields(value: Any) -> dict[str, Any]:
+    return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+
+
+def _write(topology: Topology) -> list[RenderableType]:
+    """Say that a write was taken; that it was not is a finding."""
+    write = topology.write
+    if write is None or not write.taken:
+        return []
+    confirmed = "" if write.acknowledged is None else f", and {write.acknowledged} replicas have it"
+    return [f"{write.node} has just taken a write within {1000 * write.took_s:.0f} ms{confirmed}."]
 
 
 def _nodes(topology: Topology) -> Table:

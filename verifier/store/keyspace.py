@@ -8,6 +8,7 @@
     verifier:sequence            counter: numbers the jobs in the order in which they were queued
     verifier:last-sent           when the newest mail was handed to a relay
     verifier:room                with a TTL: whether Redis has room for new work
+    verifier:probe               with a TTL: what an operator's command wrote to see whether the master takes writes
     verifier:workers             sorted set: the names of workers, by when each was heard of last; those of the last hour
     verifier:worker:<name>       JSON, with a TTL: how that worker fares
     verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
@@ -45,6 +46,7 @@ LAST_SENT = "verifier:last-sent"
 ROOM = "verifier:room"
 LIMIT_PREFIX = "verifier:limit:"
 PENDING_PREFIX = "verifier:pending:"
+PROBE = "verifier:probe"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
 QUEUES = "rq:queues"

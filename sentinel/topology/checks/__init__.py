@@ -17,11 +17,22 @@ from sentinel.topology.checks import (
     replicas,
     sentinel_settings,
     time_budget,
+    writes,
 )
 from sentinel.topology.findings import Finding, Severity
 from sentinel.topology.snapshot import Topology
 
-_SUBJECTS = (quorum, sentinel_settings, time_budget, names, failover_state, master, replicas, node_settings)
+_SUBJECTS = (
+    quorum,
+    sentinel_settings,
+    time_budget,
+    names,
+    failover_state,
+    master,
+    writes,
+    replicas,
+    node_settings,
+)
 
 
 def findings_of(topology: Topology, deadline: RequestDeadline | None = None) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Whether the nodes are new enough and set to keep data, as far as we may ask, and to whom they are open."""
+"""Whether the nodes are new enough and set to keep data, as far as INFO tells, and to whom they are open."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _settings_keep_data(topology: Topology) -> Iterator[Finding]:
             yield _setting(node, found, consequence, "maxmemory-policy noeviction")
 
 
-def _settings_may_be_asked(topology: Topology) -> Iterator[Finding]:
+def _nodes_may_be_asked(topology: Topology) -> Iterator[Finding]:
     unknown = [node.endpoint for node in topology.nodes if "info" in node.missing_rights]
     if unknown:
-        yield right_missing(unknown, "info", "for their settings")
+        yield right_missing(unknown, "info", "for their memory, disk and settings", blocks_switchover=True)
 
 
 def _nobody_comes_in_without_a_name(topology: Topology) -> Iterator[Finding]:
@@ -62,6 +62,6 @@ def _setting(node: NodeState, found: str, consequence: str, wanted: str) -> Find
 CHECKS = (
     _versions_are_supported,
     _settings_keep_data,
-    _settings_may_be_asked,
+    _nodes_may_be_asked,
     _nobody_comes_in_without_a_name,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import RedisError, ResponseError
 
+from sentinel.access import Login, WriteProbe
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, Backpressure, TransientError
 from sentinel.protocol import Role
@@ -24,10 +25,12 @@ from sentinel.switchover.write_pause import PAUSE_S, WritePause
 from sentinel.topology.checks import refusals_of
 from sentinel.topology.node_commands import Words
 from sentinel.topology.snapshot import KnownReplica, NodeState, SentinelState, Topology
+from sentinel.topology.writes import Refusal, WriteAnswer
 
 OLD, ONE, TWO = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
 NAME = "verifier"
+PROBE = WriteProbe(Login("app", "secret"), "verifier:probe", 1)
 
 
 class World:
@@ -49,6 +52,7 @@ class World:
         self.missing_rights: list[str] = []
         self.paused_until = 0.0
         self.each_answer_takes_s = 0.0
+        self.refused_until = 0.0
 
     def clock(self) -> float:
         """Return the time."""
@@ -63,6 +67,12 @@ class World:
             self.masters.add(self.promotes)
         if self.now >= self.ordered_at + 1.0:
             self.named |= dict.fromkeys(self.learning, self.promotes)
+
+    def try_write(self, node: Endpoint, probe: WriteProbe) -> WriteAnswer:
+        """Take a write, unless it is too early."""
+        assert probe == PROBE
+        refusal = Refusal.REPLICAS if self.now < self.refused_until else None
+        return WriteAnswer(node, 0.0, refusal, refusal and "NOREPLICAS Not enough", needed=1, acknowledged=2)
 
     @property
     def holds(self) -> bool:
@@ -164,7 +174,16 @@ def world() -> World:
 
 def _switchover(world: World, report: Callable[[Progress], None] | None = None) -> Switchover:
     more = {} if report is None else {"report": report}
-    return Switchover(_topology(), world, world, clock=world.clock, sleep=world.sleep, **more)  # type: ignore[arg-type] # only ever the report
+    return Switchover(
+        _topology(),
+        world,
+        world,
+        clock=world.clock,
+        sleep=world.sleep,
+        probe=PROBE,
+        try_write=world.try_write,
+        **more,  # type: ignore[arg-type] # only ever the report
+    )
 
 
 def _run(world: World) -> SwitchoverResult:
@@ -197,6 +216,25 @@ def test_steps_come_in_the_order_that_loses_nothing(world: World) -> None:
     assert result.held_s == pytest.approx(1.0, abs=0.05)
     assert result.notes == ()
     assert world.follows[TWO] == ONE
+
+
+def test_a_write_proves_it_as_soon_as_the_new_master_takes_one(world: World) -> None:
+    """Its replicas need a moment before they count; writing goes on until then."""
+    world.refused_until = 5.0
+    result = _run(world)
+    assert result.proved
+    assert result.at_s(Step.PROVED) == pytest.approx(5.0, abs=0.05)
+    assert "10.0.0.1:6380 took a write, and 2 replicas have it." in [each.message for each in result.steps]
+
+
+def test_a_new_master_that_takes_no_write_is_told(world: World) -> None:
+    """The move can't be undone, but nobody may believe that all is well."""
+    world.refused_until = 1000.0
+    result = _run(world)
+    assert not result.proved
+    assert result.notes == (
+        "10.0.0.1:6380 is the master, but no write proved that it takes any: NOREPLICAS Not enough.",
+    )
 
 
 def test_other_replicas_are_sent_over_at_once(world: World) -> None:

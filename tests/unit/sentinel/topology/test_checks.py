@@ -13,9 +13,13 @@ from sentinel.time_budget import RequestDeadline
 from sentinel.topology.checks import findings_of, refusals_of
 from sentinel.topology.findings import Severity
 from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState, Topology
+from sentinel.topology.vitals import Vitals
+from sentinel.topology.writes import Refusal, WriteAnswer
 
 MASTER, ONE, TWO, STRANGER = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381, 666))
 SENTINELS = tuple(Endpoint("10.0.0.2", port) for port in (26379, 26380, 26381))
+FULL = Vitals(memory_used=128 << 20, memory_limit=128 << 20)
+BROKEN = Vitals(disk_error="AOF")
 UP, DOWN = frozenset({"slave"}), frozenset({"slave", "s_down"})
 
 Change = Callable[[Topology], Topology]
@@ -54,10 +58,12 @@ def _node(endpoint: Endpoint, role: Role) -> NodeState:
     )
 
 
+TAKEN = WriteAnswer(MASTER, 0.002, needed=1, acknowledged=2)
 HEALTHY = Topology(
     "verifier",
     tuple(map(_sentinel, SENTINELS)),
     (_node(MASTER, Role.MASTER), _node(ONE, Role.REPLICA), _node(TWO, Role.REPLICA)),
+    TAKEN,
 )
 
 
@@ -111,6 +117,17 @@ def seen(endpoint: Endpoint, flags: frozenset[str]) -> Change:
     return sentinels(replicas=(*others, KnownReplica(endpoint, flags, 100)))
 
 
+def wrote(**change: object) -> Change:
+    """Let something else come of the write that was tried."""
+    answer = replace(TAKEN, **change)  # type: ignore[arg-type] # the same
+    return lambda topology: replace(topology, write=answer)
+
+
+def without_write() -> Change:
+    """Try no write."""
+    return lambda topology: replace(topology, write=None)
+
+
 CRITICAL: list[tuple[str, Change, str]] = [
     ("no-sentinel", silent_sentinels(3), "10.0.0.2:26379"),
     ("quorum-lost", silent_sentinels(2), "Only 1 of 3"),
@@ -126,6 +143,28 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("no-candidate", nodes(1, 2, priority=0), "replica-priority 0"),
     ("master-unresolved", silent_node(0, is_unresolved=True), "10.0.0.1:6379 as the master, and that name"),
     ("too-old", nodes(1, version=(6, 0, 16)), "10.0.0.1:6380 runs Redis 6.0.16"),
+    (
+        "writes-refused",
+        both(nodes(0, vitals=FULL), wrote(refusal=Refusal.MEMORY)),
+        "memory is full (128 of 128 MiB)",
+    ),
+    ("writes-refused", both(nodes(0, vitals=FULL), wrote(refusal=Refusal.ACCESS, anonymous=True)), "128 MiB"),
+    ("writes-refused", both(nodes(0, vitals=FULL), without_write()), "128 MiB"),
+    ("writes-refused", both(nodes(0, vitals=BROKEN), wrote(refusal=Refusal.DISK)), "append-only file"),
+    (
+        "writes-refused",
+        both(nodes(0, min_replicas_to_write=3), wrote(refusal=Refusal.REPLICAS)),
+        "want 3 replicas",
+    ),
+    ("writes-refused", wrote(refusal=Refusal.REPLICAS), "has 2"),
+    ("writes-refused", both(nodes(1, 2, link="connect"), without_write()), "want more replicas"),
+    ("writes-refused", wrote(refusal=Refusal.HELD), "CLIENT PAUSE"),
+    ("writes-refused", wrote(refusal=Refusal.ACCESS, error="WRONGPASS"), "WRONGPASS"),
+    ("writes-refused", wrote(refusal=Refusal.NOT_READY, error="LOADING"), "LOADING"),
+    ("writes-not-confirmed", wrote(acknowledged=0), "0 of the 1 replicas"),
+    ("replica-would-refuse", nodes(1, vitals=FULL), "10.0.0.1:6380 would take no writes"),
+    ("replica-would-refuse", nodes(1, vitals=BROKEN), "append-only file"),
+    ("replica-would-refuse", nodes(1, min_replicas_to_write=3), "has 2"),
 ]
 FORBIDDING: list[tuple[str, Change, str]] = [
     ("failover-in-progress", sentinels(1, flags=frozenset({"master", "failover_in_progress"})), "leading"),
@@ -138,6 +177,7 @@ FORBIDDING: list[tuple[str, Change, str]] = [
     ("replica-not-in-sync", nodes(1, follows=TWO), "follows 10.0.0.1:6381"),
     ("right-missing", sentinels(ckquorum=None, missing_rights=("sentinel|ckquorum",)), "+sentinel|ckquorum"),
     ("right-missing", sentinels(tilt=None, missing_rights=("info",)), "+info"),
+    ("right-missing", nodes(0, appendonly=None, missing_rights=("info",)), "10.0.0.1:6379"),
 ]
 HARMLESS: list[tuple[str, Change, str]] = [
     ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 gives no information"),
@@ -161,9 +201,13 @@ HARMLESS: list[tuple[str, Change, str]] = [
     ("setting", nodes(0, appendonly=False), "appendonly no"),
     ("setting", nodes(0, needs_replicas=False), "min-replicas-to-write 0"),
     ("setting", nodes(0, maxmemory_policy="allkeys-lru"), "allkeys-lru"),
-    ("right-missing", nodes(0, appendonly=None, missing_rights=("info",)), "+info"),
     ("open", nodes(1, is_open=True), "10.0.0.1:6380 takes commands from everybody"),
     ("open", both(nodes(0, 1, is_open=True), sentinels(1, is_open=True)), "10.0.0.2:26379 take commands"),
+    (
+        "write-not-tried",
+        wrote(refusal=Refusal.ACCESS, anonymous=True),
+        "the app's login is not in the settings",
+    ),
 ]
 
 
