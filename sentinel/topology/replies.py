@@ -90,6 +90,7 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
         master=_required(address_in, address),
         epoch=number_in(fields.get("config-epoch")),
         flags=flags_of(fields),
+        master_for_s=_seconds(fields.get("role-reported-time")),
         other_sentinels=number_in(fields.get("num-other-sentinels")),
         quorum=number_in(fields.get("quorum")),
         down_after_ms=number_in(fields.get("down-after-milliseconds")),
@@ -171,7 +172,14 @@ def _known_replica(fields: Fields) -> KnownReplica:
         number_in(fields.get("slave-priority")) or 0,
         Role(reported) if (reported := fields.get("role-reported", "")) in set(Role) else None,
         fields.get("runid") or None,
+        _seconds(fields.get("role-reported-time")),
     )
+
+
+def _seconds(text: object) -> float | None:
+    """Read what Sentinel tells in milliseconds."""
+    milliseconds = number_in(text)
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _known_sentinel(fields: Fields) -> KnownSentinel:

@@ -14,6 +14,9 @@ from sentinel.protocol import Role
 from sentinel.topology.vitals import UNKNOWN, Vitals
 from sentinel.topology.writes import WriteAnswer
 
+# Sentinel gives each node its role again within some ten seconds: what lasts longer does not pass by itself.
+SETTLED_AFTER_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
@@ -66,6 +69,8 @@ class KnownReplica:
     """What it said it was when this sentinel asked last, which may be ten seconds ago."""
     run_id: str | None = None
     """None until it answered this sentinel for the first time: before, Sentinel does not promote it."""
+    reported_for_s: float | None = None
+    """For how long it has said so, as far as this sentinel has heard."""
 
     @property
     def is_down(self) -> bool:
@@ -95,6 +100,8 @@ class SentinelState:
     epoch: int | None = None
     flags: frozenset[str] = frozenset()
     """Sentinel's words for the master's state: `master`, `s_down`, `failover_in_progress` ..."""
+    master_for_s: float | None = None
+    """For how long it has taken that node for the master, since its own start at most."""
     other_sentinels: int | None = None
     quorum: int | None = None
     down_after_ms: int | None = None
@@ -167,6 +174,51 @@ class Topology:
         """The node at that address."""
         named = self.named_master
         return self.node(named) if named is not None else None
+
+    @property
+    def is_failing_over(self) -> bool:
+        """Return whether a sentinel is leading a failover, or they do not name one master: an order might cross it."""
+        return any(each.leads_failover for each in self.answering) or len(self.named_masters) > 1
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Return whether a failover is under way, may be about to come, or was a moment ago."""
+        return (
+            self.is_failing_over
+            or self.master is None
+            or not self.master.answers
+            or any(each.flags & {"s_down", "o_down"} for each in self.answering)
+            or any(
+                each.master_for_s is not None and each.master_for_s < SETTLED_AFTER_S
+                for each in self.answering
+            )
+            or any(self.is_just_promoted(node) for node in self.replicas)
+        )
+
+    def is_just_promoted(self, node: NodeState) -> bool:
+        """Return whether a node that the sentinels do not name was made a master a moment ago.
+
+        It was the named master's replica before: one of a failover under way, or somebody's REPLICAOF NO ONE. Sentinel
+        decides within some seconds; what it has heard from such a node for longer is none of its doing.
+        """
+        if node.role is not Role.MASTER or node.endpoint == self.named_master:
+            return False
+        heard_s = [
+            known.reported_for_s
+            for each in self.answering
+            for known in each.replicas
+            if known.endpoint == node.endpoint
+            and known.reported is Role.MASTER
+            and known.reported_for_s is not None
+        ]
+        if any(each >= SETTLED_AFTER_S for each in heard_s):
+            return False
+        master = self.master
+        if master is None or master.role is not Role.MASTER:
+            return True
+        return self.is_failing_over or (
+            master.vitals.history is not None and master.vitals.history == node.vitals.former_history
+        )
 
     @property
     def replicas(self) -> tuple[NodeState, ...]:

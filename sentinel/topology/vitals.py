@@ -29,6 +29,10 @@ class Vitals:
     loading: bool | None = None
     close_replicas: int | None = None
     """How many replicas it counts as close, where it wants some (min-replicas-to-write)."""
+    history: str | None = None
+    """The id of the history of writes that it has; replicas share their master's."""
+    former_history: str | None = None
+    """The one that it had as a replica, before it was promoted."""
     lags: tuple[tuple[Endpoint, int], ...] = ()
     """Of a master: how many seconds ago each replica confirmed what it has; one a second is usual."""
 
@@ -53,6 +57,8 @@ def vitals_in(info: Fields) -> Vitals:
         rewrite_failed=_is("aof_last_bgrewrite_status", "err", info),
         loading=_is("loading", "1", info),
         close_replicas=number_in(info.get("min_slaves_good_slaves")),
+        history=info.get("master_replid"),
+        former_history=info.get("master_replid2"),
         lags=tuple(_lags(info)),
     )
 

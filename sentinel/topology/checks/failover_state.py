@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinel.protocol import Role
+from sentinel.topology.checks.waiting import WAIT
 from sentinel.topology.findings import Finding, warning
 from sentinel.topology.snapshot import Topology
 
@@ -15,7 +16,7 @@ def _no_failover_is_under_way(topology: Topology) -> Iterator[Finding]:
             yield warning(
                 "failover-in-progress",
                 f"Sentinel {sentinel.endpoint} is leading a failover just now.",
-                "Wait until it is over.",
+                WAIT,
                 blocks_switchover=True,
             )
         if sentinel.flags & {"s_down", "o_down"}:

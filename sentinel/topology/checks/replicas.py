@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinel.protocol import Role
+from sentinel.topology.checks.waiting import WAIT, points_at_a_master, unless_unsettled
 from sentinel.topology.findings import Finding, arguments_of, critical, remedy_for, silence, warning
 from sentinel.topology.snapshot import Topology
 
@@ -16,7 +17,9 @@ def _all_follow_a_known_node(topology: Topology) -> Iterator[Finding]:
             yield critical(
                 "rogue",
                 f"The replica {node.endpoint} follows {node.follows}, which no sentinel knows.",
-                f"Run REPLICAOF {arguments_of(topology.named_master)} on {node.endpoint}.",
+                f"Run REPLICAOF {arguments_of(topology.named_master)} on {node.endpoint}."
+                if points_at_a_master(topology)
+                else WAIT,
             )
 
 
@@ -30,7 +33,10 @@ def _one_could_take_over(topology: Topology) -> Iterator[Finding]:
         yield critical(
             "no-replica",
             f"No replica is in sync with the master {topology.named_master}.",
-            "Bring one back: until then nobody can take over, and writes that need a replica are refused.",
+            unless_unsettled(
+                topology,
+                "Bring one back: until then nobody can take over, and writes that need a replica are refused.",
+            ),
         )
     elif not topology.candidates:
         yield critical(

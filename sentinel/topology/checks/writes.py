@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinel.protocol import Role
+from sentinel.topology.checks.waiting import unless_unsettled
 from sentinel.topology.findings import Finding, critical, warning
 from sentinel.topology.snapshot import NodeState, Topology
 from sentinel.topology.writes import Refusal, WriteAnswer
@@ -19,9 +20,12 @@ def _the_master_takes_writes(topology: Topology) -> Iterator[Finding]:
         return  # said by others
     if write is not None and not write.anonymous:
         if write.refusal is not None:
-            yield _writes_refused(master, *_why(write, write.refusal, master, topology))
+            why, remedy = _why(write, write.refusal, master, topology)
+            if write.refusal is Refusal.REPLICAS:
+                remedy = unless_unsettled(topology, remedy)
+            yield _writes_refused(master, why, remedy)
         elif not write.taken:
-            yield _not_confirmed(write)
+            yield _not_confirmed(write, topology)
         return
     if (found := would_refuse(master, len(topology.healthy_replicas))) is not None:
         yield _writes_refused(master, *found)
@@ -89,12 +93,12 @@ def _writes_refused(master: NodeState, why: str, remedy: str) -> Finding:
     return critical("writes-refused", f"The master {master.endpoint} takes no writes: {why}.", remedy)
 
 
-def _not_confirmed(write: WriteAnswer) -> Finding:
+def _not_confirmed(write: WriteAnswer, topology: Topology) -> Finding:
     return critical(
         "writes-not-confirmed",
         f"The master {write.node} took a write, but {write.acknowledged or 0} of the {write.needed} replicas that must "
         "have it confirmed it within a second, so nothing that is submitted is accepted.",
-        "Bring a replica back, or find out what makes them slow.",
+        unless_unsettled(topology, "Bring a replica back, or find out what makes them slow."),
     )
 
 

@@ -351,7 +351,7 @@ def test_status_names_a_rogue_at_once(own: LocalTopology) -> None:
     told = _command(own, "status")
     assert told.exit_code == 1
     assert f"CRITICAL: {rogue.endpoint} is a replica of {stranger.endpoint}" in told.output
-    assert f"run REPLICAOF NO ONE on {rogue.endpoint} now" in told.output
+    assert f"Run REPLICAOF NO ONE on {rogue.endpoint} now" in told.output
     stranger.kill()
 
 

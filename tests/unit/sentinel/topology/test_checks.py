@@ -113,8 +113,7 @@ def both(first: Change, second: Change) -> Change:
 
 def seen(endpoint: Endpoint, flags: frozenset[str]) -> Change:
     """Let all sentinels see a replica so."""
-    others = tuple(KnownReplica(each, UP, 100) for each in (ONE, TWO) if each != endpoint)
-    return sentinels(replicas=(*others, KnownReplica(endpoint, flags, 100)))
+    return seen_as(KnownReplica(endpoint, flags, 100))
 
 
 def wrote(**change: object) -> Change:
@@ -128,6 +127,27 @@ def without_write() -> Change:
     return lambda topology: replace(topology, write=None)
 
 
+def promoted() -> Change:
+    """Promote the first replica: it keeps the history that it shared with the master as its former one."""
+    return both(
+        nodes(0, vitals=Vitals(history="old")),
+        nodes(
+            1, role=Role.MASTER, follows=None, link=None, vitals=Vitals(history="new", former_history="old")
+        ),
+    )
+
+
+def heard_for(endpoint: Endpoint, seconds: float) -> Change:
+    """Let the sentinels have heard for so long from a replica that it is a master."""
+    return seen_as(KnownReplica(endpoint, UP, 100, Role.MASTER, reported_for_s=seconds))
+
+
+def seen_as(known: KnownReplica) -> Change:
+    """Let all sentinels see one replica so."""
+    others = tuple(KnownReplica(each, UP, 100) for each in (ONE, TWO) if each != known.endpoint)
+    return sentinels(replicas=(*others, known))
+
+
 CRITICAL: list[tuple[str, Change, str]] = [
     ("no-sentinel", silent_sentinels(3), "10.0.0.2:26379"),
     ("quorum-lost", silent_sentinels(2), "Only 1 of 3"),
@@ -137,7 +157,14 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("master-silent", silent_node(0), "10.0.0.1:6379 gives no information"),
     ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "replica of 10.0.0.1:666"),
     ("rogue", nodes(1, follows=STRANGER), "which no sentinel knows"),
+    (
+        "rogue",
+        both(nodes(0, role=Role.REPLICA, follows=ONE), nodes(1, follows=TWO)),
+        "replica of 10.0.0.1:6380",
+    ),
     ("two-masters", nodes(1, role=Role.MASTER, follows=None), "10.0.0.1:6380 says that it is a master"),
+    ("two-masters", nodes(1, role=Role.MASTER, follows=None), "run REPLICAOF 10.0.0.1 6379 on it"),
+    ("two-masters", both(promoted(), heard_for(ONE, 40.0)), "run REPLICAOF 10.0.0.1 6379 on it"),
     ("no-replica", nodes(1, 2, link="connect"), "10.0.0.1:6379"),
     ("no-replica", both(silent_node(1), both(nodes(2, link="sync"), seen(ONE, DOWN))), "10.0.0.1:6379"),
     ("no-candidate", nodes(1, 2, priority=0), "replica-priority 0"),
@@ -171,6 +198,7 @@ FORBIDDING: list[tuple[str, Change, str]] = [
     ("master-seen-down", sentinels(1, flags=frozenset({"master", "s_down"})), "is down"),
     ("sentinel-behind", sentinels(1, replicas=(KnownReplica(ONE, UP, 100, Role.MASTER),)), "10.0.0.1:6380"),
     ("tilt", sentinels(1, tilt=True), "TILT"),
+    ("being-promoted", promoted(), "10.0.0.1:6380 has just been promoted"),
     ("unequal-priorities", nodes(1, priority=50), "10.0.0.1:6380 has 50"),
     ("replica-silent", silent_node(1), "10.0.0.1:6380 gives no information"),
     ("replica-not-in-sync", nodes(1, link="sync"), "'sync'"),
@@ -282,3 +310,51 @@ def test_finding_says_what_to_do(code: str, change: Change, said: str) -> None:
     for found in findings_of(change(HEALTHY)):
         assert found.message.endswith(".")
         assert found.remedy.endswith(".")
+
+
+LEADING = sentinels(1, flags=frozenset({"master", "failover_in_progress", "o_down", "s_down"}))
+UNSETTLED: dict[str, Change] = {
+    "dead": both(LEADING, silent_node(0)),
+    "dead, and a replica was promoted": both(LEADING, both(promoted(), silent_node(0))),
+    "dead, and no leader answers": both(promoted(), silent_node(0)),
+    "hung, and back while a replica was promoted": both(LEADING, promoted()),
+    "ordered by hand": promoted(),
+    "half of the views changed": both(sentinels(1, master=ONE), promoted()),
+    "demoted, while a sentinel leads": both(LEADING, nodes(0, role=Role.REPLICA, follows=ONE)),
+    "a replica led astray meanwhile": both(LEADING, both(silent_node(0), nodes(2, follows=STRANGER))),
+}
+
+
+@pytest.mark.parametrize("moment", UNSETTLED)
+def test_nobody_is_told_to_give_orders_in_a_failover(moment: str) -> None:
+    """REPLICAOF of a wrong node at a wrong moment is how data get lost; waiting is what helps."""
+    found = findings_of(UNSETTLED[moment](HEALTHY))
+    assert found
+    assert "REPLICAOF 1" not in " ".join(each.remedy for each in found)
+    assert "NO ONE" not in " ".join(each.remedy for each in found)
+
+
+def test_a_node_is_sent_only_to_a_master_that_answers() -> None:
+    """Where the named one is silent and nobody leads a failover either."""
+    lost = both(silent_node(0), both(nodes(2, role=Role.MASTER, follows=None), heard_for(TWO, 40.0)))(HEALTHY)
+    [found] = [each for each in findings_of(lost) if each.code == "two-masters"]
+    assert "REPLICAOF" not in found.remedy
+
+
+def test_too_few_replicas_right_after_a_failover_pass() -> None:
+    """They attach within seconds; lowering min-replicas-to-write at that moment would be a mistake."""
+    refused = wrote(refusal=Refusal.REPLICAS)
+    for change, begins in (
+        (sentinels(master_for_s=3.0), "During a failover"),
+        (sentinels(master_for_s=300.0), "Bring"),
+    ):
+        [found] = [
+            each for each in findings_of(both(refused, change)(HEALTHY)) if each.code == "writes-refused"
+        ]
+        assert found.remedy.startswith(begins)
+
+
+def test_the_end_of_a_failover_is_no_rogue() -> None:
+    """The sentinels still name a master that follows the one which was promoted: nobody did anything wrong."""
+    ending = both(nodes(0, role=Role.REPLICA, follows=ONE), promoted())(HEALTHY)
+    assert {each.code for each in findings_of(ending)} == {"failover-ending", "being-promoted"}
