@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sentinel.endpoints import Endpoint
-from sentinel.topology.snapshot import NodeState, SentinelState
+from sentinel.topology.snapshot import NodeState
 
 
 class Severity(StrEnum):
@@ -55,13 +55,13 @@ def right_missing(
     )
 
 
-def silence(state: NodeState | SentinelState) -> str:
-    """Return the sentence for a process that gives no information, which begins with its address."""
+def silence(state: NodeState) -> str:
+    """Return the sentence for a node that gives no information, which begins with its address."""
     return f"{state.endpoint} gives no information: {(state.error or 'no reason is known').rstrip('. ')}."
 
 
-def remedy_for(state: NodeState | SentinelState, remedy: str) -> str:
-    """Return the remedy for a silent process; where it refused us, its error says already what to do."""
+def remedy_for(state: NodeState, remedy: str) -> str:
+    """Return the remedy for a silent node; where it refused us, its error says already what to do."""
     return "Until then nothing more is known of it." if state.refused else remedy
 
 

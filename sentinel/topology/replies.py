@@ -80,7 +80,7 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
     """Ask a sentinel for its view. Raises RedisError where it gives none."""
     address = answers.to("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
     if address is None:
-        raise UnknownMasterName(f"it watches no master named {name!r}; compare the master name with its file")
+        raise UnknownMasterName(f"it watches no master named {name!r}")
     fields = _required(fields_in, answers.to("SENTINEL", "MASTER", name))
     replicas = _required(all_fields_in, answers.to("SENTINEL", "REPLICAS", name))
     peers = _required(all_fields_in, answers.to("SENTINEL", "SENTINELS", name))
@@ -101,6 +101,12 @@ def sentinel_state(endpoint: Endpoint, name: str, answers: Answers) -> SentinelS
         peers=tuple(_known_sentinel(each) for each in peers),
         missing_rights=tuple(answers.missing_rights),
     )
+
+
+def watched_names(answers: Answers) -> tuple[str, ...]:
+    """Ask a sentinel for the names of the masters that it watches. Raises RedisError."""
+    masters = all_fields_in(answers.if_given("SENTINEL", "MASTERS")) or []
+    return tuple(sorted(each["name"] for each in masters if "name" in each))
 
 
 def node_state(endpoint: Endpoint, answers: Answers, *, may_read_settings: bool) -> NodeState:
@@ -173,6 +179,7 @@ def _known_replica(fields: Fields) -> KnownReplica:
         Role(reported) if (reported := fields.get("role-reported", "")) in set(Role) else None,
         fields.get("runid") or None,
         _seconds(fields.get("role-reported-time")),
+        _seconds(fields.get("s-down-time")),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sentinel.endpoints import Endpoint
 from sentinel.protocol import Role
@@ -58,6 +59,16 @@ class NodeState:
         return self.role is not None
 
 
+class Trouble(StrEnum):
+    """Why a sentinel names no master."""
+
+    SILENT = "silent"
+    REFUSES_US = "refuses us"
+    TLS_FAILS = "TLS fails"
+    WRONG_NAME = "watches others"
+    NO_SENTINEL = "no sentinel"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownReplica:
     """A replica as one sentinel sees it."""
@@ -71,6 +82,8 @@ class KnownReplica:
     """None until it answered this sentinel for the first time: before, Sentinel does not promote it."""
     reported_for_s: float | None = None
     """For how long it has said so, as far as this sentinel has heard."""
+    down_for_s: float | None = None
+    """For how long this sentinel has taken it for down; None where it does not."""
 
     @property
     def is_down(self) -> bool:
@@ -90,11 +103,13 @@ class KnownSentinel:
 
 @dataclass(frozen=True, slots=True)
 class SentinelState:
-    """What one sentinel knows; without an answer there is only the error, and whether it refused us."""
+    """What one sentinel knows; where it names no master there is only the trouble, in a name and in words."""
 
     endpoint: Endpoint
     error: str | None = None
-    refused: bool = False
+    trouble: Trouble | None = None
+    watches: tuple[str, ...] = ()
+    """The names of the masters that it watches, where it watches none of ours."""
     run_id: str | None = None
     master: Endpoint | None = None
     epoch: int | None = None
@@ -151,7 +166,8 @@ class Topology:
     def sentinel_count(self) -> int:
         """How many sentinels there are: those we know, or as many as one of them counts."""
         counted = [each.other_sentinels + 1 for each in self.answering if each.other_sentinels is not None]
-        return max([len(self.sentinels), *counted])
+        named = [each for each in self.sentinels if each.trouble is not Trouble.NO_SENTINEL]
+        return max([len(named), *counted])
 
     @property
     def named_masters(self) -> dict[Endpoint, int]:
@@ -257,6 +273,12 @@ class Topology:
         ):
             return None
         return max(0, master.offset - replica.offset)
+
+    def down_for_s(self, replica: Endpoint) -> float | None:
+        """Return for how long the sentinels have taken a replica for down; None where one of them does not."""
+        views = [known for each in self.answering for known in each.replicas if known.endpoint == replica]
+        times = [view.down_for_s for view in views if view.down_for_s is not None]
+        return min(times) if times and len(times) == len(views) else None
 
     def is_seen_down(self, replica: Endpoint) -> bool:
         """Return whether every sentinel that answered takes the replica for down, and so would not promote it."""

@@ -13,14 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from redis import RedisError
+from redis import RedisError, ResponseError
 
 from sentinel.access import Access, Login
 from sentinel.endpoints import Endpoint, addresses_of
-from sentinel.errors import PermanentError
+from sentinel.errors import AccessRefused, PermanentError, TlsFilesWrong, TlsRefused, UnknownMasterName
+from sentinel.tls import Tls
 from sentinel.topology.node_commands import NodeCommands, at_once
-from sentinel.topology.replies import Answers, node_state, sentinel_state
-from sentinel.topology.snapshot import NodeState, SentinelState, Topology
+from sentinel.topology.replies import Answers, node_state, sentinel_state, watched_names
+from sentinel.topology.snapshot import NodeState, SentinelState, Topology, Trouble
 from sentinel.topology.writes import try_write
 
 # A node that takes longer is not waited for: operators want to see the others.
@@ -93,7 +94,7 @@ def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelStat
 
     The run id of a silent one is unknown, so its address is taken instead, or it would count twice.
     """
-    first = at_once(lambda each: _ask_sentinel(commands, each, access.master_name), access.sentinels)
+    first = at_once(lambda each: _ask_sentinel(commands, each, access), access.sentinels)
     states = {state.run_id or str(state.endpoint): state for state in first}
     silent = {address for state in first if state.run_id is None for address in addresses_of(state.endpoint)}
     unknown = {
@@ -102,18 +103,60 @@ def _ask_sentinels(commands: NodeCommands, access: Access) -> tuple[SentinelStat
         for peer in state.peers
         if peer.run_id and peer.run_id not in states and not silent & addresses_of(peer.endpoint)
     }
-    second = at_once(lambda each: _ask_sentinel(commands, each, access.master_name), unknown.values())
+    second = at_once(lambda each: _ask_sentinel(commands, each, access), unknown.values())
     for state in second:
         states.setdefault(state.run_id or str(state.endpoint), state)
     return tuple(states.values())
 
 
-def _ask_sentinel(commands: NodeCommands, endpoint: Endpoint, name: str) -> SentinelState:
+def _ask_sentinel(commands: NodeCommands, endpoint: Endpoint, access: Access) -> SentinelState:
     answers = Answers(lambda *words: commands.ask(endpoint, *words))
     try:
-        return sentinel_state(endpoint, name, answers)
+        return sentinel_state(endpoint, access.master_name, answers)
+    except UnknownMasterName as error:
+        return SentinelState(endpoint, str(error), Trouble.WRONG_NAME, _names_watched_by(answers))
+    except AccessRefused as error:
+        return (
+            _no_sentinel(endpoint)
+            if _is_data_node(endpoint, access.tls)
+            else _troubled(endpoint, error, Trouble.REFUSES_US)
+        )
+    except (TlsRefused, TlsFilesWrong) as error:
+        return _troubled(endpoint, error, Trouble.TLS_FAILS)
+    except ResponseError as error:
+        return (
+            _no_sentinel(endpoint)
+            if _is_unknown_command(error)
+            else _troubled(endpoint, error, Trouble.SILENT)
+        )
     except RedisError as error:
-        return SentinelState(endpoint, error=str(error), refused=isinstance(error, PermanentError))
+        return _troubled(endpoint, error, Trouble.SILENT)
+
+
+def _troubled(endpoint: Endpoint, error: RedisError, trouble: Trouble) -> SentinelState:
+    return SentinelState(endpoint, str(error), trouble)
+
+
+def _no_sentinel(endpoint: Endpoint) -> SentinelState:
+    words = "it knows no SENTINEL command: it is a data node, or something else"
+    return SentinelState(endpoint, words, Trouble.NO_SENTINEL)
+
+
+def _is_data_node(endpoint: Endpoint, tls: Tls | None) -> bool:
+    """Ask without a login: Redis looks whether there is such a command before it looks who asks."""
+    with NodeCommands(Login(), timeout_s=NODE_TIMEOUT_S, tls=tls) as nobody:
+        return _is_unknown_command(nobody.reply_or_error(endpoint, ("SENTINEL", "MYID")))
+
+
+def _is_unknown_command(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and "unknown command" in str(reply).lower()
+
+
+def _names_watched_by(answers: Answers) -> tuple[str, ...]:
+    try:
+        return watched_names(answers)
+    except RedisError:
+        return ()
 
 
 def _ask_node(commands: NodeCommands, endpoint: Endpoint, *, may_read_settings: bool) -> NodeState:

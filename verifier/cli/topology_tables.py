@@ -89,7 +89,7 @@ def _nodes(topology: Topology) -> Table:
 
 def _role(node: NodeState, topology: Topology) -> Text:
     if node.role is None:
-        return Text("silent", style="red")
+        return Text("refuses us" if node.refused else "silent", style="red")
     named = node.endpoint == topology.named_master
     if node.role is Role.MASTER:
         return Text("master", style="bold green" if named else "bold red")
@@ -103,7 +103,7 @@ def _sentinels(topology: Topology) -> Table:
     for sentinel in topology.sentinels:
         table.add_row(
             str(sentinel.endpoint),
-            _shown(sentinel.master) if sentinel.answers else Text("silent", style="red"),
+            _shown(sentinel.master) if sentinel.answers else Text(sentinel.trouble or "silent", style="red"),
             _shown(sentinel.epoch),
             _shown(sentinel.other_sentinels),
             _shown(sentinel.quorum),

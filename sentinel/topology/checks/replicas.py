@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sentinel.protocol import Role
 from sentinel.topology.checks.waiting import WAIT, points_at_a_master, unless_unsettled
 from sentinel.topology.findings import Finding, arguments_of, critical, remedy_for, silence, warning
-from sentinel.topology.snapshot import Topology
+from sentinel.topology.snapshot import NodeState, Topology
 
 
 def _all_follow_a_known_node(topology: Topology) -> Iterator[Finding]:
@@ -66,8 +66,8 @@ def _replicas_are_ready(topology: Topology) -> Iterator[Finding]:
         if not node.answers:
             yield warning(
                 "replica-silent",
-                f"The replica {silence(node)}",
-                remedy_for(node, "Start it, or find out why it can't be reached."),
+                f"The replica {silence(node)}{_since(node, topology)}",
+                remedy_for(node, _bring_back(topology)),
                 blocks_switchover=not topology.is_seen_down(node.endpoint),
             )
         elif node.role is Role.REPLICA and node.endpoint not in ready:
@@ -77,6 +77,26 @@ def _replicas_are_ready(topology: Topology) -> Iterator[Finding]:
                 "Wait until it has caught up; if it does not, read its log.",
                 blocks_switchover=not topology.is_seen_down(node.endpoint),
             )
+
+
+def _since(node: NodeState, topology: Topology) -> str:
+    down_for_s = topology.down_for_s(node.endpoint)
+    if down_for_s is None:
+        return ""
+    hours, minutes = int(down_for_s) // 3600, int(down_for_s) // 60
+    shown = f"{hours} h" if hours else f"{minutes} min" if minutes else f"{down_for_s:.0f} s"
+    return f" The sentinels have taken it for down for {shown}."
+
+
+def _bring_back(topology: Topology) -> str:
+    """Return the remedy for a replica that is away: two, since nobody but its owner knows whether it should come back."""
+    start = "Start it, or find out why it can't be reached."
+    if topology.is_unsettled:  # a sentinel that is reset then forgets whom it could promote
+        return start
+    return (
+        f"{start} If it was removed for good, have the sentinels forget it: SENTINEL RESET {topology.master_name} on one "
+        "after the other, 30 s apart."
+    )
 
 
 CHECKS = (

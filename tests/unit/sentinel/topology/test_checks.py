@@ -12,7 +12,14 @@ from sentinel.protocol import Role
 from sentinel.time_budget import RequestDeadline
 from sentinel.topology.checks import findings_of, refusals_of
 from sentinel.topology.findings import Severity
-from sentinel.topology.snapshot import KnownReplica, KnownSentinel, NodeState, SentinelState, Topology
+from sentinel.topology.snapshot import (
+    KnownReplica,
+    KnownSentinel,
+    NodeState,
+    SentinelState,
+    Topology,
+    Trouble,
+)
 from sentinel.topology.vitals import Vitals
 from sentinel.topology.writes import Refusal, WriteAnswer
 
@@ -91,7 +98,12 @@ def nodes(*changed: int, **change: object) -> Change:
 
 def silent_sentinels(count: int) -> Change:
     """Let the first sentinels not answer."""
-    silent = tuple(SentinelState(each, error="it does not answer") for each in SENTINELS[:count])
+    return troubled_sentinels(count, Trouble.SILENT, "it does not answer")
+
+
+def troubled_sentinels(count: int, trouble: Trouble, error: str, *watches: str) -> Change:
+    """Let the first sentinels name no master."""
+    silent = tuple(SentinelState(each, error, trouble, watches) for each in SENTINELS[:count])
     return lambda topology: replace(topology, sentinels=(*silent, *topology.sentinels[count:]))
 
 
@@ -153,6 +165,35 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("quorum-lost", silent_sentinels(2), "Only 1 of 3"),
     ("quorum-lost", sentinels(1, ckquorum="NOQUORUM 1 usable Sentinels."), "NOQUORUM"),
     ("quorum-lost", both(silent_sentinels(1), sentinels(quorum=3)), "needs 3"),
+    ("quorum-lost", troubled_sentinels(2, Trouble.WRONG_NAME, "it watches no such"), "Only 1 of 3"),
+    (
+        "no-sentinel",
+        troubled_sentinels(3, Trouble.WRONG_NAME, "unknown", "mymaster"),
+        "'verifier', but 'mymaster'.",
+    ),
+    (
+        "no-sentinel",
+        troubled_sentinels(3, Trouble.REFUSES_US, "WRONGPASS."),
+        "refuse our login: WRONGPASS. The sentinels have users",
+    ),
+    (
+        "no-sentinel",
+        troubled_sentinels(3, Trouble.NO_SENTINEL, "it knows no SENTINEL"),
+        "are none: it knows no SENTINEL.",
+    ),
+    (
+        "no-sentinel",
+        troubled_sentinels(3, Trouble.TLS_FAILS, "it shows a certificate that has expired: renew it."),
+        "can be talked to over TLS: it shows a certificate that has expired: renew it.",
+    ),
+    ("locked-out", sentinels(2, flags=frozenset({"master", "s_down"})), "2 of 3 sentinels take the master"),
+    (
+        "locked-out",
+        sentinels(
+            flags=frozenset({"s_down"}), replicas=(KnownReplica(ONE, DOWN, 100), KnownReplica(TWO, DOWN, 100))
+        ),
+        "no failover can come",
+    ),
     ("views-differ", sentinels(1, master=ONE), "10.0.0.1:6380 by 1"),
     ("master-silent", silent_node(0), "10.0.0.1:6379 gives no information"),
     ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "replica of 10.0.0.1:666"),
@@ -209,7 +250,28 @@ FORBIDDING: list[tuple[str, Change, str]] = [
 ]
 HARMLESS: list[tuple[str, Change, str]] = [
     ("sentinel-silent", silent_sentinels(1), "10.0.0.2:26379 gives no information"),
+    (
+        "sentinel-refuses-us",
+        troubled_sentinels(2, Trouble.REFUSES_US, "WRONGPASS."),
+        "10.0.0.2:26380 runs, and refuses",
+    ),
+    (
+        "sentinel-tls-fails",
+        troubled_sentinels(2, Trouble.TLS_FAILS, "it does not speak TLS."),
+        "10.0.0.2:26380 gives no information: it does not speak TLS.",
+    ),
+    ("sentinel-watches-others", troubled_sentinels(1, Trouble.WRONG_NAME, "", "other"), "but 'other'."),
+    (
+        "sentinel-no-sentinel",
+        troubled_sentinels(1, Trouble.NO_SENTINEL, "unknown command"),
+        "is none: unknown command.",
+    ),
     ("replica-silent", both(silent_node(1), seen(ONE, DOWN)), "10.0.0.1:6380"),
+    (
+        "replica-silent",
+        both(silent_node(1), seen_as(KnownReplica(ONE, DOWN, 100, down_for_s=7300.0))),
+        "for 2 h. Start it, or find out why it can't be reached. If it was removed for good, have",
+    ),
     ("replica-not-in-sync", both(nodes(1, link="connect"), seen(ONE, DOWN)), "10.0.0.1:6380"),
     (
         "replica-silent",
@@ -358,3 +420,18 @@ def test_the_end_of_a_failover_is_no_rogue() -> None:
     """The sentinels still name a master that follows the one which was promoted: nobody did anything wrong."""
     ending = both(nodes(0, role=Role.REPLICA, follows=ONE), promoted())(HEALTHY)
     assert {each.code for each in findings_of(ending)} == {"failover-ending", "being-promoted"}
+
+
+def test_who_refuses_us_is_not_told_to_be_started() -> None:
+    """It runs: starting it again would help nobody."""
+    for trouble in (Trouble.REFUSES_US, Trouble.TLS_FAILS, Trouble.WRONG_NAME, Trouble.NO_SENTINEL):
+        for count in (1, 3):
+            found = findings_of(troubled_sentinels(count, trouble, "words")(HEALTHY))
+            assert "tart" not in " ".join(each.remedy for each in found)
+
+
+def test_no_sentinel_is_to_forget_a_replica_during_a_failover() -> None:
+    """It would forget whom it could promote."""
+    away = both(silent_node(1), both(seen(ONE, DOWN), sentinels(1, flags=frozenset({"master", "o_down"}))))
+    [found] = [each for each in findings_of(away(HEALTHY)) if each.code == "replica-silent"]
+    assert "RESET" not in found.remedy
