@@ -24,6 +24,7 @@ from sentinel import (
     survey,
     switch_over,
 )
+from verifier.cli.sheets import console_for_operators
 from verifier.cli.topology_tables import as_json, as_sentences, as_tables
 from verifier.settings import RedisSettings, SettingsError, load_redis_settings
 from verifier.wiring import access_of_operators, deadline_of
@@ -47,7 +48,7 @@ def status_command(*, wants_json: bool) -> None:
     if wants_json:
         click.echo(json.dumps(as_json(topology, findings), indent=2))
     else:
-        _console().print(as_tables(topology), as_sentences(findings), sep="\n")
+        console_for_operators().print(as_tables(topology), as_sentences(findings), sep="\n")
     if any(finding.severity is Severity.CRITICAL for finding in findings):
         raise SystemExit(1)
 
@@ -67,7 +68,7 @@ def switchover_command(*, yes: bool, timeout_s: float) -> None:
 
     Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
     """
-    access, console = _access(), _console()
+    access, console = _access(), console_for_operators()
     _preview(survey(access), console)
     if not yes:
         click.confirm("Shall a replica take over?", abort=True)
@@ -104,10 +105,6 @@ def _preview(topology: Topology, console: Console) -> None:
 
 def _print_step(progress: Progress, console: Console) -> None:
     console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
 
 
 def _access() -> Access:

@@ -7,10 +7,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sentinel import Endpoint, Finding, NodeState, Role, SentinelState, Severity, Topology, Vitals
+from verifier.cli.sheets import Sheet
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow"}
 
@@ -72,10 +72,10 @@ def _write(topology: Topology) -> list[RenderableType]:
     return [f"{write.node} has just taken a write within {1000 * write.took_s:.0f} ms{confirmed}."]
 
 
-def _nodes(topology: Topology) -> Table:
-    table = _table("Node", "Server", "Role", "Bytes behind", "Link", "Priority", "Needs replicas")
+def _nodes(topology: Topology) -> Sheet:
+    table = Sheet(("Node", "Server", "Role", "Bytes behind", "Link", "Priority", "Needs replicas"))
     for node in topology.nodes:
-        table.add_row(
+        table.add(
             str(node.endpoint),
             _shown(node.server),
             _role(node, topology),
@@ -98,10 +98,10 @@ def _role(node: NodeState, topology: Topology) -> Text:
     return Text("replica")
 
 
-def _sentinels(topology: Topology) -> Table:
-    table = _table("Sentinel", "Names as master", "Epoch", "Others", "Quorum", "Failover possible", "Sees")
+def _sentinels(topology: Topology) -> Sheet:
+    table = Sheet(("Sentinel", "Names as master", "Epoch", "Others", "Quorum", "Failover possible", "Sees"))
     for sentinel in topology.sentinels:
-        table.add_row(
+        table.add(
             str(sentinel.endpoint),
             _shown(sentinel.master) if sentinel.answers else Text(sentinel.trouble or "silent", style="red"),
             _shown(sentinel.epoch),
@@ -117,13 +117,6 @@ def _sight(sentinel: SentinelState) -> str:
     """Return what it sees of the master beside that it is one."""
     seen = sorted(sentinel.flags - {"master"}) + (["tilt"] if sentinel.tilt else [])
     return ", ".join(seen) or ("ok" if sentinel.answers else "?")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table
 
 
 def _shown(value: object) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -342,6 +347,52 @@ def test_status_as_json(own: LocalTopology) -> None:
     assert {sentinel["endpoint"] for sentinel in told["sentinels"]} == set(map(str, own.sentinels))
     # The tests' times are short on purpose.
     assert {each["code"] for each in told["findings"]} == {"down-after"}
+
+
+def test_endpoints_are_whole_in_a_pipe(own: LocalTopology) -> None:
+    """Whoever greps for an address finds it."""
+    told = _flask_status(own, COLUMNS="80")
+    for each in (*own.nodes, *own.sentinel_nodes):
+        assert str(each.endpoint) in told
+    assert "…" not in told
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_endpoints_are_whole_in_a_narrow_terminal(own: LocalTopology, columns: int) -> None:
+    """On a real one (a pty), each on one line."""
+    told = _in_terminal(own, columns)
+    for each in (*own.nodes, *own.sentinel_nodes):
+        assert any(str(each.endpoint) in line for line in told.splitlines())
+    assert "…" not in told
+
+
+def _flask_status(topology: LocalTopology, **more: str) -> str:
+    command = [sys.executable, "-m", "flask", "sentinel", "status"]
+    environment = {**os.environ, **topology.environment(), **more}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    ).stdout
+
+
+def _in_terminal(topology: LocalTopology, columns: int) -> str:
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, **topology.environment(), "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    told = b""
+    with subprocess.Popen(
+        [sys.executable, "-m", "flask", "sentinel", "status"],
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+    ) as process:
+        os.close(terminal)
+        with suppress(OSError):  # Linux says so when the other end is closed
+            while chunk := os.read(controller, 4096):
+                told += chunk
+        assert process.wait(60) == 0
+    os.close(controller)
+    return told.decode()
 
 
 def test_status_names_a_rogue_at_once(own: LocalTopology) -> None:
