@@ -4,7 +4,7 @@ This module is the public face: whoever is outside imports from here and from no
 
     link/        the way to the master, wherever it goes: what an app and its workers hold
     topology/    a frozen snapshot of everybody, what is wrong with it, and commands to single nodes
-    switchover/  the planned move of the master, which loses nothing
+    switchover/  the planned move of the master, which loses nothing, and the repair of one that was led away
     local/       an embedded topology on loopback, for development, tests and drills
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from sentinel.local.topology import LocalTopology
     from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
+    from sentinel.switchover.repair import NothingToRepair, RepairError, plan_repair, repair
     from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
@@ -73,6 +74,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "local.topology": ("LocalTopology",),
     "local.waiting": ("is_listening", "wait_for"),
     "protocol": ("Role",),
+    "switchover.repair": ("NothingToRepair", "RepairError", "plan_repair", "repair"),
     "switchover.report": ("Progress", "SwitchoverError", "SwitchoverResult"),
     "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),
     "topology.checks": ("findings_of", "refusals_of"),

@@ -22,14 +22,14 @@ class RogueDetector:
         """Return the error for a node that Sentinel names as the master but that follows another.
 
         In a failover it follows one that Sentinel knows. A stranger instead means that somebody gave it
-        REPLICAOF; Sentinel takes half a minute to mend that, so operators hear of it at once.
+        REPLICAOF; Sentinel takes half a minute to mend that, or never does, so operators hear of it at once.
         """
         if self._directory.knows_node(follows):
             return MasterMoved(f"{node} is a replica of {follows} by now: a failover is under way.")
         error = RogueMaster(
             f"{node}, which Sentinel names as the master, was made a replica of {follows}, which Sentinel does "
-            "not know. Find out who gave it REPLICAOF. Sentinel takes half a minute to mend it; REPLICAOF NO ONE on "
-            "it does so at once."
+            "not know. Find out who gave it REPLICAOF. REPLICAOF NO ONE on it mends it at once; Sentinel takes half a "
+            "minute, and never does on Redis 6.2 with a down-after below 3.5 s."
         )
         if self._reported != (node, follows):
             self._reported = (node, follows)

@@ -27,6 +27,8 @@ class Finding:
     remedy: str
     blocks_switchover: bool = False
     """Some findings are harmless in everyday life, but no ground to switch over on."""
+    repairable: bool = False
+    """Whether the repair of the switchover room is the remedy (sentinel/switchover/repair.py)."""
 
     def __str__(self) -> str:
         """Return what is wrong and the remedy, as people read them."""

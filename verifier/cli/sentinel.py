@@ -15,12 +15,16 @@ from rich.text import Text
 from sentinel import (
     HOLD_AT_MOST_S,
     Access,
+    NothingToRepair,
     Progress,
+    RepairError,
     Severity,
     SwitchoverError,
     Topology,
     findings_of,
+    plan_repair,
     refusals_of,
+    repair,
     survey,
     switch_over,
 )
@@ -32,7 +36,7 @@ from verifier.wiring import access_of_operators, deadline_of
 
 @click.group("sentinel")
 def sentinel_group() -> None:
-    """Look at the Redis topology, and move its master."""
+    """Look at the Redis topology, move its master, and repair it."""
 
 
 @sentinel_group.command("status")
@@ -89,6 +93,43 @@ def switchover_command(*, yes: bool, timeout_s: float) -> None:
         raise click.ClickException(
             "The master moved, but nothing shows that it takes writes: see the notes above."
         )
+
+
+@sentinel_group.command("repair")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def repair_command(*, yes: bool) -> None:
+    """Give the master its role back that somebody took from it with REPLICAOF.
+
+    Changes nothing unless a majority of the sentinels names that node, no failover is under way, nobody else is a
+    master, and its data are still its own.
+    """
+    access, console = _access(), console_for_operators()
+    topology = survey(access)
+    console.print(as_tables(topology))
+    try:
+        plan = plan_repair(topology)
+        console.print(
+            f"{plan.node} follows {plan.follows}, though the sentinels name it as the master. REPLICAOF NO ONE will be run "
+            "on it; then a write shows whether it takes any."
+        )
+        if not yes:
+            click.confirm("Shall it be the master again?", abort=True)
+        result = repair(access)
+    except NothingToRepair as nothing:
+        console.print(str(nothing))
+        return
+    except RepairError as error:
+        raise click.ClickException(str(error)) from None
+    for note in result.notes:
+        console.print(Text(f"NOTE: {note}", style="yellow"))
+    if not result.proved:
+        raise click.ClickException(
+            f"{result.node} is a master again, but has taken no write within {result.took_s:.0f} s: look at "
+            "`flask sentinel status`."
+        )
+    console.print(
+        f"{result.node} is the master again, and took a write {result.took_s:.2f} s after the order."
+    )
 
 
 def _preview(topology: Topology, console: Console) -> None:

@@ -22,10 +22,13 @@ def as_tables(topology: Topology) -> RenderableType:
 
 def as_sentences(findings: Iterable[Finding]) -> RenderableType:
     """Show what is wrong, each with its remedy."""
+    found = list(findings)
     lines = [
         Text.assemble((f"{finding.severity.upper()}: ", _COLOURS[finding.severity]), str(finding))
-        for finding in findings
+        for finding in found
     ]
+    if any(finding.repairable for finding in found):
+        lines.append(Text("`flask sentinel repair` looks at the conditions once more, asks, and does it."))
     return Group(*lines) if lines else Text("Nothing is wrong.", style="green")
 
 

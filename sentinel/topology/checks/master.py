@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sentinel.protocol import Role
 from sentinel.topology.checks.waiting import WAIT, points_at_a_master
 from sentinel.topology.findings import Finding, arguments_of, critical, remedy_for, silence, warning
+from sentinel.topology.healing import mends_a_rogue_within_s, never_mends_because
 from sentinel.topology.snapshot import NodeState, Topology
 
 
@@ -38,13 +40,21 @@ def _led_away(master: NodeState, topology: Topology) -> Finding:
             WAIT,
             blocks_switchover=True,
         )
-    return critical(
+    found = critical(
         "rogue",
         f"{master.endpoint} is a replica of {master.follows}, though the sentinels name it as the master: somebody gave "
         "it REPLICAOF.",
-        f"Run REPLICAOF NO ONE on {master.endpoint} now: Sentinel takes half a minute, in which a stranger's data may "
-        "replace all copies.",
+        f"Run REPLICAOF NO ONE on {master.endpoint} now: {_alone(topology)}",
     )
+    return replace(found, repairable=True)
+
+
+def _alone(topology: Topology) -> str:
+    """Say what happens if nobody does anything."""
+    within_s = mends_a_rogue_within_s(topology)
+    if within_s is None:
+        return f"Sentinel will never mend it ({never_mends_because(topology)})."
+    return f"Sentinel takes {within_s:.0f} s, in which a stranger's data may replace all copies."
 
 
 def _no_other_is_master(topology: Topology) -> Iterator[Finding]:

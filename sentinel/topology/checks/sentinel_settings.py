@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from sentinel.time_budget import is_too_hasty
 from sentinel.topology.findings import Finding, right_missing, warning
+from sentinel.topology.healing import mends_a_rogue_within_s, never_mends_because
 from sentinel.topology.snapshot import SentinelState, Topology
 
 # A promotion on a busy machine takes longer than a shorter one allows.
@@ -51,8 +53,22 @@ def _there_is_time_to_promote(topology: Topology) -> Iterator[Finding]:
             )
 
 
+def _a_rogue_would_be_mended(topology: Topology) -> Iterator[Finding]:
+    times_ms = [each.down_after_ms for each in topology.answering if each.down_after_ms]
+    if any(is_too_hasty(each / 1000) for each in times_ms):
+        return  # said by the budget of time, on whatever version
+    if times_ms and mends_a_rogue_within_s(topology) is None:
+        yield warning(
+            "rogue-not-mended",
+            "If somebody gave the master REPLICAOF, Sentinel would never mend it: "
+            f"{never_mends_because(topology)}.",
+            "Set down-after-milliseconds 4000 on every sentinel (SENTINEL SET), or run Redis 7.",
+        )
+
+
 CHECKS = (
     _sentinels_may_be_asked,
     _sentinels_are_alike,
     _there_is_time_to_promote,
+    _a_rogue_would_be_mended,
 )

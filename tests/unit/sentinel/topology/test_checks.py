@@ -197,6 +197,15 @@ CRITICAL: list[tuple[str, Change, str]] = [
     ("views-differ", sentinels(1, master=ONE), "10.0.0.1:6380 by 1"),
     ("master-silent", silent_node(0), "10.0.0.1:6379 gives no information"),
     ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "replica of 10.0.0.1:666"),
+    ("rogue", nodes(0, role=Role.REPLICA, follows=STRANGER), "Sentinel takes 35 s"),
+    (
+        "rogue",
+        both(
+            nodes(0, role=Role.REPLICA, follows=STRANGER, version=(6, 2, 14)),
+            sentinels(down_after_ms=1000),
+        ),
+        "Sentinel will never mend it (down-after is 1 s",
+    ),
     ("rogue", nodes(1, follows=STRANGER), "which no sentinel knows"),
     (
         "rogue",
@@ -287,6 +296,11 @@ HARMLESS: list[tuple[str, Change, str]] = [
         "names-mixed",
         sentinels(1, peers=(KnownSentinel(Endpoint("s-2", 1), UP, "2"),)),
         "some by address (10.0.0.1)",
+    ),
+    (
+        "rogue-not-mended",
+        both(nodes(2, version=(6, 2, 14)), sentinels(down_after_ms=3400)),
+        "down-after is 3.4 s",
     ),
     ("setting", nodes(0, appendonly=False), "appendonly no"),
     ("setting", nodes(0, needs_replicas=False), "min-replicas-to-write 0"),
@@ -435,3 +449,22 @@ def test_no_sentinel_is_to_forget_a_replica_during_a_failover() -> None:
     away = both(silent_node(1), both(seen(ONE, DOWN), sentinels(1, flags=frozenset({"master", "o_down"}))))
     [found] = [each for each in findings_of(away(HEALTHY)) if each.code == "replica-silent"]
     assert "RESET" not in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "down_after_ms"), [((6, 2, 14), 3500), ((7, 0, 15), 1000), ((8, 1, 1), 1000), (None, 1000)]
+)
+def test_where_sentinel_mends_a_rogue_nobody_is_warned(
+    version: tuple[int, ...] | None, down_after_ms: int
+) -> None:
+    """From Redis 7.0 on the replicas' links outlast it, and with a longer down-after on 6.2, too."""
+    change = both(nodes(0, 1, 2, version=version), sentinels(down_after_ms=down_after_ms))
+    assert "rogue-not-mended" not in {each.code for each in findings_of(change(HEALTHY))}
+
+
+def test_a_down_after_that_is_too_short_for_anything_is_told_once() -> None:
+    """That of the budget of time names TILT and REPLICAOF, on whatever version."""
+    change = both(nodes(0, 1, 2, version=(6, 2, 14)), sentinels(down_after_ms=1000))
+    codes = {each.code for each in findings_of(change(HEALTHY))}
+    assert "down-after" in codes
+    assert "rogue-not-mended" not in codes
