@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery_backoff import last_try, next_try
 from workers.mail.mailer import Mailer
-from workers.smtp.answers import Kind, Outcome
+from workers.smtp.answers import Kind, Outcome, without_addresses
 from workers.smtp.relays import Relays
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ SHORTEST_COOLDOWN_S = 1.0
 MISSING_KEY_AGAIN_AFTER_S = 3.0
 # A relay that took a mail and gave no answer may have it. It is asked twice more, and not again.
 MOST_AMBIGUOUS = 3
+_BEFORE = " (before: "
+_AN_ANSWER = re.compile(r": [245]\d\d(?: |$)")
 
 
 def always() -> bool:
@@ -56,7 +59,7 @@ class Deliverer:
         self._rules = rules
         self._least_life_s = least_life_s
         self._clock = clock
-        self._refusals = ThrottledLog(log, LOG_AGAIN_AFTER_S)
+        self._refusals: dict[str, ThrottledLog] = {}
         self._missing_keys = ThrottledLog(log, LOG_AGAIN_AFTER_S)
         self._missing_key: tuple[str, float] | None = None
 
@@ -100,6 +103,8 @@ class Deliverer:
     def _settlement(self, claim: Claim, outcome: Outcome) -> Settlement:
         words = " ".join(str(part) for part in (outcome.code, outcome.reply) if part)
         reply = f"{outcome.relay}: {words}" if words else outcome.relay
+        if outcome.code is None and outcome.kind is not Kind.SENT:
+            reply = _beside_the_last_answer(reply, claim.verification.delivery.relay_reply)
         if outcome.kind is Kind.WITHDRAWN:
             return _given_back(claim)
         if outcome.kind is Kind.SENT:
@@ -109,17 +114,22 @@ class Deliverer:
         if outcome.ambiguous:
             return self._after_ambiguity(claim, reply)
         if outcome.kind is Kind.RELAY_REFUSES_US:
-            # At most one line a minute; the relay's words are in `flask deliveries show`.
-            self._refusals.log(
-                logging.ERROR,
-                "Relay %s refuses this service (%s at %s), so mails wait: check its login and the sender.",
-                outcome.relay,
-                outcome.code or "no code",
-                outcome.stage.value,
-            )
+            self._log_refusal(outcome)
         if outcome.cooldown_left_s is not None:
             return self._after_cooldown(claim, outcome.cooldown_left_s, reply)
         return self._after_backoff(claim, reply, waits_for_relay=outcome.relay_failed)
+
+    def _log_refusal(self, outcome: Outcome) -> None:
+        """Say it at most once a minute for each relay, in its own words but for the addresses that it quotes."""
+        refusals = self._refusals.setdefault(outcome.relay, ThrottledLog(log, LOG_AGAIN_AFTER_S))
+        refusals.log(
+            logging.ERROR,
+            "Relay %s refuses this service (%s at %s: %s), so mails wait: check its login and the sender.",
+            outcome.relay,
+            outcome.code or "no code",
+            outcome.stage.value,
+            without_addresses(outcome.reply),
+        )
 
     def _after_backoff(self, claim: Claim, reply: str, *, waits_for_relay: bool) -> Settlement:
         now, verification = self._now(claim), claim.verification
@@ -176,6 +186,12 @@ class Deliverer:
 
 def _given_back(claim: Claim) -> Settlement:
     return Settlement(claim, DeliveryStatus.QUEUED, tried=False)
+
+
+def _beside_the_last_answer(reply: str, before: str) -> str:
+    """Keep what a relay answered last beside what is not an answer: a cooldown, a silence, a lost connection."""
+    kept = before.partition(_BEFORE)[2].removesuffix(")") or before
+    return f"{reply}{_BEFORE}{kept})" if _AN_ANSWER.search(kept) else reply
 
 
 def _missing_key_sentence(key_id: str) -> str:

@@ -11,6 +11,7 @@ import queue
 import threading
 
 from verifier.domain.verifications import DeliveryStatus
+from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Settlement
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
@@ -19,6 +20,8 @@ from workers.retry_policy import Stopping
 log = logging.getLogger(__name__)
 
 BATCH = 128
+# One line a minute; it says how many there were.
+DEAD_LETTERS_EVERY_S = 60.0
 
 
 class Settler:
@@ -29,6 +32,7 @@ class Settler:
         self._in_flight = in_flight
         self._waiting: queue.SimpleQueue[Settlement | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._settle_all, name="settler", daemon=True)
+        self._dead_letters = ThrottledLog(log, DEAD_LETTERS_EVERY_S)
         self.sent = 0
         self.failed = 0
 
@@ -87,6 +91,14 @@ class Settler:
                 self.sent += 1
             elif settlement.outcome in {DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED}:
                 self.failed += 1
+                self._dead_letters.log(
+                    logging.WARNING,
+                    "Delivery %d of verification %s was given up (%s): it is a dead letter, which `flask deliveries show` "
+                    "explains.",
+                    settlement.claim.number,
+                    settlement.claim.verification.id,
+                    settlement.outcome,
+                )
             log.debug(
                 "Delivery %d of verification %s: %s (%s)",
                 settlement.claim.number,

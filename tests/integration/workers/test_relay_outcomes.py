@@ -305,7 +305,9 @@ def test_a_relay_with_a_strange_certificate_gets_nothing(chain: Chain, tmp_path:
     ],
     ids=["550", "552", "554"],
 )
-def test_a_refused_address_is_refused_at_once(chain: Chain, step: str, text: str) -> None:
+def test_a_refused_address_is_refused_at_once(
+    chain: Chain, step: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """No retry; the person is told to look for typos, the operator what the relay said."""
     with FakeRelay({step: [Say(text)]}) as relay, working(chain.settings, relay.port):
         verification = chain.start()
@@ -321,7 +323,35 @@ def test_a_refused_address_is_refused_at_once(chain: Chain, step: str, text: str
     assert [_message(mail)["To"] for mail in relay.mails] == ["bob@example.org"]
     [letter] = chain.letters()
     assert (letter.verification_id, letter.address, letter.tries) == (verification, ADDRESS, 1)
-    assert text[4:] in letter.relay_reply
+    assert text in letter.relay_reply
+    assert text in chain.reply(verification)
+    assert "was given up (rejected): it is a dead letter" in caplog.text
+
+
+def test_the_words_of_a_refused_login_outlive_a_relay_that_is_gone(chain: Chain) -> None:
+    """535, then nobody listens any more, then the code's life ends: the dead letter still has the 535."""
+    wrong = "535 5.7.8 authentication failed"
+    login = {"username": "us", "password": "secret"}
+    with FakeRelay({"auth": [Say(wrong)] * 20}, WITH_LOGIN) as relay:
+        with working(chain.settings, relay.port, relay_options=login):
+            verification = chain.start()
+            chain.becomes(verification, "deferred")
+            # What waits through the relay's cooldown is not asked about anew.
+            waiting = chain.start("bob@example.org")
+            chain.becomes(waiting, "deferred")
+        assert wrong in chain.reply(verification)
+        assert wrong in chain.reply(waiting)
+    with working(chain.settings, _unused_port(), relay_options=login):
+        for each in (verification, waiting):
+            chain.client.zadd(keyspace.DUE, {each: 1}, xx=True)
+            assert wait_for(lambda each=each: "connection refused (before: " in chain.reply(each), DEADLINE_S)  # type: ignore[misc] # mypy has no types for lambdas' defaults
+            assert wrong in chain.reply(each)
+        record = keyspace.record_key(verification)
+        chain.client.hset(record, "expires_at", str(time.time() + 61))
+        chain.client.zadd(keyspace.DUE, {verification: 1}, xx=True)
+        chain.becomes(verification, "abandoned")
+    [letter] = chain.letters()
+    assert wrong in letter.relay_reply
 
 
 def test_a_code_with_too_little_life_left_is_never_mailed(chain: Chain) -> None:

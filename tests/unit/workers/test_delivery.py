@@ -218,3 +218,41 @@ def test_a_relay_that_gives_no_answer_gets_three_copies_at_the_most(bench: Bench
     second = bench.deliver(replace(CLAIM, verification=once))
     assert second.outcome is DeliveryStatus.ABANDONED
     assert "may have taken it" in second.relay_reply
+
+
+def _deferred_after(reply: str) -> Claim:
+    """Claim a mail for which a relay was asked before."""
+    before = replace(VERIFICATION.delivery, relay_reply=reply)
+    return replace(CLAIM, verification=replace(VERIFICATION, delivery=before))
+
+
+@pytest.mark.parametrize("kind", [Kind.DEFERRED, Kind.RELAY_REFUSES_US])
+def test_what_a_relay_answered_last_is_kept_beside_what_is_no_answer(bench: Bench, kind: Kind) -> None:
+    """A cooldown or a refused connection does not take its place, however often; the next answer does."""
+    answer = "relay-1: 535 5.7.8 wrong password (really)"
+    bench.relays.outcome = replace(_outcome(kind, "connection refused"), cooldown_left_s=5.0)
+    kept = f"relay-1: connection refused (before: {answer})"
+    assert bench.deliver(_deferred_after(answer)).relay_reply == kept
+    assert bench.deliver(_deferred_after(kept)).relay_reply == kept
+    bench.relays.outcome = replace(_outcome(kind, "5.7.0 try later"), code=454)
+    assert bench.deliver(_deferred_after(kept)).relay_reply == "relay-1: 454 5.7.0 try later"
+
+
+def test_without_an_answer_before_there_is_nothing_to_keep(bench: Bench) -> None:
+    """Neither of nothing nor of a silence."""
+    bench.relays.outcome = _outcome(Kind.DEFERRED, "no answer in time")
+    for before in ("", "relay-1: connection refused"):
+        assert bench.deliver(_deferred_after(before)).relay_reply == "relay-1: no answer in time"
+
+
+def test_each_relays_refusal_is_logged_with_its_words(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Once a minute for each of them, and without the addresses that it quotes."""
+    for relay in ("first", "second", "first"):
+        refused = _outcome(Kind.RELAY_REFUSES_US, "5.7.8 <ann@example.org> may not")
+        bench.relays.outcome = replace(refused, relay=relay, code=535)
+        bench.deliver()
+    said = [record.getMessage() for record in caplog.records if "refuses this service" in record.getMessage()]
+    assert [line.split()[1] for line in said] == ["first", "second"]
+    assert "535" in said[0]
+    assert "5.7.8 <(address)> may not" in said[0]
+    assert "ann@example.org" not in caplog.text
