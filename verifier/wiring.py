@@ -11,6 +11,7 @@ from sentinel import Access, Login, MasterLink, RequestDeadline, WriteProbe
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store import keyspace
 from verifier.store.deliveries import Deliveries
+from verifier.store.facts import Facts, read_facts
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Acknowledgement
 from verifier.store.verifications import VerificationStore
@@ -46,6 +47,19 @@ def access_of_operators(redis: RedisSettings) -> Access:
 def deadline_of(redis: RedisSettings) -> RequestDeadline:
     """Return for how long a request waits, and which setting says so."""
     return RequestDeadline(redis.request_deadline_s, "VERIFIER_REQUEST_DEADLINE")
+
+
+def facts_for_operators(redis: RedisSettings, queue: Queue, *, within_s: float) -> Facts:
+    """Return how the service fares, read as the app does.
+
+    Raises:
+        TransientError, PermanentError, Backpressure: Redis does not let us look.
+    """
+    link = MasterLink(access_of(redis), deadline_s=within_s, watch=False)
+    try:
+        return link.run(lambda client: read_facts(client, queue))
+    finally:
+        link.close()
 
 
 def link_of(settings: Settings, *, watch: bool = True) -> MasterLink:

@@ -17,6 +17,7 @@ from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
 from workers.retry_policy import STATES_OF_REDIS
+from workers.settler import Throughput
 from workers.smtp.relay_state import Recovered
 
 log = logging.getLogger(__name__)
@@ -33,13 +34,19 @@ class Maintenance:
     """One thread; `announce` writes the worker's own record for RQ's tools and reads whether work is suspended."""
 
     def __init__(
-        self, container: WorkerContainer, in_flight: InFlight, name: str, announce: Callable[[], None]
+        self,
+        container: WorkerContainer,
+        in_flight: InFlight,
+        name: str,
+        announce: Callable[[], None],
+        sent: Callable[[], int] = int,
     ) -> None:
-        """Take the worker's `name`; `announce` raises what Redis may raise."""
+        """Take the worker's `name`; `announce` raises what Redis may raise, `sent` counts the mails sent so far."""
         self._container = container
         self._in_flight = in_flight
         self._name = name
         self._announce = announce
+        self._throughput = Throughput(sent)
         self._recovery = Recovery(container.deliveries, container.writing)
         self._recovered: Recovered | None = None
         self._cannot_reclaim_since = time.monotonic()
@@ -98,7 +105,8 @@ class Maintenance:
         try:
             if claims:
                 self._in_flight.renewed(claims, self._container.deliveries.extend(client, claims), asked_at)
-            send_heartbeat(client, WorkerReport(self._name, tuple(self._troubles())))
+            report = WorkerReport(self._name, tuple(self._troubles()), self._throughput.last_minute())
+            send_heartbeat(client, report)
         except STATES_OF_REDIS as error:
             self._container.writing.failed()
             self._container.retry_policy.outage.failed(error)

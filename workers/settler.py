@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
+from collections import deque
+from collections.abc import Callable
 
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
@@ -20,8 +23,27 @@ from workers.retry_policy import Stopping
 log = logging.getLogger(__name__)
 
 BATCH = 128
+WINDOW_S = 60.0
 # One line a minute; it says how many there were.
 DEAD_LETTERS_EVERY_S = 60.0
+
+
+class Throughput:
+    """How much a counter has grown in the last minute; look at it every few seconds, from one thread."""
+
+    def __init__(self, total: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._clock = clock
+        self._seen = deque([(clock(), total())])
+
+    def last_minute(self) -> int:
+        """Return by how much the counter has grown in the last minute, as exactly as it is looked at."""
+        now = self._clock()
+        self._seen.append((now, self._total()))
+        # The youngest look that is a minute old is what is compared with.
+        while len(self._seen) > 1 and self._seen[1][0] <= now - WINDOW_S:
+            self._seen.popleft()
+        return self._seen[-1][1] - self._seen[0][1]
 
 
 class Settler:

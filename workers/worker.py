@@ -79,7 +79,9 @@ class MailWorker(Worker):
             may_send=self._in_flight.may_send,
             connections=connections,
         )
-        self._maintenance = Maintenance(container, self._in_flight, self.name, self.announce)
+        self._maintenance = Maintenance(
+            container, self._in_flight, self.name, self.announce, sent=lambda: self._settler.sent
+        )
         self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
         self._asked_to_stop_at = 0.0
         self._foreign_in_a_row = 0

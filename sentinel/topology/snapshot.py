@@ -274,6 +274,29 @@ class Topology:
             return None
         return max(0, master.offset - replica.offset)
 
+    def lag_s_of(self, replica: NodeState) -> int | None:
+        """Return how long ago the master heard from a replica, in seconds; one is usual. None where unknown."""
+        return dict(self.master.vitals.lags).get(replica.endpoint) if self.master is not None else None
+
+    @property
+    def master_for_s(self) -> float | None:
+        """For how long the named master has been it, as far as a sentinel remembers: since its own start at most."""
+        times = [
+            each.master_for_s
+            for each in self.answering
+            if each.master == self.named_master and each.master_for_s is not None
+        ]
+        return max(times, default=None)
+
+    @property
+    def epoch(self) -> int | None:
+        """The newest version of the sentinels' configuration; it grows with each failover."""
+        return max((each.epoch for each in self.answering if each.epoch is not None), default=None)
+
+    def views_of(self, node: Endpoint) -> dict[Endpoint, str]:
+        """Return in a word what each answering sentinel takes a node for: master, replica, down or unknown."""
+        return {each.endpoint: _view(each, node) for each in self.answering}
+
     def down_for_s(self, replica: Endpoint) -> float | None:
         """Return for how long the sentinels have taken a replica for down; None where one of them does not."""
         views = [known for each in self.answering for known in each.replicas if known.endpoint == replica]
@@ -284,3 +307,12 @@ class Topology:
         """Return whether every sentinel that answered takes the replica for down, and so would not promote it."""
         views = [known for each in self.answering for known in each.replicas if known.endpoint == replica]
         return bool(views) and all(view.is_down for view in views)
+
+
+def _view(sentinel: SentinelState, node: Endpoint) -> str:
+    if sentinel.master == node:
+        return "down" if sentinel.flags & {"s_down", "o_down"} else "master"
+    known = next((each for each in sentinel.replicas if each.endpoint == node), None)
+    if known is None:
+        return "unknown"
+    return "down" if known.is_down else "replica"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from contextlib import suppress
 
 import click
 from rich.console import Console, Group
@@ -18,7 +20,6 @@ from sentinel import (
     NothingToRepair,
     Progress,
     RepairError,
-    Severity,
     SwitchoverError,
     Topology,
     findings_of,
@@ -29,9 +30,11 @@ from sentinel import (
     switch_over,
 )
 from verifier.cli.sheets import console_for_operators
-from verifier.cli.topology_tables import as_json, as_sentences, as_tables
-from verifier.settings import RedisSettings, SettingsError, load_redis_settings
-from verifier.wiring import access_of_operators, deadline_of
+from verifier.cli.status import Status, take_status
+from verifier.cli.topology_tables import as_sentences, as_tables
+from verifier.settings import RedisSettings, SettingsError, load_redis_settings, load_settings
+from verifier.store.keyspace import Queue
+from verifier.wiring import access_of_operators
 
 
 @click.group("sentinel")
@@ -40,21 +43,45 @@ def sentinel_group() -> None:
 
 
 @sentinel_group.command("status")
-@click.option("--json", "wants_json", is_flag=True, help="Print JSON for programs.")
-def status_command(*, wants_json: bool) -> None:
-    """Show who is master, who follows, and what each sentinel believes.
+@click.option(
+    "--json", "wants_json", is_flag=True, help="Print JSON for programs; with --watch one line each time."
+)
+@click.option(
+    "--watch",
+    "watch_every_s",
+    type=click.FloatRange(0.2, 3600),
+    is_flag=False,
+    flag_value="2",
+    metavar="[SECONDS]",
+    help="Look again and again, each 2 seconds unless said otherwise, until Ctrl-C.",
+)
+def status_command(*, wants_json: bool, watch_every_s: float | None) -> None:
+    """Show who is master, who follows, what each sentinel believes, and how the service fares.
 
-    Exits with 1 when something is critical: writes fail now, or the next failover would.
+    Exits with 1 when something is critical: writes fail now, or the next failover would; with 2 when there are only
+    warnings; with 0 when nothing is wrong. After --watch it is the last look that counts.
     """
-    redis = _settings()
-    topology = survey(access_of_operators(redis))
-    findings = findings_of(topology, deadline_of(redis))
+    redis, queue = _settings(), _queue()
+    status = take_status(redis, queue)
+    _print_status(status, wants_json=wants_json, watches=watch_every_s is not None)
+    with suppress(KeyboardInterrupt):
+        while watch_every_s is not None:
+            time.sleep(watch_every_s)
+            status = take_status(redis, queue)
+            _print_status(status, wants_json=wants_json, watches=True)
+    raise SystemExit(status.exit_code)
+
+
+def _print_status(status: Status, *, wants_json: bool, watches: bool) -> None:
     if wants_json:
-        click.echo(json.dumps(as_json(topology, findings), indent=2))
-    else:
-        console_for_operators().print(as_tables(topology), as_sentences(findings), sep="\n")
-    if any(finding.severity is Severity.CRITICAL for finding in findings):
-        raise SystemExit(1)
+        click.echo(json.dumps(status.for_programs(), indent=None if watches else 2))
+        return
+    console = console_for_operators()
+    if watches:
+        console.clear()  # nothing, where it is no terminal
+    console.print(status.for_people())
+    if watches and not console.is_terminal:
+        console.print()
 
 
 @sentinel_group.command("switchover")
@@ -153,9 +180,18 @@ def _access() -> Access:
 
 
 def _settings() -> RedisSettings:
+    """Read what leads to Redis. Raises ClickException, also where no sentinel is named."""
     try:
         redis = load_redis_settings()
         access_of_operators(redis)
-        return redis
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
+    return redis
+
+
+def _queue() -> Queue:
+    """Return the service's queue; the usual one where an operator does not hold the service's settings."""
+    try:
+        return Queue(load_settings().queue)
+    except SettingsError:
+        return Queue()

@@ -27,6 +27,8 @@ class WorkerReport:
 
     name: str
     troubles: tuple[str, ...] = ()
+    sent_last_minute: int | None = None
+    """How many mails it handed over; None from an older release, which does not say."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
 
 def send_heartbeat(client: Redis, report: WorkerReport) -> None:
     """Say that a worker is alive and how it fares. Raises as `read_facts` does."""
-    text = json.dumps({"name": report.name, "troubles": report.troubles})
+    text = json.dumps(
+        {"name": report.name, "troubles": report.troubles, "sent_last_minute": report.sent_last_minute}
+    )
     arguments: list[Argument] = [report.name, text, keyspace.WORKER_PREFIX, ALIVE_FOR_S]
     run_steps(client, [Step(HEARTBEAT, [keyspace.WORKERS], arguments)], None)
 
@@ -81,7 +85,10 @@ def say_goodbye(client: Redis, name: str) -> None:
 def _report_in(text: Any) -> WorkerReport | None:
     try:
         said = json.loads(text)
-        return WorkerReport(str(said["name"]), tuple(map(str, said["troubles"])))
+        sent = said.get("sent_last_minute")
+        return WorkerReport(
+            str(said["name"]), tuple(map(str, said["troubles"])), None if sent is None else int(sent)
+        )
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -130,7 +130,8 @@ def _sentinels_reach_the_master(topology: Topology) -> Iterator[Finding]:
         f"{len(locked_out)} of {topology.sentinel_count} sentinels take the master {master.endpoint} for down, though "
         f"it answers us.{also}",
         "If it has just come back, wait some seconds. If it lasts, they can't log in to it, or the network between them "
-        "is cut: compare `sentinel auth-user` and `sentinel auth-pass` in their files with the node's ACL file.",
+        "is cut: compare `sentinel auth-user` and `sentinel auth-pass` in their files with the node's ACL file, and restart "
+        "one sentinel after the other, since they do not log in anew by themselves.",
     )
 
 

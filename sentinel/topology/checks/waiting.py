@@ -18,4 +18,4 @@ def unless_unsettled(topology: Topology, remedy: str) -> str:
     """Return the remedy for what is usual during a failover, and passes with it."""
     if not topology.is_unsettled:
         return remedy
-    return f"During a failover and some seconds after it this is usual: wait, and look again. If it lasts: {remedy}"
+    return f"During a failover and some seconds after it this is usual: wait, and look again. If it lasts: {remedy[0].lower()}{remedy[1:]}"

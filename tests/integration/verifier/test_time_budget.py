@@ -57,7 +57,7 @@ def _codes(topology: LocalTopology, **more: str) -> set[str]:
 def test_status_names_both_numbers(slow: LocalTopology) -> None:
     """As a warning with what to change; it does not make the command fail."""
     shown = _status(slow)
-    assert shown.exit_code == 0
+    assert shown.exit_code == 2
     assert SAID in shown.output
     assert "10 s only (VERIFIER_REQUEST_DEADLINE)" in shown.output
     assert REMEDY in shown.output
@@ -100,7 +100,7 @@ def test_a_start_with_times_that_do_not_fit_warns_and_goes_on(
 def test_sentinels_that_know_names_are_found(named: LocalTopology) -> None:
     """The sentence says what happens then, and what helps."""
     shown = _status(named)
-    assert shown.exit_code == 0
+    assert shown.exit_code == 2
     assert _codes(named) == {"names"}
     assert "know nodes or each other by name (localhost)" in shown.output
     assert "Give every node and sentinel a fixed address" in shown.output

@@ -8,15 +8,18 @@ import pytest
 from click.testing import CliRunner, Result
 from redis.exceptions import RedisError
 
-from sentinel import LocalNode, LocalTopology, wait_for
-from tests.support.topologies import FAILOVER_WITHIN_S, QUICK
+from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
+from tests.support.topologies import FAILOVER_WITHIN_S
 from verifier.cli.sentinel import sentinel_group
+
+# A shorter down-after has warnings of its own.
+SHIPPED = LocalOptions(superuser=True)
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[LocalTopology]:
     """A topology for this module alone."""
-    with LocalTopology(QUICK) as topology:
+    with LocalTopology(SHIPPED) as topology:
         yield topology
 
 
@@ -53,7 +56,7 @@ def test_a_wrong_master_name(own: LocalTopology) -> None:
         in told.output
     )
     assert "tart" not in told.output
-    assert told.output.count("CRITICAL") == 1
+    assert told.output.count("CRITICAL: ") == 1
 
 
 def test_a_wrong_password_for_the_sentinels(own: LocalTopology) -> None:
@@ -89,7 +92,7 @@ def test_one_data_node_among_the_sentinels(own: LocalTopology) -> None:
     named = (own.nodes[0].endpoint, *own.sentinels[:2])
     told = _status(own, VERIFIER_SENTINELS=",".join(map(str, named)))
     assert f"{own.nodes[0].endpoint}, which the settings name as a sentinel, is none" in told.output
-    assert "quorum" not in told.output.lower().replace("quorum  failover", "")
+    assert "a failover needs" not in told.output
 
 
 def test_a_data_node_without_users_named_as_a_sentinel(own: LocalTopology) -> None:
@@ -118,7 +121,11 @@ def test_sentinels_locked_out_of_all_nodes(own: LocalTopology) -> None:
     finally:
         password = own.credentials.redis_sentinel.password
         for node in own.nodes:
-            _lock_out(own, node, f">{password}")
+            with own.admin(node) as client:
+                client.execute_command("ACL", "SETUSER", "sentinel", f">{password}")
+                # As a restart of the sentinels does: they keep a connection on which their login was refused.
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert told.exit_code == 1
     assert "CRITICAL: 3 of 3 sentinels take the master" in told.output
     assert "sentinel auth-pass" in told.output
@@ -132,7 +139,7 @@ def _lock_out(topology: LocalTopology, node: LocalNode, *rules: str) -> None:
 
 def test_a_replica_that_was_removed_for_good(running: LocalTopology) -> None:
     """SENTINEL RESET, as the remedy says, ends it; a topology of its own, since it does not come back."""
-    with LocalTopology(QUICK) as own:
+    with LocalTopology(SHIPPED) as own:
         gone, *_ = own.replicas()
         gone.kill()
         told = _told(own, f"SENTINEL RESET {own.master_name} on one after the other")
@@ -142,7 +149,7 @@ def test_a_replica_that_was_removed_for_good(running: LocalTopology) -> None:
             with own.admin(sentinel) as client:
                 client.execute_command("SENTINEL", "RESET", own.master_name)
             assert wait_for(lambda sentinel=sentinel: _knows_the_rest(own, sentinel), FAILOVER_WITHIN_S)
-        assert _told(own, "Nothing is wrong.").exit_code == 0
+        assert _told(own, "Nothing is wrong").exit_code == 0
         assert str(gone.endpoint) not in _status(own).output
 
 

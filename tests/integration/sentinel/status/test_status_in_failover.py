@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sentinel import Endpoint, LocalNode, LocalTopology, wait_for
-from tests.support.topologies import FAILOVER_WITHIN_S, QUICK
+from sentinel import Endpoint, LocalNode, LocalOptions, LocalTopology, wait_for
+from tests.support.topologies import FAILOVER_WITHIN_S
 from verifier.cli.sentinel import sentinel_group
 
 pytestmark = pytest.mark.chaos
@@ -21,11 +21,14 @@ ASK_EVERY_S = 0.2
 SENT_TO = re.compile(r"REPLICAOF (\S+) (\d+)")
 RELEASED = re.compile(r"REPLICAOF NO ONE on (\S+?)[ :.]")
 
+# A shorter down-after has warnings of its own.
+SHIPPED = LocalOptions(superuser=True)
+
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[LocalTopology]:
     """A topology for this module alone."""
-    with LocalTopology(QUICK) as topology:
+    with LocalTopology(SHIPPED) as topology:
         yield topology
 
 
