@@ -43,14 +43,14 @@ def survey(access: Access) -> Topology:
     """Ask everybody, within about three seconds however many are silent; raises nothing for a silent one."""
     with commands_to(access) as (sentinels, nodes):
         topology = survey_with(sentinels, nodes, access)
-    return _with_openness(topology, access.sentinel_timeout_s)
+    return _with_openness(topology, access)
 
 
-def _with_openness(topology: Topology, timeout_s: float) -> Topology:
+def _with_openness(topology: Topology, access: Access) -> Topology:
     """Ask those that answered once more, without a name."""
     sentinels = [each.endpoint for each in topology.sentinels if each.error is None]
     nodes = [each.endpoint for each in topology.nodes if each.error is None]
-    opened = dict(at_once(lambda each: (each, _is_open(each, timeout_s)), [*sentinels, *nodes]))
+    opened = dict(at_once(lambda each: (each, _is_open(each, access)), [*sentinels, *nodes]))
     return replace(
         topology,
         sentinels=tuple(replace(each, is_open=opened.get(each.endpoint)) for each in topology.sentinels),
@@ -58,9 +58,9 @@ def _with_openness(topology: Topology, timeout_s: float) -> Topology:
     )
 
 
-def _is_open(endpoint: Endpoint, timeout_s: float) -> bool | None:
+def _is_open(endpoint: Endpoint, access: Access) -> bool | None:
     """Return whether a process takes commands from whoever sends no name; None where it does not answer."""
-    with NodeCommands(Login(), timeout_s=timeout_s) as nobody:
+    with NodeCommands(Login(), timeout_s=access.sentinel_timeout_s, tls=access.tls) as nobody:
         try:
             return bool(nobody.ask(endpoint, "PING") == "PONG")
         except PermanentError:

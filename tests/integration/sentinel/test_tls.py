@@ -196,6 +196,14 @@ def test_failovers_lose_nothing_and_refuse_nothing(whole: LocalTopology, how: st
         assert submitters.refused == []
 
 
+def test_a_look_at_everybody_goes_over_tls(whole: LocalTopology) -> None:
+    """The write that is tried, and the question whether anybody is let in without a name, like all others."""
+    seen = survey(whole.operators_access())
+    assert seen.write is not None
+    assert seen.write.taken, seen.write
+    assert {each.is_open for each in (*seen.nodes, *seen.sentinels)} == {False}
+
+
 def test_switchover_loses_and_refuses_nothing(whole: LocalTopology) -> None:
     """The planned one, through the operators' encrypted connections."""
     assert wait_for(lambda: not refusals_of(survey(whole.operators_access())), 60, interval_s=0.1)
