@@ -69,7 +69,7 @@ class NodeConnection(redis.Connection):
             return "perhaps it speaks only TLS: then turn TLS on in the settings here"
         if self._tls.certificate_file is None:
             return "perhaps it demands a client certificate: then name one and its key in the TLS settings"
-        return ""
+        return "perhaps it does not accept our client certificate: then have it signed by an authority that it trusts"
 
     def _connect_without_tls(self) -> Any:
         return super()._connect()  # type: ignore[no-untyped-call]  # redis-py's own

@@ -178,9 +178,13 @@ def _is_reset(topology: LocalTopology, sentinel: LocalNode) -> bool:
 
 
 def _is_calm(topology: LocalTopology) -> bool:
-    """Return whether all sentinels name one master and take it for healthy."""
-    snapshot = topology.snapshot()
-    return snapshot.is_agreed and all(each.flags == {"master"} for each in snapshot.sentinels)
+    """Return whether all sentinels there are name one master and take it for healthy; the lost one is still known."""
+    heard = [each for each in topology.snapshot().sentinels if each.answers]
+    return (
+        len(heard) == len(topology.sentinel_nodes)
+        and len({each.master for each in heard}) == 1
+        and all(each.flags == {"master"} for each in heard)
+    )
 
 
 def _knows_all(topology: LocalTopology, sentinel: LocalNode) -> bool:
