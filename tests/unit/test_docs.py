@@ -34,7 +34,7 @@ def test_every_setting_is_documented(document: str) -> None:
     assert [name for name in SETTINGS if name not in named] == []
 
 
-@pytest.mark.parametrize("document", [".env.example", "docs/settings.md", "README.md"])
+@pytest.mark.parametrize("document", [".env.example", "docs/settings.md", "docs/security.md", "README.md"])
 def test_no_document_names_a_setting_that_is_none(document: str) -> None:
     """Somebody renamed it, or mistyped it; the form that reads a file counts as the setting."""
     known = known_names() | {f"{name}_FILE" for name in SETTINGS} | {"VERIFIER_"}
