@@ -256,6 +256,7 @@ def test_the_commands_make_a_service_that_mails(host: Host, sink: MailSink, tls:
         "VERIFIER_MAIL_PORT": str(sink.port),
         "VERIFIER_REDIS_TLS": tls,
         "VERIFIER_API_OPEN": "true",
+        "VERIFIER_HOSTS": "127.0.0.1",
     }
     port = host.port()
     running.append(host.start(web, **settings, GUNICORN_CMD_ARGS=f"--bind 127.0.0.1:{port}"))
