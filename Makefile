@@ -32,7 +32,11 @@ run: install ## Run the whole service with an embedded topology and a mailbox (P
 
 .PHONY: test
 test: lint types ## Lint, check the types, run the tests
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) -m "not long"
+
+.PHONY: test-long
+test-long: install ## Run the tests that take half a minute or more each
+	$(BIN)/pytest -n $(JOBS) -m long
 
 .PHONY: model
 model: install ## Try random orders of all that can happen on real Redis processes (EXAMPLES=2000, some ten minutes)

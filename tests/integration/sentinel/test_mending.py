@@ -54,6 +54,7 @@ def _assert_kept(counts: list[Counts]) -> None:
     assert (found.lost, found.refused, found.cut_off, found.twice) == (0, 0, 0, 0), found
 
 
+@pytest.mark.long
 def test_a_lost_data_node_is_replaced(testbed: MendingTestbed) -> None:
     """The master's machine is gone for good: a new node at another address takes its place, and nobody remembers it."""
     topology = testbed.topology
@@ -95,6 +96,7 @@ def test_a_replica_is_added_and_can_be_the_master(testbed: MendingTestbed) -> No
     assert len(topology.nodes) == 3
 
 
+@pytest.mark.long
 def test_a_sentinel_is_replaced(testbed: MendingTestbed) -> None:
     """Until the others forget the lost one, it counts for the majority; afterwards a failover works as before."""
     topology = testbed.topology
@@ -129,6 +131,7 @@ def _both_versions() -> tuple[Path, Path] | None:
     return old, Path(newer)
 
 
+@pytest.mark.long
 def test_redis_is_upgraded_one_node_after_the_other() -> None:
     """Replicas first, the master last, and the sentinels; a newer replica follows an older master, never the reverse."""
     versions = _both_versions()
@@ -159,6 +162,7 @@ def _restart_servers(topology: LocalTopology) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_every_password_is_changed(testbed: MendingTestbed) -> None:
     """In three steps, each with a restart of everybody in turn; at the end nobody gets in with an old one."""
     topology = testbed.topology
@@ -185,6 +189,7 @@ def test_every_password_is_changed(testbed: MendingTestbed) -> None:
             client.ping()
 
 
+@pytest.mark.long
 def test_a_backup_is_restored_into_another_deployment_with_mails_owed(
     testbed: MendingTestbed, tmp_path: Path
 ) -> None:

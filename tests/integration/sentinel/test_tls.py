@@ -181,7 +181,9 @@ def test_client_certificate_of_another_authority(whole: LocalTopology, tmp_path:
     assert "does not accept our client certificate" in _error(replace(whole.operators_access(), tls=other))
 
 
-@pytest.mark.parametrize("how", ["kill", "hang", "failover"])
+@pytest.mark.parametrize(
+    "how", ["kill", *(pytest.param(each, marks=pytest.mark.long) for each in ("hang", "failover"))]
+)
 def test_failovers_lose_nothing_and_refuse_nothing(whole: LocalTopology, how: str) -> None:
     """A master that dies, one that hangs with threads waiting on encrypted sockets, and a bare SENTINEL FAILOVER."""
     old = whole.current_master()

@@ -95,6 +95,7 @@ def test_killed_and_back(healthy: LocalTopology) -> None:
     _check(_watch(healthy, lambda told: told["findings"] == []))
 
 
+@pytest.mark.long
 def test_hung_and_back(healthy: LocalTopology) -> None:
     """It wakes up as a master that nobody names any more."""
     old = healthy.current_master()
@@ -104,6 +105,7 @@ def test_hung_and_back(healthy: LocalTopology) -> None:
     _check(_watch(healthy, lambda told: told["findings"] == []))
 
 
+@pytest.mark.long
 def test_ordered(healthy: LocalTopology) -> None:
     """A bare SENTINEL FAILOVER: for some seconds there are two that say that they are the master."""
     old = healthy.current_master()
