@@ -28,7 +28,9 @@ class NameServer:
         self.answers.set()
 
     def __call__(self, host: str, port: object, *_: object, **__: object) -> list[Any]:
-        self.asked.append(host)
+        # Threads of other tests in this process ask for this machine.
+        if host != "127.0.0.1":
+            self.asked.append(host)
         self.answers.wait(HANGS_S)
         if host not in self.known:
             raise socket.gaierror(-2, "Name or service not known")
@@ -56,7 +58,7 @@ def _took_s(resolver: Resolver, host: str) -> float:
     return time.monotonic() - started_at
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("address", ["10.0.0.9", "::1"])
 def test_an_address_is_not_looked_up(server: NameServer, resolver: Resolver, address: str) -> None:
     """It is one already."""
     assert resolver.hosts(address) == (address,)
