@@ -103,6 +103,20 @@ def test_the_access_log_names_who_called(topology: LocalTopology, tmp_path: Path
     assert KEY not in log.read_text()
 
 
+def test_nobody_writes_lines_of_their_own_into_the_access_log(
+    topology: LocalTopology, tmp_path: Path
+) -> None:
+    """A path may hold line breaks and commands for a terminal; both are told by their codes."""
+    with _gunicorn(topology, tmp_path, "--access-logfile", "-") as (port, log):
+        for odd in ("%0d%0a", "%0a", "%0b", "%c2%85", "%1b[2J"):
+            _answer(port, f"GET /a{odd}forged HTTP/1.1\r\n{HEAD}\r\n")
+        assert wait_for(lambda: log.read_text().count("forged") == 5, 30)
+        text = log.read_bytes().decode()
+    assert [line for line in text.splitlines() if line.startswith("forged")] == []
+    assert '"GET /a\\x0d\\x0aforged"' in text
+    assert "\x1b" not in text
+
+
 def test_nonsense_leaves_one_line(port_and_log: tuple[int, Path]) -> None:
     """With nothing in it that was sent."""
     port, log = port_and_log
