@@ -77,6 +77,10 @@ footprint: install ## Print the memory of the whole embedded service after 1,000
 failovers: install ## Measure how soon the service accepts again after 20 failovers of each kind, as shipped
 	$(BIN)/python -m tests.bench.failovers
 
+.PHONY: attack
+attack: install ## Attack a service as a deployment has it, on loopback, and print what holds (a minute; needs nginx)
+	@$(BIN)/python -m tests.attack
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .

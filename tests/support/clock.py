@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis import Redis
+
 from sentinel import LocalTopology
 from verifier.container import Container
 from verifier.store import keyspace
@@ -48,13 +50,18 @@ class RedisTime:
     def move_limits(self, seconds: float) -> None:
         """Let time have passed for the limits alone."""
         with self._topology.admin(self._topology.current_master()) as client:
-            keys = list(client.scan_iter(f"{keyspace.LIMIT_PREFIX}*", count=1000))
-            texts: Any = client.mget(keys) if keys else []
-            with client.pipeline(transaction=False) as pipeline:
-                for key, text in zip(keys, texts, strict=True):
-                    times = [float(each) - seconds for each in (text or "").split()]
-                    if max(times, default=0.0) > self.now:
-                        pipeline.set(key, " ".join(f"{each:.6f}" for each in times), keepttl=True)
-                    else:
-                        pipeline.delete(key)
-                pipeline.execute()
+            move_limits(client, seconds, self.now)
+
+
+def move_limits(client: Redis, seconds: float, now: float) -> None:
+    """Let time have passed for the limits alone, on a master whose clock says `now`."""
+    keys = list(client.scan_iter(f"{keyspace.LIMIT_PREFIX}*", count=1000))
+    texts: Any = client.mget(keys) if keys else []
+    with client.pipeline(transaction=False) as pipeline:
+        for key, text in zip(keys, texts, strict=True):
+            times = [float(each) - seconds for each in (text or "").split()]
+            if max(times, default=0.0) > now:
+                pipeline.set(key, " ".join(f"{each:.6f}" for each in times), keepttl=True)
+            else:
+                pipeline.delete(key)
+        pipeline.execute()
