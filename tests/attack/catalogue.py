@@ -7,6 +7,7 @@ from tests.attack import (
     enumeration,
     fuzz,
     guessing,
+    inside,
     mails,
     messages,
     pretenders,
@@ -54,5 +55,7 @@ ATTACKS = (
     Attack("enumeration by answer", enumeration.enumerate_by_answer),
     Attack("enumeration by time", enumeration.enumerate_by_time),
     Attack("fuzz of all routes", fuzz.fuzz_all_routes),
+    Attack("misuse of Redis users", inside.misuse_redis_users),
+    Attack("weak settings", inside.start_with_weak_settings),
     SLOW_CLIENTS,
 )

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 HOST = "verify.example.org"
 OWN_FIELDS = re.compile(r'name="(csrf_token|request)"[^>]* value="([^"]+)"')
+# On a busy machine a replica may be late in acknowledging.
+SENT_AGAIN = 5
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -66,13 +68,29 @@ class Client:
         body: str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return the answer. Raises OSError or HTTPException where there is none."""
+        """Return the answer. Raises OSError or HTTPException where there is none.
+
+        Where the service says that it can't just now, and that the same request may be sent again, that is done.
+        """
+        sent = dict(headers or {})
+        for _ in range(SENT_AGAIN):
+            answer = self._ask_once(method, path, body, sent)
+            if answer.status != 503 or "Retry-After" not in answer.headers:
+                break
+            if key := answer.headers.get("Idempotency-Key"):
+                sent["Idempotency-Key"] = key
+            time.sleep(1)
+        return answer
+
+    def _ask_once(
+        self, method: str, path: str, body: str | bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
         began_at = time.monotonic()
         connection = http.client.HTTPConnection(
             "127.0.0.1", self.port, timeout=self.timeout_s, source_address=(self.ip, 0)
         )
         try:
-            connection.request(method, path, body, {"Host": HOST, **(headers or {})})
+            connection.request(method, path, body, {"Host": HOST, **headers})
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
             return Answer(response.status, response.headers, text, time.monotonic() - began_at)
@@ -129,6 +147,14 @@ class RawAnswer:
     def statuses(self) -> list[int]:
         """The statuses of the answers, one after the other."""
         return [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3})", self.content)]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any answer says that something broke: not that there is no such method, nor to try again, unless
+        gunicorn is gone."""
+        return b"destination_unavailable" in self.content or any(
+            each >= 500 and each not in {501, 503} for each in self.statuses
+        )
 
 
 def say(

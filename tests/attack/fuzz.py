@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import random
 import secrets
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import Flask
 
-from tests.attack.clients import HOST, RawAnswer, say
+from tests.attack.clients import FORM, HOST, RawAnswer, say
 from tests.attack.outcome import Outcome, Scale
 from tests.attack.target import Target
 from verifier import api, ops, web
@@ -96,65 +100,142 @@ HEADERS = (
     "Accept-Language",
     "User-Agent",
 )
+VALUES: tuple[object, ...] = (
+    *TEXTS,
+    None,
+    True,
+    -1,
+    1e308,
+    [],
+    [[]],
+    {},
+    {"to": "a@example.org"},
+    "000000",
+    "999999",
+    "\u0661\u0662\u0663\u0664\u0665\u0666",
+    "12 34 56",
+    "\ud800",
+    "a@example.org",
+    "a@" + "b" * 300 + ".org",
+    "@",
+    "a@xn--a.org",
+    "192.0.2.1",
+    "::ffff:1.2.3.4",
+    "fe80::1%eth0",
+    "a" * 7000,
+)
+# For each request that an attack makes that could go on for ever.
+REQUESTS = 5
+NEARLY_RIGHT = 0.5
 
 
-def routes() -> list[str]:
-    """Return the rules of the app's addresses, as they are."""
+def routes() -> dict[str, list[str]]:
+    """Return the rules of the app's addresses, as they are, each with its methods."""
     app = Flask("verifier")
     for each in (web, api, ops):
         each.init_app(app)
-    return sorted({rule.rule for rule in app.url_map.iter_rules()})
+    found: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        found.setdefault(rule.rule, set()).update(rule.methods or ())
+    return {rule: sorted(methods) for rule, methods in sorted(found.items())}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a client has that came as far as it may: verifications of its own, a key, a session and its token."""
+
+    ids: tuple[str, ...]
+    key: str
+    cookie: str
+    token: str
+
+
+def _known(target: Target) -> Known:
+    client, browser = target.client(key=target.shop), target.browser()
+    browser.open("/")
+    ids = (
+        client.call("POST", "", {"to": "fuzzed@example.org"}).json()["id"],
+        browser.send("/verify", email="fuzzed@example.org").location.rpartition("/")[2],
+    )
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    return Known(ids, target.shop, cookie, browser.fields["csrf_token"])
 
 
 def fuzz_all_routes(target: Target, scale: Scale) -> Outcome:
-    """Send random methods, bodies and headers to all routes, and bytes at random."""
+    """Send random methods, bodies and headers to all routes, half of them nearly right, and bytes at random."""
     seed = secrets.randbits(32) if scale.seed is None else scale.seed
-    rules, dice = routes(), random.Random(seed)
-    real = target.client(key=target.shop).call("POST", "", {"to": "fuzzed@example.org"}).json()["id"]
-    requests = [
-        _request(dice, rules[number % len(rules)], real, target.shop) for number in range(scale.requests)
-    ]
-    network = next(target.networks())
+    rules, dice, known = routes(), random.Random(seed), _known(target)
+    names = list(rules)
+    requests = []
+    for number in range(REQUESTS * scale.requests):
+        rule = names[number % len(names)]
+        make = _nearly_right if dice.random() < NEARLY_RIGHT else _nonsense
+        requests.append((next(target.networks()), make(dice, rule, rules[rule], known)))
 
-    def send(request: bytes) -> RawAnswer:
-        return say(target.port, request, ip=network, first_within_s=scale.hangs_after_s)
+    def send(request: tuple[str, bytes]) -> RawAnswer:
+        return say(target.port, request[1], ip=request[0], first_within_s=scale.hangs_after_s)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, requests))
     hung = sum(each.hung for each in answers)
-    # /readyz may say that mail does not go out; nothing else has a reason.
-    failed = [
-        request[:80]
-        for request, each in zip(requests, answers, strict=True)
-        if any(status >= 500 and status != 501 for status in each.statuses) and b"/readyz" not in request[:80]
-    ]
-    away = sum(b"destination_unavailable" in each.content for each in answers)
-    statuses = sorted({each.statuses[0] for each in answers if each.statuses})
+    failed = [request[:80] for (_, request), each in zip(requests, answers, strict=True) if each.failed]
+    statuses = Counter(each.statuses[0] for each in answers if each.statuses)
     alive = target.client().ask("GET", "/").status
+    # Otherwise none of it came further than the door.
+    came_in = {200, 422} <= statuses.keys() and bool({201, 303} & statuses.keys())
     return Outcome(
-        f"no answer of 500 or more, nothing hangs for {scale.hangs_after_s:.0f} s",
+        f"no answer of 500, nothing hangs for {scale.hangs_after_s:.0f} s",
         f"{len(requests)} requests to {len(rules)} routes (seed {seed}): {len(failed)} failed {failed[:2] or ''}".rstrip()
-        + f", {hung} hung, answers {statuses}",
-        not failed and not hung and not away and alive == 200,
+        + f", {hung} hung, answers {', '.join(map(str, sorted(statuses)))}",
+        not failed and not hung and came_in and alive == 200,
     )
 
 
-def _request(dice: random.Random, rule: str, real: str, key: str) -> bytes:
-    if dice.random() < 0.05:
-        return dice.randbytes(dice.randrange(1, 400)) + b"\r\n\r\n"
-    found = dice.choice([real, dice.randbytes(16).hex(), dice.choice(TEXTS).replace(" ", "%20") or "%00"])
-    path = rule.replace("<verification_id>", found).replace(
+def _path(dice: random.Random, rule: str, ids: Sequence[str]) -> str:
+    odd = dice.choice(TEXTS).replace(" ", "%20").replace("\xff", "%ff").replace("\x00", "%00") or "%00"
+    found = dice.choice([*ids, *ids, dice.randbytes(16).hex(), odd])
+    return rule.replace("<verification_id>", found).replace(
         "<path:filename>", dice.choice([found, "verifier.css"])
     )
+
+
+def _nearly_right(dice: random.Random, rule: str, methods: Sequence[str], known: Known) -> bytes:
+    """Return a request that a route takes, with one thing or several of it at random."""
+    is_api = rule.startswith("/v1")
+    names = ("to", "code", "client_ip") if is_api else ("email", "code", "request", "resubmissions")
+    fields: dict[str, object] = {name: dice.choice(VALUES) for name in names if dice.random() < 0.8}
+    if dice.random() < 0.3:
+        fields["to" if is_api else "email"] = f"fuzzed{dice.randrange(9999)}@example.org"
+        fields.pop("client_ip", None)
+    more = [f"{name}: {dice.choice(TEXTS)}" for name in dice.sample(HEADERS, dice.randrange(2))]
+    if is_api:
+        body = json.dumps(fields if dice.random() < 0.9 else dice.choice(VALUES)).encode()
+        more += [f"Authorization: Bearer {known.key}", "Content-Type: application/json"]
+    else:
+        body = urlencode({"csrf_token": known.token, **fields}, errors="surrogatepass").encode()
+        more += [f"Cookie: {known.cookie}", f"Referer: https://{HOST}/", f"Content-Type: {FORM}"]
+    return _written(dice.choice(methods), _path(dice, rule, known.ids), more, body)
+
+
+def _nonsense(dice: random.Random, rule: str, methods: Sequence[str], known: Known) -> bytes:
+    if dice.random() < 0.1:
+        return dice.randbytes(dice.randrange(1, 400)) + b"\r\n\r\n"
+    path = _path(dice, rule, known.ids)
     if dice.random() < 0.2:
         path += dice.choice(["?", "?a=%ff", "/", "//", "%00", "?csrf_token=x", "#", "?" + "a=b&" * 300])
-    body = dice.choice(BODIES)
-    if dice.random() < 0.2:
-        body = json.dumps({dice.choice(["to", "code", "client_ip"]): dice.choice(TEXTS)}).encode()
-    lines = [f"{dice.choice(METHODS)} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close"]
-    lines.append(f"Content-Type: {dice.choice(KINDS)}")
+    more = [f"{name}: {dice.choice(TEXTS)}" for name in dice.sample(HEADERS, dice.randrange(4))]
+    more.append(f"Content-Type: {dice.choice(KINDS)}")
     if dice.random() < 0.5:
-        lines.append(f"Authorization: Bearer {key}")
-    lines += [f"{name}: {dice.choice(TEXTS)}" for name in dice.sample(HEADERS, dice.randrange(4))]
-    lines.append(f"Content-Length: {len(body)}")
+        more.append(f"Authorization: Bearer {known.key}")
+    return _written(dice.choice([*METHODS, *methods]), path, more, dice.choice(BODIES))
+
+
+def _written(method: str, path: str, more: Sequence[str], body: bytes) -> bytes:
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: {HOST}",
+        "Connection: close",
+        *more,
+        f"Content-Length: {len(body)}",
+    ]
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body

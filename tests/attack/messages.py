@@ -98,7 +98,7 @@ def smuggle_requests(target: Target, scale: Scale) -> Outcome:
     wait_for(lambda: not hidden(), LOGGED_WITHIN_S if hidden() else 0)
     through = hidden()
     refused = sum(400 in each.statuses or 501 in each.statuses for each in answers.values())
-    failed = sum(any(status in {500, 502, 503, 504} for status in each.statuses) for each in answers.values())
+    failed = sum(each.failed for each in answers.values())
     return Outcome(
         "gunicorn sees no request that the proxy does not see",
         f"{len(messages)} forms, {refused} refused, {len(through)} passed hidden {through or ''}".rstrip()
@@ -173,7 +173,7 @@ def inject_headers(target: Target, scale: Scale) -> Outcome:
         )
     heads = [each.content.partition(b"\r\n\r\n")[0].lower() for each in answers]
     injected = sum(bool(re.search(rb"[\r\n](?:x-evil|set-cookie: ?evil)", head)) for head in heads)
-    failed = sum(bool({500, 502, 503, 504} & set(each.statuses)) for each in answers)
+    failed = sum(each.failed for each in answers)
     return Outcome(
         "no header of the client's in an answer",
         f"{len(requests)} tried, {injected} came back, {failed} failed",

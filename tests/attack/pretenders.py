@@ -44,7 +44,7 @@ def forge_the_host(target: Target, scale: Scale) -> Outcome:
     answered = sum(each.status != 400 for each in refused)
     named = sum("evil.example" in each.anywhere() for each in (*refused, shown))
     named += sum(b"evil.example" in each.content for each in raw)
-    failed = sum(bool({500, 502, 503, 504} & set(each.statuses)) for each in raw)
+    failed = sum(each.failed for each in raw)
     return Outcome(
         "400 under each foreign name; the name never comes back",
         f"{len(refused) + len(raw) + 1} tried, {answered} answered, {named} names came back, {failed} failed",
@@ -57,7 +57,7 @@ def forge_the_client(target: Target, scale: Scale) -> Outcome:
     began_at, statuses = time.monotonic(), Counter[int]()
     network = next(target.networks())
     limit = target.limits.mails_per_address_and_network
-    for _ in range(2 * int(limit.most_within(0)) + 5):
+    for number in range(2 * int(limit.most_within(0)) + 5):
         pretended = f"{random.randrange(11, 120)}.{random.randrange(256)}.{random.randrange(256)}.1"
         names = (
             "X-Forwarded-For",
@@ -67,7 +67,9 @@ def forge_the_client(target: Target, scale: Scale) -> Outcome:
             "CF-Connecting-IP",
             "Client-IP",
         )
-        forged = dict.fromkeys(names, f"{pretended}, 127.0.0.1") | {"Forwarded": f"for={pretended}"}
+        forged = dict.fromkeys(names, f"{pretended}, 127.0.0.1" if number % 2 else pretended) | {
+            "Forwarded": f"for={pretended}"
+        }
         browser = Browser(target.port, network)
         browser.open("/")
         statuses[browser.send("/verify", forged, email="claimed@example.org").status] += 1

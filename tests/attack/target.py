@@ -61,12 +61,13 @@ class Target:
     def __init__(self, topology: LocalTopology, directory: Path) -> None:
         """Plan it; `directory` gets the logs."""
         self.topology = topology
-        self._directory = directory
+        self.directory = directory
         self._numbers = itertools.count()
         self._stack = ExitStack()
         self.shop, self.rival = new_api_key(), new_api_key()
         """Keys of the API, of two backends that know nothing of each other."""
         self.mailbox = Mailbox()
+        self.settings: dict[str, str] = {}
         self.web: Web
         self.proxy: Proxy
 
@@ -120,7 +121,7 @@ class Target:
         self.web = stack.enter_context(
             Web(
                 self.topology,
-                self._directory,
+                self.directory,
                 **ours,
                 VERIFIER_API_OPEN="false",
                 VERIFIER_API_KEYS=keys,
@@ -129,19 +130,20 @@ class Target:
                 GUNICORN_CMD_ARGS="--access-logfile -",
             )
         )
-        environment = {
+        self.settings = {
             **bare_environment(),
             "PYTHONPATH": system.import_path,
             **self.topology.environment(),
             "VERIFIER_SECRET_KEYS": KEYS,
             "VERIFIER_MAIL_SERVER": "127.0.0.1",
             "VERIFIER_MAIL_PORT": str(self.mailbox.port),
+            "VERIFIER_API_KEYS": keys,
             **ours,
         }
         worker = stack.enter_context(
-            RigProcess("worker", system.command(*system.worker), environment, self._directory)
+            RigProcess("worker", system.command(*system.worker), self.settings, self.directory)
         )
-        self.proxy = stack.enter_context(Proxy(self.web.port, self._directory, PROXY_SCHEME="https"))
+        self.proxy = stack.enter_context(Proxy(self.web.port, self.directory, PROXY_SCHEME="https"))
         self.web.wait_until_it_answers()
         self.proxy.wait_until_it_listens()
         worker.wait_for_output(system.worker_says, WORKER_STARTS_WITHIN_S)
