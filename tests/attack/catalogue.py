@@ -41,6 +41,7 @@ ATTACKS = (
     Attack("use an approved code again", guessing.replay_an_approved_code),
     Attack("guess keys of the API", guessing.guess_api_keys),
     Attack("bomb one address", mails.bomb_one_address),
+    Attack("keep somebody from verifying", mails.keep_the_owner_out),
     Attack("start and cancel until Redis is full", mails.fill_by_starting_and_canceling),
     Attack("mail injection", mails.inject_into_mails),
     Attack("header injection", messages.inject_headers),

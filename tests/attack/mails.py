@@ -7,10 +7,11 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from sentinel import wait_for
 from tests.attack.clients import Browser
 from tests.attack.guessing import GIVES_UP_AFTER, STEP_S
 from tests.attack.outcome import Outcome, Scale
-from tests.attack.target import Target
+from tests.attack.target import MAILED_WITHIN_S, Target
 from verifier.domain.limits import DAY_S
 from verifier.store import keyspace
 
@@ -44,6 +45,38 @@ def bomb_one_address(target: Target, scale: Scale) -> Outcome:
         f"at most {most} mails in {what}",
         f"{mailed} mails, {refused} starts refused",
         0 < mailed <= most and accepted == mailed,
+    )
+
+
+def keep_the_owner_out(target: Target, scale: Scale) -> Outcome:
+    """Use up all that one network gets of an address, mails and wrong codes; its owner comes from another network."""
+    owned, network = "owner@example.org", next(target.networks())
+    refused: Counter[str] = Counter()
+    pages: list[tuple[Browser, str]] = []
+    for _ in range(2 * int(target.limits.mails_per_address_and_network.most_within(0))):
+        attacker = Browser(target.port, network)
+        attacker.open("/")
+        started = attacker.send("/verify", email=owned)
+        refused["starts"] += started.status == 429
+        pages += [(attacker, started.location)] if started.status == 303 else []
+    for attacker, page in pages:
+        for number in range(target.rules.max_check_attempts):
+            refused["codes"] += attacker.send(page, code=f"{number:06}").status == 429
+    target.wait_until_all_is_mailed()
+    mailed = target.mailbox.mails_for(owned)
+    owner = target.browser()
+    owner.open("/")
+    page = owner.send("/verify", email=owned).location
+    wait_for(lambda: target.mailbox.mails_for(owned) > mailed, MAILED_WITHIN_S)
+    code = str(target.mailbox.sent_to(owned)[-1]["Subject"]).split()[0]
+    for number in (1, 2):
+        owner.send(page, code=f"{(int(code) + number) % 10**6:06}")
+    owner.send(page, code=code)
+    verified = "Your address is verified" in owner.open(page).text
+    return Outcome(
+        "the owner mistypes the code twice and verifies the address at once",
+        f"{refused['starts']} starts and {refused['codes']} codes refused; owner {'' if verified else 'not '}verified",
+        verified and refused["starts"] > 0 and refused["codes"] > 0,
     )
 
 
