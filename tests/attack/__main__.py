@@ -57,11 +57,21 @@ def _table(found: Sequence[tuple[Attack, Outcome]]) -> Table:
     return table
 
 
+def _markdown(found: Sequence[tuple[Attack, Outcome]]) -> str:
+    rows = [
+        (attack.name, outcome.bound, outcome.measured, "holds" if outcome.holds else "**broken**")
+        for attack, outcome in found
+    ]
+    lines = [("attack", "bound", "measured", "verdict"), ("---",) * 4, *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
 def main() -> int:
     """Run the attacks that are wanted and print the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
     parser.add_argument("word", nargs="*", help="of an attack's name")
     parser.add_argument("--seed", type=int, help="as a run before printed it")
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/attacks.md has it")
     arguments = parser.parse_args()
     attacks = [
         each for each in ATTACKS if not arguments.word or any(word in each.name for word in arguments.word)
@@ -83,7 +93,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     console = Console() if sys.stdout.isatty() else Console(width=130)
-    console.print(_table(found))
+    if arguments.markdown:
+        print(_markdown(found), end="\n\n")
+    else:
+        console.print(_table(found))
     broken = [attack.name for attack, outcome in found if not outcome.holds]
     print(f"Broken: {', '.join(broken)}." if broken else f"All {len(found)} bounds hold.")
     return 1 if broken else 0
