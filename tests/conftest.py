@@ -25,17 +25,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("no-deadline")
 
-# Run side by side, each folder of these in one process: they share a set-up that takes seconds.
-TOGETHER = ("chaos", "browser")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share an expensive set-up in one process."""
-    for item in items:
-        for folder in TOGETHER:
-            if folder in item.path.parts:
-                item.add_marker(pytest.mark.xdist_group(folder))
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
