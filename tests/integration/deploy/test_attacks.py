@@ -16,7 +16,7 @@ from tests.attack.target import Target
 from tests.support.proxy import needs_nginx
 
 # One service for all of them.
-pytestmark = [needs_nginx, pytest.mark.xdist_group("attacks")]
+pytestmark = needs_nginx
 
 
 @pytest.fixture(scope="module")
