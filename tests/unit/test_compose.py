@@ -6,6 +6,7 @@ import ipaddress
 import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -345,7 +346,12 @@ def test_web_is_reached_through_the_proxy_alone(services: dict[str, Any], compos
     assert web["environment"]["VERIFIER_TRUSTED_PROXIES"] == "1"
     (front,) = compose["networks"]["front"]["ipam"]["config"]
     (redis,) = compose["networks"]["redis"]["ipam"]["config"]
-    assert not ipaddress.ip_network(front["subnet"]).overlaps(ipaddress.ip_network(redis["subnet"]))
+    (outside,) = compose["networks"]["outside"]["ipam"]["config"]
+    subnets = [ipaddress.ip_network(each["subnet"]) for each in (redis, front, outside)]
+    assert not any(one.overlaps(other) for one, other in combinations(subnets, 2))
+    published = ipaddress.ip_address(proxy["networks"]["outside"]["ipv4_address"])
+    assert published in ipaddress.ip_network(outside["subnet"])
+    assert published not in ipaddress.ip_network(outside["ip_range"])
     for service in (web, proxy):
         given = ipaddress.ip_address(service["networks"]["front"]["ipv4_address"])
         assert given in ipaddress.ip_network(front["subnet"])
