@@ -18,7 +18,7 @@ umask 077
 : "${PROXY_SCHEME:=}"                              # https, where TLS ends before this proxy
 : "${PROXY_REAL_IP_FROM:=}"                        # networks of proxies in front of this one, with commas
 : "${PROXY_CONNECTIONS:=3072}"                      # a waiting client takes one, a request that is passed on two
-: "${PROXY_REQUESTS_PER_CLIENT:=}"                 # of one address at the same time; empty: 3 of 8 connections
+: "${PROXY_REQUESTS_PER_CLIENT:=}"                 # of one address at the same time; empty: half of the connections
 : "${PROXY_ACCESS_LOG:=yes}"
 : "${PROXY_SCRATCH:=/tmp/proxy}"                   # a writable directory
 
@@ -95,8 +95,9 @@ if [ "$most_files" != unlimited ] && [ $((PROXY_CONNECTIONS + spare_files)) -gt 
     printf '%s\n' "The proxy may have $most_files open files, so it takes $PROXY_CONNECTIONS connections." >&2
 fi
 files=$((PROXY_CONNECTIONS + spare_files))
-# Whoever has a backend call the API sends all of it from one address, and in a failover seconds of it wait.
-: "${PROXY_REQUESTS_PER_CLIENT:=$((PROXY_CONNECTIONS * 3 / 8))}"
+# Whoever has a backend call the API sends all of it from one address, and behind an engine's published port all visitors
+# may have one; in an outage ten seconds of it wait. Half of the connections are as many requests as can be passed on.
+: "${PROXY_REQUESTS_PER_CLIENT:=$((PROXY_CONNECTIONS / 2))}"
 
 mkdir -p "$PROXY_SCRATCH"
 sed -e "s|<files>|$files|" -e "s|<connections>|$PROXY_CONNECTIONS|" -e "s|<scratch>|$PROXY_SCRATCH|" \
