@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any
 
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -104,7 +105,11 @@ def when_ready(server: Any) -> None:
                 listener.sock.shutdown(socket.SHUT_RD)
             except OSError as error:
                 server.log.debug("%s: %s", listener, error)
-        stop(graceful)
+        try:
+            stop(graceful)
+        except HaltServer:
+            # It stops since one worker process could not boot, and meanwhile the next one could not either.
+            refuse_and_stop(graceful)
 
     server.reload, server.stop = reload_when_settings_are_right, refuse_and_stop
 
