@@ -93,7 +93,8 @@ def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
         )
-        return relays, Mailer(settings.mail.default_sender, settings.name, site_of(settings))
+        pages_at = f"{settings.public_url}/verify/" if settings.public_url else ""
+        return relays, Mailer(settings.mail.default_sender, settings.name, site_of(settings), pages_at)
     except ValueError as error:
         raise SettingsError(f"VERIFIER_MAIL_...: {error}") from None
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from verifier.domain.callers import key_name_in
+from verifier.domain.callers import any_page_shows, key_name_in
 from verifier.domain.codes import code_of, message_name_of
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
@@ -93,6 +93,7 @@ class Deliverer:
                 expires_in_s=expires_in_s,
                 now=time.time(),
                 site=key_name_in(verification.started_by),
+                page=verification.id if any_page_shows(verification.started_by) else "",
             )
         except ValueError as error:
             log.error("The mail of verification %s can't be made: %s", verification.id, error)  # noqa: TRY400 - the sentence is enough

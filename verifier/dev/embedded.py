@@ -44,6 +44,12 @@ class RunOptions:
     reloads: bool
 
     @property
+    def url(self) -> str:
+        """The address under which a browser on this machine reaches it."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def is_on_loopback(self) -> bool:
         """Whether nobody else reaches what listens there."""
         return is_loopback_name(self.host)
@@ -59,6 +65,8 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> Path:
     outer = MAILBOX_VARIABLE not in environ
     _end_on_signals()
     if outer:
+        if options.port:
+            environ.setdefault("VERIFIER_PUBLIC_URL", options.url)
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
         if not environ.get("VERIFIER_MAIL_SERVER"):
             for name, limit in ROOMY_LIMITS.items():
@@ -116,9 +124,7 @@ def _announce_when_it_answers(options: RunOptions, note: str | None) -> None:
 
 
 def _announce(options: RunOptions, note: str | None) -> None:
-    host, port = options.host, options.port
-    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
-    base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    base = options.url
     if not wait_for(lambda: _answers(f"{base}/healthz"), ANSWERS_WITHIN_S):
         return
     lines = [

@@ -44,14 +44,20 @@ class Caller:
 
     def may_see(self, verification: Verification) -> bool:
         """Return whether they may know of it: any browser may be led to a page, to type the code there."""
-        from_a_page = verification.started_by.startswith(f"{CallerKind.PAGE}:")
-        return self.started(verification) or (self.kind is CallerKind.PAGE and from_a_page)
+        return self.started(verification) or (
+            self.kind is CallerKind.PAGE and any_page_shows(verification.started_by)
+        )
 
 
 def key_name_in(mark: str) -> str:
     """Return the name of the API key in a mark; empty where it is another's."""
     kind, _, name = mark.partition(":")
     return name if kind == CallerKind.KEY else ""
+
+
+def any_page_shows(mark: str) -> bool:
+    """Return whether a page shows a verification with this mark, in whatever browser; see `Caller.may_see`."""
+    return not mark or mark.startswith(f"{CallerKind.PAGE}:")
 
 
 def browser(secret: str) -> Caller:

@@ -33,6 +33,7 @@ from verifier.settings.parsers import (
     one_line,
     parsed,
     path,
+    public_url,
     queue_name,
     sender,
     service_name,
@@ -151,6 +152,7 @@ def _read(env: FileAwareEnv) -> Settings:
             "NO_SUCCESS_LIMIT", Settings.no_success_limit_s, validate=Range(1, 86400)
         ),
         hosts=parsed(env, "HOSTS", parse_hosts, ""),
+        public_url=parsed(env, "PUBLIC_URL", public_url, ""),
         trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),

@@ -57,6 +57,8 @@ class Settings:
     retention_s: float = 600
     max_owed_mails: int = 100_000
     hosts: tuple[str, ...] = ()
+    public_url: str = ""
+    """Where people reach the pages, without a slash at the end; empty where mails should lead nowhere."""
     trusted_proxies: int = 0
     queue: str = "verifier-mail"
     oldest_owed_limit_s: float = 120

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import EnvError, FileAwareEnv
 
 from sentinel import Endpoint, Tls, TlsFilesWrong, parse_endpoint
+from verifier.domain.hosts import host_name_in, is_loopback_name
 
 DEFAULT_SENTINEL_PORT = 26379
 
@@ -50,6 +52,28 @@ def service_name(text: str) -> str:
     if len(name) > 60 or "=?" in name:
         raise ValueError("must have at most 60 characters and no =? in it")
     return name
+
+
+def public_url(text: str) -> str:
+    """Read the URL under which people reach the pages; empty for none. Raises ValueError."""
+    if not text:
+        return ""
+    try:
+        url = urlsplit(text)
+        name = host_name_in(url.netloc)
+    except ValueError:
+        name = None
+    if (
+        name is None
+        or url.scheme not in {"http", "https"}
+        or url.path.strip("/")
+        or url.query
+        or url.fragment
+    ):
+        raise ValueError("must be the address of the pages alone, such as https://verify.example.org")
+    if url.scheme == "http" and not is_loopback_name(name):
+        raise ValueError("must begin with https://: mails lead there with the code")
+    return f"{url.scheme}://{url.netloc}"
 
 
 def queue_name(text: str) -> str:

@@ -104,6 +104,19 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// The link in the mail has the code behind the #, which no request carries. Nothing is sent before somebody presses the button.
+function takeCodeOutOfAddress() {
+  const code = new URLSearchParams(location.hash.slice(1)).get("code");
+  if (code === null) return;
+  history.replaceState(null, "", location.pathname);
+  const field = document.getElementById("code");
+  if (!field || field.value || !/^\d{1,10}$/.test(code)) return;
+  field.value = code;
+  field.form.querySelector("button[type=submit]").focus();
+}
+
+takeCodeOutOfAddress();
+window.addEventListener("hashchange", takeCodeOutOfAddress);
 const live = document.getElementById("live");
 if (live) followMail(live);
 const again = document.getElementById("resend");

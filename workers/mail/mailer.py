@@ -17,6 +17,7 @@ from workers.smtp.outgoing_mail import OutgoingMail
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
+_PAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")
 # Each is built once. There are as many sites as names of API keys.
 _MOST_TEMPLATES = 100
 
@@ -24,13 +25,14 @@ _MOST_TEMPLATES = 100
 class Mailer:
     """Renders the mails of one service. Thread-safe."""
 
-    def __init__(self, sender: str, service_name: str, site: str = "") -> None:
+    def __init__(self, sender: str, service_name: str, site: str = "", pages_at: str = "") -> None:
         """Make the template.
 
         Args:
             sender: an address, or `Name <address>`.
             service_name: what the mails call the service.
             site: where people are asked for their codes; the service's name where it is empty.
+            pages_at: the URL of our own pages, up to the name of a single one; mails lead to none where it is empty.
 
         Raises:
             ValueError: a setting is wrong.
@@ -38,7 +40,10 @@ class Mailer:
         self._sender: Address = parse_sender(sender)
         self._service_name = service_name
         self._site = site or service_name
-        self._templates = {self._site: message_template(self._sender, service_name, self._site)}
+        self._pages_at = pages_at
+        self._templates: dict[tuple[str, bool], Template] = {}
+        for leads_to_page in {False, bool(pages_at)}:
+            self._template_for(self._site, leads_to_page=leads_to_page)
         self._subject_end = subject_end(service_name)
         self._date = (0, b"")
 
@@ -51,6 +56,7 @@ class Mailer:
         expires_in_s: float,
         now: float,
         site: str = "",
+        page: str = "",
     ) -> OutgoingMail:
         """Return the finished mail. It states the life of the code in whole minutes.
 
@@ -61,12 +67,15 @@ class Mailer:
             expires_in_s: the life that the code has left, in seconds.
             now: a Unix time.
             site: where the code was asked for; our own where it is empty.
+            page: the name of the page where the code can be typed; empty where there is none.
 
         Raises:
             ValueError: for an address, name or code that is none; they are checked long before.
         """
         if not _NAME.fullmatch(message_name) or not _CODE.fullmatch(code):
             raise ValueError("A mail needs a name and a code.")
+        if page and not _PAGE.fullmatch(page):
+            raise ValueError("The page of a mail needs a plain name.")
         recipient = recipient_address(to).spec
         message_id = f"<{message_name}@{self._sender.domain}>"
         values = {
@@ -76,22 +85,25 @@ class Mailer:
             "code": code.encode(),
             "life": life_in_words(expires_in_s).encode(),
             "date": self._date_of(now),
+            "page": page.encode(),
         }
         return OutgoingMail(
             sender=self._sender.spec,
             recipient=recipient,
             message_id=message_id,
-            payload=self._template_for(site or self._site).fill(values),
+            payload=self._template_for(site or self._site, leads_to_page=bool(page)).fill(values),
             needs_smtputf8=not recipient.isascii(),
             code=code,
         )
 
-    def _template_for(self, site: str) -> Template:
-        template = self._templates.get(site)
+    def _template_for(self, site: str, *, leads_to_page: bool) -> Template:
+        kind = site, leads_to_page
+        template = self._templates.get(kind)
         if template is None:
-            template = message_template(self._sender, self._service_name, site)
+            pages_at = self._pages_at if leads_to_page else ""
+            template = message_template(self._sender, self._service_name, site, pages_at)
             if len(self._templates) < _MOST_TEMPLATES:
-                self._templates[site] = template
+                self._templates[kind] = template
         return template
 
     def _date_of(self, now: float) -> bytes:

@@ -12,7 +12,9 @@ import re
 import secrets
 from email.charset import QP, Charset
 from email.header import Header
+from email.mime.base import MIMEBase
 from email.mime.text import MIMEText
+from email.quoprimime import body_encode
 from email.utils import quote
 
 import flask_mail
@@ -41,7 +43,28 @@ _templates = Environment(
 
 
 class SevenBitMessage(flask_mail.Message):
-    """Flask-Mail's message, with text that passes every relay: it would send UTF-8 as it is."""
+    """Flask-Mail's message, with text that passes every relay: it would send UTF-8 as it is.
+
+    Its two forms of the text stand in one multipart/alternative, without the multipart/mixed around it that is for
+    attachments.
+    """
+
+    whole_before: str = ""
+    """In quoted-printable a line is broken right before this, and never within it or the short rest of its line."""
+
+    def _message(self) -> MIMEBase:
+        message: MIMEBase = super()._message()
+        parts = message.get_payload()
+        if message.get_content_type() != "multipart/mixed" or not isinstance(parts, list) or len(parts) != 1:
+            return message
+        [alternative] = parts
+        if not isinstance(alternative, MIMEBase):
+            return message
+        for name, value in message.raw_items():
+            if name not in alternative:
+                alternative.set_raw(name, value)
+        alternative.policy = message.policy
+        return alternative
 
     def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
         body = text or ""
@@ -49,7 +72,11 @@ class SevenBitMessage(flask_mail.Message):
             body = body.encode("ascii", "xmlcharrefreplace").decode()
         if body.isascii():
             return MIMEText(body, subtype, "us-ascii")
-        return MIMEText(body, subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
+        part = MIMEText("", subtype, _QUOTED_PRINTABLE)  # type: ignore[arg-type]  # takes a Charset too
+        latin_1 = body.encode().decode("latin-1")
+        pieces = latin_1.split(self.whole_before) if self.whole_before else [latin_1]
+        part.set_payload(f"=\n{self.whole_before}".join(map(_in_quoted_printable, pieces)))
+        return part
 
 
 def build(
@@ -62,9 +89,13 @@ def build(
     code: str,
     minutes: str,
     date: float,
+    page: str = "",
+    pages_at: str = "",
 ) -> flask_mail.Message:
-    """Make one whole message, as Flask-Mail's own class."""
-    words = {"service_name": service_name, "site": site, "code": code, "minutes": minutes}
+    """Make one whole message, as Flask-Mail's own class; `page` under the URL `pages_at` is where the code can be typed."""
+    # The code stands behind the #, so it is in no request and in no log (RFC 3986, 3.5).
+    link = f"{pages_at}{page}#code={code}" if pages_at else ""
+    words = {"service_name": service_name, "site": site, "code": code, "minutes": minutes, "link": link}
     message = SevenBitMessage(
         subject=subject(code, service_name),
         recipients=[to],
@@ -76,6 +107,7 @@ def build(
         extra_headers=HEADERS,
     )
     message.msgId = message_id
+    message.whole_before = page
     return message
 
 
@@ -98,16 +130,17 @@ def life_in_words(expires_in_s: float) -> str:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def message_template(sender: Address, service_name: str, site: str) -> Template:
+def message_template(sender: Address, service_name: str, site: str, pages_at: str = "") -> Template:
     """Build and serialise the one message that all others are made from that are asked for at a site.
 
-    Its tokens are such that nothing else in it can contain them. Raises ValueError for a name that cannot be used.
+    With `pages_at` the mails lead to the pages under that URL. Its tokens are such that nothing else in it can contain them. Raises ValueError for a name that cannot be used.
     """
     _check_name(service_name)
     _check_name(site)
     mark = secrets.token_hex(5)
     code, life, title = f"zc{mark}", f"zl{mark}", f"zs{mark}"
     to, message_id = f"zt{mark}@example.com", f"<zm{mark}@example.com>"
+    page = f"zp{mark}" if pages_at else ""
     message = build(
         sender,
         service_name,
@@ -117,6 +150,8 @@ def message_template(sender: Address, service_name: str, site: str) -> Template:
         code=code,
         minutes=life,
         date=_A_DATE,
+        page=page,
+        pages_at=pages_at,
     )
     counts = {
         "to": 1,
@@ -125,11 +160,14 @@ def message_template(sender: Address, service_name: str, site: str) -> Template:
         "date": 1,
         "code": f"{message.body}{message.html}".count(code),
         "life": f"{message.body}{message.html}".count(life),
+        **({"page": f"{message.body}{message.html}".count(page)} if page else {}),
     }
     message.subject = title
     raw = serialise(message)
     date = next(line[6:] for line in raw.split(b"\r\n") if line.startswith(b"Date: "))
     tokens = {"to": to, "message id": message_id, "subject": title, "code": code, "life": life}
+    if page:
+        tokens["page"] = page
     return Template(raw, {**{name: token.encode() for name, token in tokens.items()}, "date": date}, counts)
 
 
@@ -139,6 +177,11 @@ def subject_end(service_name: str) -> bytes:
     if not name.isascii():
         name = Header(name, "utf-8", maxlinelen=70).encode(linesep="\r\n")
     return f" is your {name} code".encode()
+
+
+def _in_quoted_printable(latin_1: str) -> str:
+    encoded: str = body_encode(latin_1)
+    return encoded
 
 
 def _check_name(service_name: str) -> None:

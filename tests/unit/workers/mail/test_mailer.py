@@ -92,6 +92,36 @@ def test_the_fast_way_makes_the_same_mail_as_flask_mail(name: str, sender: str) 
         assert "10 minutes" in body(fast, kind)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mail_leads_to_its_page_with_the_code_behind_the_hash(name: str) -> None:
+    """In both forms, whole whatever the encoding; a browser sends nothing of what stands behind the #."""
+    ours = Mailer("Verifier <no-reply@example.org>", name, pages_at=f"https://{'a' * 60}.example.org/verify/")
+    page = "0123456789abcdef" * 2
+    mail = ours.render("4fQz_-9aB", "someone@example.com", "042195", expires_in_s=600, now=NOW, page=page)
+    link = f"https://{'a' * 60}.example.org/verify/{page}#code=042195"
+    message = parsed(mail)
+    assert body(message, "plain").splitlines().count(link) == 1
+    assert f'href="{link}"' in body(message, "html")
+    assert mail.payload.isascii()
+    for line in mail.payload.partition(b"quoted-printable")[2].partition(b"--=")[0].split(b"\r\n"):
+        assert len(line) <= 76
+    assert "https://" not in body(parsed(render(ours)), "plain"), "this one has no page"
+
+
+@pytest.mark.parametrize("page", ["../x", "a b", "a" * 65, "a\n", "ä"])
+def test_a_page_has_a_plain_name(page: str) -> None:
+    """Anything else would be another address."""
+    with pytest.raises(ValueError, match="plain name"):
+        mailer().render("4fQz_-9aB", "a@b.example", "042195", expires_in_s=600, now=NOW, page=page)
+
+
+def test_two_forms_of_the_text_and_nothing_around_them() -> None:
+    """A multipart/mixed is for attachments, and some mailboxes show a paper clip for it."""
+    message = parsed(render(mailer()))
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+
+
 @pytest.mark.parametrize(
     ("sender", "name"),
     [
