@@ -72,12 +72,12 @@ def _served_by_flask_run(context: click.Context) -> Flask:
         reloads=get_debug_flag() if reload is None else bool(reload),
     )
     try:
-        maildir = embedded.start(options, os.environ)
-    except (RedisServerMissing, LocalStartError, TopologyError) as error:
+        maildir, note = embedded.start(options, os.environ)
+    except (embedded.PortTaken, RedisServerMissing, LocalStartError, TopologyError) as error:
         _end_with(str(error))
     app = create_app()
     if options.is_on_loopback:
-        mailbox.init_app(app, maildir)
+        mailbox.init_app(app, maildir, note)
     return app
 
 

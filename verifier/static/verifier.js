@@ -85,25 +85,6 @@ function sendItselfAgain(form) {
   tick();
 }
 
-function watchMailbox(list) {
-  setInterval(async () => {
-    if (document.hidden || String(getSelection())) return;
-    try {
-      const mails = await (await fetch(list.dataset.url, { cache: "no-store" })).json();
-      if ((mails[0]?.key ?? "") !== list.dataset.newest) location.reload();
-    } catch {
-      // The app restarts; the next turn finds it again.
-    }
-  }, 2000);
-}
-
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = "Copied";
-  });
-}
-
 // The link in the mail has the code behind the #, which no request carries. Nothing is sent before somebody presses the button.
 function takeCodeOutOfAddress() {
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
@@ -123,5 +104,3 @@ const again = document.getElementById("resend");
 if (again && Number(again.dataset.wait) > 0) countDown(again);
 const waiting = document.querySelector("form[data-resubmit-after]");
 if (waiting) sendItselfAgain(waiting);
-const mailbox = document.getElementById("mailbox");
-if (mailbox) watchMailbox(mailbox);

@@ -7,10 +7,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
-from verifier.dev.mailbox import code_in, init_app
-from verifier.dev.maildir import Mail, newest_mails
+from verifier.dev.maildir import count_mails, find_mail, newest_mails, remove_mails, source_of
 
 
 @pytest.fixture
@@ -46,6 +44,34 @@ def test_mails_come_newest_first_and_bounded(box: mailbox.Maildir) -> None:
         box.add(mail(f"mail {number}"))
     subjects = [each.subject for each in newest_mails(path_of(box), limit=10)]
     assert subjects == [f"mail {number}" for number in range(11, 1, -1)]
+
+
+def test_mails_are_found_by_whom_they_are_for(box: mailbox.Maildir) -> None:
+    """By a part of the address, in any letter case, page by page."""
+    for number in range(6):
+        message = mail(f"mail {number}")
+        message.replace_header("To", f"{'Grace' if number % 2 else 'ada'}@example.org")
+        box.add(message)
+    path = path_of(box)
+    assert [each.subject for each in newest_mails(path, to="grace@")] == ["mail 5", "mail 3", "mail 1"]
+    assert [each.subject for each in newest_mails(path, 1, offset=1, to="GRACE")] == ["mail 3"]
+    assert (count_mails(path), count_mails(path, to="grace"), count_mails(path, to="nobody")) == (6, 3, 0)
+    remove_mails(path, newest_mails(path, None, to="grace"))
+    assert [each.subject for each in newest_mails(path)] == ["mail 4", "mail 2", "mail 0"]
+
+
+def test_a_mail_is_found_by_its_name_and_nothing_else_is(box: mailbox.Maildir) -> None:
+    """A name is never taken for a path."""
+    key = box.add(mail("here"))
+    path = path_of(box)
+    (path / "new" / "..").joinpath("secret").write_text("outside")
+    found = find_mail(path, key)
+    assert found is not None
+    assert found.subject == "here"
+    assert b"Subject: here" in (source_of(path, key) or b"")
+    for name in ("../secret", "", ".", "new/" + key, "nowhere"):
+        assert find_mail(path, name) is None
+        assert source_of(path, name) is None
 
 
 def test_both_bodies_of_a_mail_are_read(box: mailbox.Maildir) -> None:
@@ -99,42 +125,3 @@ def test_mails_that_vanish_are_left_out(box: mailbox.Maildir, monkeypatch: pytes
     box.remove(gone)
     monkeypatch.setattr(mailbox.Maildir, "keys", lambda _: keys)
     assert [each.subject for each in newest_mails(path_of(box))] == ["here"]
-
-
-@pytest.mark.parametrize(
-    ("subject", "code"),
-    [("123456 is your Example code", "123456"), ("Welcome", ""), ("Order 12345678901", "")],
-)
-def test_the_code_of_a_mail_is_found(subject: str, code: str) -> None:
-    """It is what the mailbox offers to copy."""
-    assert code_in(Mail("k", 0, "", subject, "", "", "")) == code
-
-
-def test_the_mailbox_is_read_only(app_with_mailbox: Flask) -> None:
-    """Nothing but reading."""
-    for path in ("/dev/mailbox", "/dev/mailbox.json"):
-        assert app_with_mailbox.test_client().post(path).status_code == 405
-        assert app_with_mailbox.test_client().delete(path).status_code == 405
-
-
-def test_the_mailbox_is_shown(app_with_mailbox: Flask, box: mailbox.Maildir) -> None:
-    """As JSON for scripts; the HTML of a mail never reaches the page."""
-    box.add(mail("123456 is your code", "<script>alert(1)</script>\n", "<img src=x onerror=alert(2)>"))
-    client = app_with_mailbox.test_client()
-    (shown,) = client.get("/dev/mailbox.json").json
-    assert (shown["to"], shown["subject"]) == ("ada@example.org", "123456 is your code")
-    assert "alert(1)" in shown["text"]
-    page = client.get("/dev/mailbox").text
-    assert "&lt;script&gt;alert(1)" in page
-    assert "alert(2)" not in page
-    assert 'data-copy="123456"' in page
-
-
-@pytest.fixture
-def app_with_mailbox(box: mailbox.Maildir) -> Flask:
-    """A bare app with the mailbox and what its page needs of the pages."""
-    app = Flask("verifier")
-    app.context_processor(lambda: {"service_name": "Example"})
-    app.add_url_rule("/", "web.home", lambda: "")
-    init_app(app, path_of(box))
-    return app
