@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from verifier.container import current_service
 from verifier.domain.verifications import Status, Verification, ended_sentence
+from verifier.domain.words import Words
 from verifier.web.browsers import this_browser
-from verifier.web.wording import describe_attempts, describe_delivery, describe_resend, masked
+from verifier.web.wording import describe_attempts, describe_delivery, describe_life, describe_resend, masked
 
 Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -21,7 +22,7 @@ ENDED_STATUS = 409
 class Problem:
     """Why a form comes back: the sentence, the HTTP status, and whether the typed text is at fault."""
 
-    sentence: str
+    sentence: Words
     status: int = 422
     field: bool = True
     retry_after_s: int | None = None
@@ -34,7 +35,8 @@ class Problem:
 
 def address_page(typed: str = "", problem: Problem | None = None) -> Answer:
     """Ask for the address; after a problem, with what was typed."""
-    page = render_template("address.html", typed=typed, problem=problem)
+    digits = current_service().rules.code_digits
+    page = render_template("address.html", typed=typed, problem=problem, digits=digits)
     return (page, 200) if problem is None else (page, problem.status, problem.headers)
 
 
@@ -78,7 +80,8 @@ def _code_page(verification: Verification, typed: str = "", problem: Problem | N
         expires_in_s=max(0, round(verification.expires_at - now)),
         mail=describe_delivery(verification.delivery, now),
         resend=describe_resend(verification, service.rules, now),
-        attempts=describe_attempts(attempts_left) if verification.check_attempts else "",
+        attempts=describe_attempts(attempts_left) if verification.check_attempts else None,
+        life=describe_life(verification.expires_at - now),
         typed=typed,
         problem=problem,
     )

@@ -24,6 +24,7 @@ from verifier.domain.errors import (
     VerifierError,
 )
 from verifier.domain.verifications import Verification
+from verifier.languages import said
 from verifier.web.browsers import starting_browser, this_browser
 from verifier.web.errors import verifier_error
 from verifier.web.form_tokens import form_token
@@ -62,7 +63,7 @@ def start() -> Answer:
     try:
         verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
     except InvalidAddress as error:
-        return address_page(typed, Problem(str(error)))
+        return address_page(typed, Problem(error.sentence))
     except LimitReached as error:
         return address_page(typed, _not_now(error))
     return to_page_of(verification.id)
@@ -81,7 +82,7 @@ def check(verification_id: str) -> Answer:
     try:
         result = service.check(verification_id, typed, request_key=_key_of(typed), caller=this_browser())
     except MalformedCode as error:
-        return answer_to_form(_seen(verification_id), Problem(str(error)), typed)
+        return answer_to_form(_seen(verification_id), Problem(error.sentence), typed)
     except LimitReached as error:
         return answer_to_form(_seen(verification_id), _not_now(error), typed)
     if result.valid:
@@ -97,7 +98,7 @@ def resend(verification_id: str) -> Answer:
         current_service().resend(verification_id, request_key=form_token(), caller=this_browser())
     except (LimitReached, ResendTooSoon, StartedElsewhere, TooManySends, VerificationEnded) as error:
         return answer_to_form(_seen(verification_id), _not_now(error))
-    flash(SENT_AGAIN)
+    flash(said(SENT_AGAIN))
     return to_page_of(verification_id)
 
 
@@ -119,12 +120,12 @@ def cancel(verification_id: str) -> Answer:
         with suppress(VerificationEnded):
             current_service().cancel(verification_id, caller=this_browser())
     except StartedElsewhere as error:
-        return answer_to_form(_seen(verification_id), Problem(str(error), error.status, field=False))
+        return answer_to_form(_seen(verification_id), Problem(error.sentence, error.status, field=False))
     return redirect(url_for("web.home"), 303)
 
 
 def _not_now(error: VerifierError) -> Problem:
-    return Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
+    return Problem(error.sentence, error.status, field=False, retry_after_s=error.retry_after_s)
 
 
 def _seen(verification_id: str) -> Verification:

@@ -130,8 +130,9 @@ def test_an_address_leads_to_the_page_of_its_code(person: Person, master: Redis)
     assert ADDRESS in page.text
     assert 'autocomplete="one-time-code"' in page.text
     assert 'inputmode="numeric"' in page.text
-    assert "Your mail is about to be sent." in page.text
-    assert "You can have it sent twice more, the next time in 30 seconds." in page.text
+    assert "Your email is about to be sent." in page.text
+    assert "It works for 10 minutes." in page.text
+    assert "You can send it again in 30 seconds." in page.text
     assert master.zscore(keyspace.DUE, id_in(path)) is not None
 
 
@@ -171,9 +172,9 @@ def test_a_wrong_code_says_so_and_counts(person: Person, master: Redis) -> None:
     path = person.start()
     page = person.post(path, code=person.wrong_code(path))
     assert page.status_code == 422
-    assert "<title>Error: Type the code" in page.text
+    assert "<title>Error: Check your email" in page.text
     assert "This is not the right code. You have 2 attempts left." in page.text
-    assert 'aria-invalid="true" aria-describedby="code-problem code-hint"' in page.text
+    assert 'aria-invalid="true" aria-describedby="code-problem"' in page.text
     assert record_of(master, path)["attempts"] == "1"
     assert "You have 2 attempts left." in person.client.get(path).text
 
@@ -181,12 +182,12 @@ def test_a_wrong_code_says_so_and_counts(person: Person, master: Redis) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Please type the 6-digit code from the mail."),
-        ("  - ", "Please type the 6-digit code from the mail."),
-        ("12345", "The code is 6 digits long and has no letters in it."),
-        ("1234567", "The code is 6 digits long and has no letters in it."),
-        ("12a456", "The code is 6 digits long and has no letters in it."),
-        ("1" * 5000, "The code is 6 digits long and has no letters in it."),
+        ("", "Enter the 6-digit code from the email."),
+        ("  - ", "Enter the 6-digit code from the email."),
+        ("12345", "Enter the code from the email. It has 6 digits."),
+        ("1234567", "Enter the code from the email. It has 6 digits."),
+        ("12a456", "Enter the code from the email. It has 6 digits."),
+        ("1" * 5000, "Enter the code from the email. It has 6 digits."),
     ],
 )
 def test_what_can_be_no_code_costs_no_attempt(
@@ -209,10 +210,10 @@ def test_too_many_wrong_codes_end_it(person: Person) -> None:
     for code in (person.wrong_code(path), person.code(path), "rubbish"):
         page = person.post(path, code=code)
         assert page.status_code == 409
-        assert "The code was typed wrong too often." in page.text
+        assert "A wrong code was entered too many times" in page.text
         assert "Start again</a>" in page.text
     assert person.client.get(path).status_code == 200
-    assert "The code was typed wrong too often." in person.client.get(path).text
+    assert "A wrong code was entered too many times" in person.client.get(path).text
 
 
 def test_an_expired_code_says_so(person: Person, clock: RedisTime) -> None:
@@ -237,13 +238,13 @@ def test_sending_again_is_possible_after_a_while(person: Person, master: Redis, 
     """It leads back to the page, which says so once and counts down what is left."""
     path = person.start()
     clock.move(30)
-    assert "You can have it sent twice more." in person.client.get(path).text
+    assert 'data-wait="0"' in person.client.get(path).text
     answer = person.post(f"{path}/resend")
     assert (answer.status_code, answer.location) == (303, path)
     page = person.client.get(path).text
-    assert "The mail goes out once more, with the same code." in page
-    assert "You can have it sent once more, the next time in 60 seconds." in page
-    assert "The mail goes out once more" not in person.client.get(path).text
+    assert "sending the email again. The code in it is the same." in page
+    assert "You can send it again in 60 seconds." in page
+    assert "sending the email again" not in person.client.get(path).text
     assert record_of(master, path)["delivery"] == "2"
 
 
@@ -275,8 +276,8 @@ def test_sending_again_too_often_says_so(person: Person, clock: RedisTime) -> No
     page = person.post(f"{path}/resend")
     assert page.status_code == 429
     assert "The code has been sent 3 times already" in page.text
-    assert "The mail was sent as often as is allowed." in page.text
-    assert "Send again" not in page.text
+    assert "send this code any more often." in page.text
+    assert "Send it again" not in page.text
 
 
 def test_another_address_ends_this_verification(person: Person, master: Redis) -> None:
@@ -286,10 +287,10 @@ def test_another_address_ends_this_verification(person: Person, master: Redis) -
     assert (answer.status_code, answer.location) == (303, "/verify")
     assert record_of(master, path)["status"] == "canceled"
     assert master.zscore(keyspace.DUE, id_in(path)) is None
-    assert "This verification was canceled." in person.client.get(path).text
+    assert "This code was canceled and no longer works." in person.client.get(path).text
     page = person.post(path, code=person.code(path))
     assert page.status_code == 409
-    assert "This verification was canceled." in page.text
+    assert "This code was canceled and no longer works." in page.text
 
 
 def test_another_address_after_the_end_leads_to_the_form(person: Person) -> None:
@@ -350,7 +351,7 @@ def test_another_browser_changes_nothing(
     before = record_of(master, path)
     page = other.post(path + action)
     assert page.status_code == 403
-    assert "Only the browser in which the address was typed can do this." in page.text
+    assert "Only the browser in which the address was entered can do this." in page.text
     assert 'name="code"' in page.text
     assert ADDRESS not in page.text
     assert record_of(master, path) == before
@@ -387,13 +388,13 @@ DELIVERY_STATES = [
     (
         {"delivery_status": "deferred", "next_try_at": "1"},
         {"tone": "waiting", "settled": False},
-        "delayed. We try again in a few seconds",
+        "try again in a few seconds",
     ),
-    ({"delivery_status": "sent"}, {"tone": "good", "settled": True}, "accepted your mail"),
+    ({"delivery_status": "sent"}, {"tone": "good", "settled": True}, "The email has left us."),
     (
         {"delivery_status": "rejected", "relay_reply": "550 unknown mailbox"},
         {"tone": "bad", "settled": True},
-        "refused this address",
+        "could not be delivered to this address",
     ),
     ({"delivery_status": "abandoned"}, {"tone": "bad", "settled": True}, "could not be sent in time"),
 ]
@@ -479,7 +480,7 @@ def test_a_form_without_the_field_is_a_wrong_address(person: Person) -> None:
     """As if nothing had been typed."""
     page = person.post("/verify")
     assert page.status_code == 422
-    assert "Please type your email address." in page.text
+    assert "Enter your email address." in page.text
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -491,7 +492,7 @@ def test_a_form_without_its_token_comes_back(person: Person, fields: dict[str, s
     person.client.get("/")
     page = person.client.post("/verify", data={"email": ADDRESS, **fields})
     assert page.status_code == 400
-    assert "This form was open for too long" in page.text
+    assert "This page was open for too long" in page.text
     assert f'value="{ADDRESS}"' in page.text
 
 
@@ -695,7 +696,7 @@ def test_the_mails_way_stays_quiet_when_redis_is_away(
     assert live.json["pending"] is True
     assert live.json["settled"] is False
     assert live.headers["Retry-After"] == "7"
-    assert "where your mail is at the moment" in frame.text
+    assert "where your email is at the moment" in frame.text
     assert "Refresh" in frame.headers
 
 
