@@ -37,6 +37,7 @@ class DeliveryStatus(StrEnum):
     ABANDONED = "abandoned"
 
 
+FAILED = frozenset({DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED})
 OWED = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED})
 
 _ENDED_SENTENCES = {

@@ -20,8 +20,9 @@ from verifier.web.form_tokens import FIELD
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
-# What was typed, and the token by which the same request is known.
-_KEPT_FIELDS = ("email", "code", FIELD)
+REPLACES = "replaces"
+# What was typed, what it stands for, and the token by which the same request is known.
+_KEPT_FIELDS = ("email", "code", REPLACES, FIELD)
 
 _NOTHING = Words("")
 _WORDS = {
