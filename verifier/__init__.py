@@ -11,7 +11,7 @@ import logging
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from verifier import api, ops, web
+from verifier import api, languages, ops, web
 from verifier.container import install, make_container
 from verifier.settings import Settings, load_settings
 
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _say_what_is_open(settings)
     # An address with a second slash is another one: werkzeug would lead from there to one that begins with //.
     app.url_map.merge_slashes = False
-    for each in (web, api, ops):
+    for each in (languages, web, api, ops):
         each.init_app(app)
     return app
 

@@ -43,6 +43,7 @@ from verifier.domain.requests import (
 )
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Status, Verification
+from verifier.domain.words import words
 from verifier.logs import ThrottledLog
 from verifier.store.limits import Counting
 from verifier.store.records import MalformedRecord
@@ -83,12 +84,14 @@ def redis_within(deadline_s: float) -> Iterator[None]:
     except Backpressure as error:
         throttled_log.log(logging.ERROR, "Redis has no room, so nothing is taken on: %s", error)
         raise ServiceUnavailable(
-            "The service's database has no room at the moment. Trying again in a few seconds is safe.",
+            words("The service's database has no room at the moment. Trying again in a few seconds is safe."),
             RETRY_AFTER_S,
         ) from error
     except CircuitOpen as error:
         raise ServiceUnavailable(
-            "The service can't reach its database at the moment. Trying again in a few seconds is safe.",
+            words(
+                "The service can't reach its database at the moment. Trying again in a few seconds is safe."
+            ),
             RETRY_AFTER_S,
         ) from error
     except (*TRANSIENT, PermanentError, MalformedRecord) as error:
@@ -97,8 +100,10 @@ def redis_within(deadline_s: float) -> Iterator[None]:
         else:
             throttled_log.log(logging.WARNING, "A request was given up: %s", error)
         raise ServiceUnavailable(
-            "The service can't reach its database at the moment, so we don't know yet whether this was done. "
-            "Trying again in a few seconds is safe.",
+            words(
+                "The service can't reach its database at the moment, so we don't know yet whether this was done. "
+                "Trying again in a few seconds is safe."
+            ),
             RETRY_AFTER_S,
         ) from error
 
@@ -262,7 +267,7 @@ class VerificationService:
             counters = self._counting.mails(verification.address, caller)
             if self._store.resend(verification, request_id, counters) is Resend.ACCEPTED:
                 return self._store.get(verification_id)
-        raise ServiceUnavailable("This verification is changing too quickly. Please try again.", 1)
+        raise ServiceUnavailable(words("This verification is changing too quickly. Please try again."), 1)
 
     def _sent_again(self, verification: Verification, request_id: str, caller: Caller | None) -> Verification:
         """Resend a pending verification where that is allowed now; return it as it is then."""
@@ -297,8 +302,10 @@ class VerificationService:
             key_id,
         )
         return ServiceUnavailable(
-            "The code can't be checked at the moment, because this service is being updated. Your attempt was not "
-            "counted. Please try again in a few seconds.",
+            words(
+                "The code can't be checked at the moment, because this service is being updated. Your attempt was not "
+                "counted. Try again in a few seconds."
+            ),
             RETRY_AFTER_S,
         )
 

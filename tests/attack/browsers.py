@@ -24,7 +24,7 @@ def forge_forms(target: Target, scale: Scale) -> Outcome:
     stolen = attacker.fields["csrf_token"]
     before = _all_records(target)
     answers: list[Answer] = []
-    paths = ("/verify", own.location, f"{own.location}/resend", f"{own.location}/cancel")
+    paths = ("/verify", own.location, f"{own.location}/resend", f"{own.location}/new")
     for path in paths:
         typed = {"email": "forged@example.org", "code": "123456"}
         ours = {"Origin": f"https://{HOST}", "Referer": f"https://{HOST}/"}

@@ -81,7 +81,7 @@ def keep_the_owner_out(target: Target, scale: Scale) -> Outcome:
 
 
 def fill_by_starting_and_canceling(target: Target, scale: Scale) -> Outcome:
-    """Start for ever new addresses and cancel at once, from all addresses of one network, until it is refused."""
+    """Start for ever new addresses and change them at once, from all addresses of one network, until it is refused."""
     network = next(target.networks()).rpartition(".")[0]
     browser = Browser(target.port, f"{network}.1")
     browser.open("/")
@@ -95,7 +95,10 @@ def fill_by_starting_and_canceling(target: Target, scale: Scale) -> Outcome:
         )
         answer = each.send("/verify", email=f"filler{number}@example.org", request=f"{number:032x}")
         if answer.status == 303 and number % 4 == 0:
-            each.send(f"{answer.location}/cancel")
+            replaced = answer.location.rpartition("/")[2]
+            each.send(
+                "/verify", email=f"other{number}@example.org", request=f"{number:031x}f", replaces=replaced
+            )
         return answer.status
 
     with ThreadPoolExecutor(8) as pool:

@@ -10,6 +10,8 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from verifier.domain.errors import VerifierError
+from verifier.domain.words import words
+from verifier.languages import said
 
 _CODES = {
     400: "malformed_request",
@@ -21,12 +23,12 @@ _CODES = {
 }
 
 _DETAILS = {
-    400: "The body is not valid JSON.",
-    404: "There is nothing at this address. Verifications live at /v1/verifications/<id>.",
-    405: "This address does not support that method.",
-    413: "The body is too large.",
-    415: "Send the body as application/json.",
-    500: "Something went wrong on our side; the error is in the log for the operators.",
+    400: words("The body is not valid JSON."),
+    404: words("There is nothing at this address. Verifications live at /v1/verifications/<id>."),
+    405: words("This address does not support that method."),
+    413: words("The body is too large."),
+    415: words("Send the body as application/json."),
+    500: words("Something went wrong on our side; the error is in the log for the operators."),
 }
 
 
@@ -49,13 +51,15 @@ def problem(  # noqa: PLR0917 - what a problem detail has
 
 def of_verifier_error(error: VerifierError) -> Response:
     """Make the problem response for an error of the domain."""
-    return problem(error.status, error.code, error.title, str(error), error.retry_after_s, error.members)
+    return problem(
+        error.status, error.code, said(error.title), said(error.sentence), error.retry_after_s, error.members
+    )
 
 
 def of_http_error(error: HTTPException) -> Response:
     """Make the problem response for an error of HTTP itself."""
     status = error.code or 500
-    detail = _DETAILS.get(status) or error.description or ""
+    detail = said(_DETAILS.get(status) or error.description or "")
     response = problem(status, _CODES.get(status, "http_error"), HTTPStatus(status).phrase, detail)
     response.headers.update(allowed_methods(error))
     return response

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from verifier.domain.errors import InvalidAddress
+from verifier.domain.words import Words, words
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, angle brackets included
 _FOR_TESTS = ("test", "example")
@@ -24,6 +25,31 @@ _ENCODED_WORD = re.compile(r"=\?.*\?=")
 _ROUTE = re.compile(r"[%!]")
 # A program, a file, or an option to a program, for mail software of old; current software refuses the dash.
 _NO_MAILBOX = re.compile(r"[-|/]")
+_UNSAFE = words("Not all email programs can write to an address like this one. Enter another email address.")
+_SLIPS = (
+    (
+        re.compile(r"[,;]|@.+\s\S+@"),
+        words("Enter one email address only, like name@example.com."),
+    ),
+    (
+        re.compile(r"\A[^@]*\Z"),
+        words("Enter an email address with an @ in it, like name@example.com."),
+    ),
+    (
+        re.compile(r"[<>]"),
+        words("Enter only the email address, like name@example.com, without a name before it."),
+    ),
+    (
+        re.compile(r"\s"),
+        words("Enter the email address without spaces, like name@example.com."),
+    ),
+    (
+        re.compile(r"\A@|@[^.\[]*\Z"),
+        words("This email address is not complete. Enter it like name@example.com."),
+    ),
+)
+# Control characters, what is left of broken text, what can't be seen, and lines and paragraphs of their own (Unicode, 4.5).
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Cs", "So", "Zl", "Zp"})
 
 
 def normalise_address(text: str, *, for_tests: bool = False) -> str:
@@ -37,31 +63,37 @@ def normalise_address(text: str, *, for_tests: bool = False) -> str:
     """
     text = text.strip(" ")
     if not text:
-        raise InvalidAddress("Please type your email address.")
-    if any(character in text for character in "\r\n\t\0"):
-        raise InvalidAddress("An email address has no line breaks or control characters in it.")
-    if "\ufffd" in text:
-        raise InvalidAddress(
-            "The address arrived with characters that could not be read. Please type it again."
-        )
+        raise InvalidAddress(words("Enter your email address."))
     if len(text) > MAX_ADDRESS_CHARACTERS:
-        raise InvalidAddress(f"An email address has at most {MAX_ADDRESS_CHARACTERS} characters.")
-    if _ENCODED_WORD.search(text):
         raise InvalidAddress(
-            "Mail programs misread an address with =? and ?= in it, so no mail can be sent to it."
+            words("An email address has at most %(most)s characters.", most=MAX_ADDRESS_CHARACTERS)
         )
+    if _ENCODED_WORD.search(text):
+        raise InvalidAddress(_UNSAFE)
     try:
         parsed = validate_email(text, check_deliverability=False, test_environment=for_tests, strict=True)
-    except EmailNotValidError as error:
-        raise InvalidAddress(f"This is not an email address that mail can be sent to: {error}") from None
+    except EmailNotValidError:
+        raise InvalidAddress(_what_is_wrong(text)) from None
     if _ROUTE.search(parsed.local_part) or _NO_MAILBOX.match(parsed.local_part):
-        raise InvalidAddress(
-            "Mail programs misread an address with % or ! in it, or with -, | or / at its beginning, "
-            "so no mail can be sent to it."
-        )
+        raise InvalidAddress(_UNSAFE)
     if not for_tests and parsed.ascii_domain.rpartition(".")[2] in _FOR_TESTS:
-        raise InvalidAddress("This address is one for tests that nobody has, so no mail can be sent to it.")
+        raise InvalidAddress(_of_nobody(parsed.domain))
     return parsed.normalized
+
+
+def _what_is_wrong(text: str) -> Words:
+    """Return our own sentence about what is no address: the most likely slip, in words that everybody knows."""
+    if any(unicodedata.category(character) in _UNSEEN for character in text):
+        return words("The address has characters in it that could not be read. Enter it again.")
+    domain = f".{text.rpartition('@')[2].casefold()}"
+    if "@" in text and any(domain.endswith(f".{name}") for name in SPECIAL_USE_DOMAIN_NAMES):
+        return _of_nobody(domain[1:])
+    slips = (sentence for pattern, sentence in _SLIPS if pattern.search(text))
+    return next(slips, words("Enter an email address like name@example.com."))
+
+
+def _of_nobody(domain: str) -> Words:
+    return words("No email gets to addresses at %(domain)s. Enter another email address.", domain=domain)
 
 
 # The providers whose mailboxes are the same with and without dots (https://support.google.com/mail/answer/7436150).

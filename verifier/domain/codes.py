@@ -16,11 +16,15 @@ from itertools import count
 from verifier.domain.errors import MalformedCode
 from verifier.domain.keys import KeyRing
 from verifier.domain.rules import Rules
+from verifier.domain.words import words
 
 CODE_PURPOSE = "code"
 _MESSAGE_PURPOSE = "message id"
 _ID = re.compile(r"[0-9a-f]{32}")
-_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.]+")
+_ONE_SEPARATOR = r"[\s\-\u2010-\u2015.]"
+_SEPARATORS = re.compile(rf"{_ONE_SEPARATOR}+")
+# A whole mail may be pasted.
+LONGEST_PASTE = 4000
 _WORD_BYTES = 8
 _WORD_VALUES = 1 << (8 * _WORD_BYTES)
 
@@ -67,19 +71,35 @@ def derive_code(key: bytes, verification_id: str, address: str, digits: int) -> 
 
 
 def normalise_typed_code(text: str, digits: int) -> str:
-    """Return the digits of a typed code; blanks, dashes and dots between them are dropped.
+    """Return the digits of a typed or pasted code: all there is, or the only run of so many digits in a longer text.
 
-    Digits of other scripts (full-width, Arabic-Indic ...) count as digits, since keyboards type them.
+    Blanks, dashes and dots between the digits are dropped. Digits of other scripts (full-width, Arabic-Indic ...) count as
+    digits, since keyboards type them.
 
     Raises:
-        MalformedCode: what is left is not `digits` digits; the sentence says what is expected.
+        MalformedCode: there is no such run, or more than one; the sentence says what is expected.
     """
-    bare = _SEPARATORS.sub("", text) if len(text) <= 64 else text
+    bare = _SEPARATORS.sub("", text) if len(text) <= LONGEST_PASTE else text
     if not bare:
-        raise MalformedCode(f"Please type the {digits}-digit code from the mail.")
+        raise MalformedCode(words("Enter the %(digits)s-digit code from the email.", digits=digits))
+    if not bare.isdecimal() and len(text) <= LONGEST_PASTE:
+        bare = _lone_run(text, digits)
     if not (bare.isdecimal() and len(bare) == digits):
-        raise MalformedCode(f"The code is {digits} digits long and has no letters in it.")
+        raise MalformedCode(words("Enter the code from the email. It has %(digits)s digits.", digits=digits))
     return "".join(str(int(digit)) for digit in bare)
+
+
+def _lone_run(text: str, digits: int) -> str:
+    """Return the one run of so many digits that stands alone; empty where there is none, or several.
+
+    One that is written together goes before one with separators in it, such as a date. Letters beside it are those of a
+    language without blanks, but never Latin ones.
+    """
+    together = rf"(?<![0-9A-Za-z])(?<!\d)\d{{{digits}}}(?!\d)(?![A-Za-z])"
+    apart = rf"(?<![0-9A-Za-z])(?<!\d)(?<!\d{_ONE_SEPARATOR})\d(?:{_ONE_SEPARATOR}?\d){{{digits - 1}}}(?!{_ONE_SEPARATOR}?\d)(?![A-Za-z])"
+    found = re.findall(together, text) or re.findall(apart, text)
+    different = {_SEPARATORS.sub("", each) for each in found}
+    return different.pop() if len(different) == 1 else ""
 
 
 def same_code(left: str, right: str) -> bool:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 
 from verifier.domain.times import span_in_words
+from verifier.domain.words import Words, counted, words
 
 
 class VerifierError(Exception):
-    """A request that can't be served; `str(error)` is a sentence for people."""
+    """A request that can't be served; `sentence` is for people, in any language, and `str(error)` the same in English."""
 
     status = 500
     code = "internal_error"
-    title = "Internal error"
+    title = words("Internal error")
     retry_after_s: int | None = None
+
+    def __init__(self, sentence: Words | str) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence if isinstance(sentence, Words) else Words(sentence)
 
     @property
     def members(self) -> dict[str, str]:
@@ -30,7 +35,7 @@ class InvalidAddress(VerifierError):
 
     status = 422
     code = "invalid_address"
-    title = "Invalid email address"
+    title = words("Invalid email address")
 
 
 class MalformedCode(VerifierError):
@@ -38,7 +43,7 @@ class MalformedCode(VerifierError):
 
     status = 422
     code = "malformed_code"
-    title = "Malformed code"
+    title = words("Malformed code")
 
 
 class InvalidRequest(VerifierError):
@@ -46,7 +51,7 @@ class InvalidRequest(VerifierError):
 
     status = 422
     code = "invalid_request"
-    title = "Invalid request"
+    title = words("Invalid request")
 
 
 class VerificationNotFound(VerifierError):
@@ -54,10 +59,12 @@ class VerificationNotFound(VerifierError):
 
     status = 404
     code = "verification_not_found"
-    title = "Verification not found"
+    title = words("Verification not found")
 
     def __init__(self) -> None:
-        super().__init__("There is no verification with this id, or it ended some time ago. Start a new one.")
+        super().__init__(
+            words("There is no verification with this id, or it ended some time ago. Start a new one.")
+        )
 
 
 class StartedElsewhere(VerifierError):
@@ -65,11 +72,13 @@ class StartedElsewhere(VerifierError):
 
     status = 403
     code = "started_elsewhere"
-    title = "Started elsewhere"
+    title = words("Started elsewhere")
 
     def __init__(self) -> None:
         super().__init__(
-            "Only the browser in which the address was typed can do this. Here you can type the code."
+            words(
+                "Only the browser in which the address was entered can do this. Here you can enter the code."
+            )
         )
 
 
@@ -78,7 +87,7 @@ class NotAuthorized(VerifierError):
 
     status = 401
     code = "unauthorized"
-    title = "No valid API key"
+    title = words("No valid API key")
 
 
 class UnknownHost(VerifierError):
@@ -86,11 +95,13 @@ class UnknownHost(VerifierError):
 
     status = 400
     code = "unknown_host"
-    title = "Unknown host"
+    title = words("Unknown host")
 
     def __init__(self) -> None:
         super().__init__(
-            "This service does not answer under this host name. Whoever runs it names its hosts in VERIFIER_HOSTS."
+            words(
+                "This service does not answer under this host name. Whoever runs it names its hosts in VERIFIER_HOSTS."
+            )
         )
 
 
@@ -99,7 +110,7 @@ class VerificationEnded(VerifierError):
 
     status = 409
     code = "verification_ended"
-    title = "Verification ended"
+    title = words("Verification ended")
 
 
 class ResendTooSoon(VerifierError):
@@ -107,12 +118,15 @@ class ResendTooSoon(VerifierError):
 
     status = 429
     code = "resend_too_soon"
-    title = "Too soon to send again"
+    title = words("Too soon to send again")
 
     def __init__(self, wait_s: int) -> None:
         super().__init__(
-            f"The code can be sent again in {wait_s} second{'' if wait_s == 1 else 's'}. "
-            "Please look into your spam folder meanwhile."
+            counted(
+                "The code can be sent again in %(count)s second. Look in your spam folder meanwhile.",
+                "The code can be sent again in %(count)s seconds. Look in your spam folder meanwhile.",
+                wait_s,
+            )
         )
         self.retry_after_s = wait_s
 
@@ -122,26 +136,32 @@ class TooManySends(VerifierError):
 
     status = 429
     code = "too_many_sends"
-    title = "Sent too often"
+    title = words("Sent too often")
 
     def __init__(self, sends: int) -> None:
         super().__init__(
-            f"The code has been sent {sends} times already and can't be sent again. "
-            "Check the address, or start a new verification."
+            counted(
+                "The code has been sent %(count)s time already and can't be sent again. "
+                "Check the address, or ask for a new code.",
+                "The code has been sent %(count)s times already and can't be sent again. "
+                "Check the address, or ask for a new code.",
+                sends,
+            )
         )
 
 
-_MAILS_ASKED_FOR = "Too many mails were asked for"
+_MAILS_FOR_ADDRESS = words("Too many emails were asked for with this address.")
+_CODES_FOR_ADDRESS = words("Too many wrong codes were entered for this address.")
 _LIMIT_SENTENCES = {
-    "mails_per_address": f"{_MAILS_ASKED_FOR} with this address.",
-    "mails_per_address_and_network": f"{_MAILS_ASKED_FOR} with this address.",
-    "mails_per_network": f"{_MAILS_ASKED_FOR} from your network.",
-    "mails_per_api_key": f"{_MAILS_ASKED_FOR} with this API key.",
-    "mails_per_domain": f"{_MAILS_ASKED_FOR} for addresses of this domain.",
-    "mails": "This service is asked for more mails than it sends.",
-    "wrong_codes_per_address": "Too many wrong codes were typed for this address.",
-    "wrong_codes_per_address_and_network": "Too many wrong codes were typed for this address.",
-    "wrong_codes_per_network": "Too many wrong codes were typed from your network.",
+    "mails_per_address": _MAILS_FOR_ADDRESS,
+    "mails_per_address_and_network": _MAILS_FOR_ADDRESS,
+    "mails_per_network": words("Too many emails were asked for from your network."),
+    "mails_per_api_key": words("Too many emails were asked for with this API key."),
+    "mails_per_domain": words("Too many emails were asked for to addresses like this one."),
+    "mails": words("This service is asked for more emails than it sends."),
+    "wrong_codes_per_address": _CODES_FOR_ADDRESS,
+    "wrong_codes_per_address_and_network": _CODES_FOR_ADDRESS,
+    "wrong_codes_per_network": words("Too many wrong codes were entered from your network."),
 }
 
 
@@ -150,13 +170,17 @@ class LimitReached(VerifierError):
 
     status = 429
     code = "limit_reached"
-    title = "Too often"
+    title = words("Too often")
 
     def __init__(self, limit: str, wait_s: float) -> None:
         self.limit = limit
         self.retry_after_s = max(1, math.ceil(wait_s))
         super().__init__(
-            f"{_LIMIT_SENTENCES[limit]} Please try again in {span_in_words(self.retry_after_s)}."
+            words(
+                "%(reason)s Try again in %(span)s.",
+                reason=_LIMIT_SENTENCES[limit],
+                span=span_in_words(self.retry_after_s),
+            )
         )
 
     @property
@@ -170,11 +194,11 @@ class RequestReused(VerifierError):
 
     status = 422
     code = "idempotency_key_reused"
-    title = "Idempotency key reused"
+    title = words("Idempotency key reused")
 
     def __init__(self) -> None:
         super().__init__(
-            "This Idempotency-Key was used with another body before. Use a new key for a new request."
+            words("This Idempotency-Key was used with another body before. Use a new key for a new request.")
         )
 
 
@@ -186,9 +210,9 @@ class ServiceUnavailable(VerifierError):
 
     status = 503
     code = "service_unavailable"
-    title = "Temporarily unavailable"
+    title = words("Temporarily unavailable")
 
-    def __init__(self, sentence: str, retry_after_s: int = 5) -> None:
+    def __init__(self, sentence: Words | str, retry_after_s: int = 5) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
 
@@ -197,10 +221,10 @@ class QueueFull(ServiceUnavailable):
     """More mail is owed than the service takes on; nothing was accepted."""
 
     code = "queue_full"
-    title = "Too many mails waiting"
+    title = words("Too many mails waiting")
 
     def __init__(self, retry_after_s: int = 10) -> None:
         super().__init__(
-            "Too many mails are waiting to be sent, so this one was not accepted. Please try again shortly.",
+            words("Too many emails are waiting to be sent, so this one was not accepted. Try again shortly."),
             retry_after_s,
         )

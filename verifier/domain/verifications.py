@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from verifier.domain.errors import ResendTooSoon, TooManySends, VerificationEnded
 from verifier.domain.rules import Rules
+from verifier.domain.words import Words, words
 
 
 class Status(StrEnum):
@@ -36,13 +37,16 @@ class DeliveryStatus(StrEnum):
     ABANDONED = "abandoned"
 
 
+FAILED = frozenset({DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED})
 OWED = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.DEFERRED})
 
 _ENDED_SENTENCES = {
-    Status.APPROVED: "This address is verified already.",
-    Status.CANCELED: "This verification was canceled. Start a new one.",
-    Status.EXPIRED: "This code has expired. Start again to get a new one.",
-    Status.MAX_ATTEMPTS_REACHED: "The code was typed wrong too often. Start again to get a new one.",
+    Status.APPROVED: words("This address is verified already."),
+    Status.CANCELED: words("This code was canceled and no longer works. Ask for a new one."),
+    Status.EXPIRED: words("This code has expired. Ask for a new one."),
+    Status.MAX_ATTEMPTS_REACHED: words(
+        "A wrong code was entered too many times, so the code no longer works. Ask for a new one."
+    ),
 }
 
 
@@ -119,6 +123,6 @@ class Verification:
             raise ResendTooSoon(math.ceil(wait_s))
 
 
-def ended_sentence(status: Status) -> str:
+def ended_sentence(status: Status) -> Words:
     """Return the sentence for people about a verification that has ended."""
     return _ENDED_SENTENCES[status]

@@ -29,6 +29,8 @@ function followMail(box) {
       gap = shortest;
     }
     line.className = "mail " + answer.tone;
+    document.getElementById("sending").hidden = answer.tone === "good";
+    document.getElementById("sent").hidden = answer.tone !== "good";
   }
 
   async function ask() {
@@ -59,15 +61,25 @@ function followMail(box) {
   plan();
 }
 
+// "Your code: 308614" pasted: the field takes the code. Without a script the service finds it in what was pasted.
+function takeCodeOut(field) {
+  const run = new RegExp(`(?<![0-9A-Za-z\\p{Nd}])\\p{Nd}{${field.dataset.digits}}(?![A-Za-z\\p{Nd}])`, "gu");
+  field.addEventListener("paste", (event) => {
+    const found = new Set(event.clipboardData.getData("text").match(run));
+    if (found.size !== 1) return;
+    event.preventDefault();
+    [field.value] = found;
+  });
+}
+
 function countDown(button) {
   const words = document.getElementById("resend-words");
-  const pattern = /, the next time in \d+ seconds?/;
+  const seconds = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "second", unitDisplay: "long" });
   const endsAt = Date.now() + Number(button.dataset.wait) * 1000;
   function tick() {
     const left = Math.ceil((endsAt - Date.now()) / 1000);
     button.disabled = left > 0;
-    words.textContent = words.textContent.replace(
-      pattern, left > 0 ? `, the next time in ${left} second${left === 1 ? "" : "s"}` : "");
+    words.textContent = left > 0 ? words.dataset.words.replace("{span}", seconds.format(left)) : "";
     if (left > 0) setTimeout(tick, 500);
   }
   tick();
@@ -78,7 +90,7 @@ function sendItselfAgain(form) {
   let left = Number(form.dataset.resubmitAfter);
   function tick() {
     if (left <= 0) return form.requestSubmit();
-    words.textContent = "We try again by ourselves in a moment; leave this page open.";
+    words.textContent = words.dataset.words;
     left -= 1;
     setTimeout(tick, 1000);
   }
@@ -100,6 +112,8 @@ takeCodeOutOfAddress();
 window.addEventListener("hashchange", takeCodeOutOfAddress);
 const live = document.getElementById("live");
 if (live) followMail(live);
+const code = document.getElementById("code");
+if (code) takeCodeOut(code);
 const again = document.getElementById("resend");
 if (again && Number(again.dataset.wait) > 0) countDown(again);
 const waiting = document.querySelector("form[data-resubmit-after]");

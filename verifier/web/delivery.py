@@ -6,14 +6,14 @@ script asks again later, the small page says so in a sentence. Only the browser 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from flask import Blueprint, Response, jsonify, render_template
 
 from verifier.container import current_service
 from verifier.domain.callers import require_started
 from verifier.domain.errors import StartedElsewhere, VerificationNotFound, VerifierError
 from verifier.domain.verifications import Status, ended_sentence
+from verifier.domain.words import words
+from verifier.languages import said
 from verifier.web.browsers import this_browser
 from verifier.web.wording import DeliveryWords, describe_delivery
 
@@ -21,23 +21,26 @@ blueprint = Blueprint("web_delivery", __name__)
 
 RENEW_AFTER_S = 5
 _AWAY = DeliveryWords(
-    "We can't look where your mail is at the moment. This page keeps trying.", "waiting", settled=False
+    words("We can't look where your email is at the moment. This page keeps trying."),
+    "waiting",
+    settled=False,
 )
 
 
 @blueprint.get("/verify/<verification_id>/delivery.json")
 def as_json(verification_id: str) -> tuple[Response, int, dict[str, str]]:
     """Answer the script; `pending` false means that the whole page is out of date."""
-    words, pending, status, headers = _look(verification_id)
-    return jsonify(pending=pending, **asdict(words)), status, headers
+    mail, pending, status, headers = _look(verification_id)
+    told = {"sentence": said(mail.sentence), "tone": mail.tone, "settled": mail.settled}
+    return jsonify(pending=pending, **told), status, headers
 
 
 @blueprint.get("/verify/<verification_id>/delivery")
 def as_page(verification_id: str) -> tuple[str, int, dict[str, str]]:
     """Show it in a frame on the page of the code, which is why the code being typed is not lost."""
-    words, _, status, headers = _look(verification_id)
-    renewal = {} if words.settled else {"Refresh": str(RENEW_AFTER_S)}
-    return render_template("delivery.html", mail=words), status, headers | renewal
+    mail, _, status, headers = _look(verification_id)
+    renewal = {} if mail.settled else {"Refresh": str(RENEW_AFTER_S)}
+    return render_template("delivery.html", mail=mail), status, headers | renewal
 
 
 def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str]]:
@@ -47,7 +50,7 @@ def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str
         verification = service.get(verification_id, caller=this_browser())
         require_started(this_browser(), verification)
     except (VerificationNotFound, StartedElsewhere) as error:
-        return DeliveryWords(str(error), "bad", settled=True), False, error.status, {}
+        return DeliveryWords(error.sentence, "bad", settled=True), False, error.status, {}
     except VerifierError as error:
         return _AWAY, True, error.status, {"Retry-After": str(error.retry_after_s or RENEW_AFTER_S)}
     status = service.status(verification)

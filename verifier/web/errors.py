@@ -14,31 +14,39 @@ from werkzeug.exceptions import HTTPException
 
 from verifier.api import is_for_api, problems
 from verifier.domain.errors import ServiceUnavailable, VerifierError
+from verifier.domain.words import Words, words
 from verifier.logs import refused
 from verifier.web.form_tokens import FIELD
 
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
-# What was typed, and the token by which the same request is known.
-_KEPT_FIELDS = ("email", "code", FIELD)
+REPLACES = "replaces"
+# What was typed, what it stands for, and the token by which the same request is known.
+_KEPT_FIELDS = ("email", "code", REPLACES, FIELD)
 
+_NOTHING = Words("")
 _WORDS = {
     400: (
-        "This request could not be read",
-        "Your browser sent something that the service can't read. Please start again.",
+        words("This request could not be read"),
+        words("Your browser sent something that the service can't read. Please start again."),
     ),
     404: (
-        "Page not found",
-        "There is nothing at this address. Perhaps the link was cut off, or it is an old one.",
+        words("Page not found"),
+        words("There is nothing at this address. Perhaps the link was cut off, or it is an old one."),
     ),
-    405: ("Please use the form", "This address only answers when a form is sent to it. Please start again."),
+    405: (
+        words("Please use the form"),
+        words("This address only answers when a form is sent to it. Please start again."),
+    ),
     413: (
-        "Too large",
-        "What was sent is too large for this form, so nothing was done. An email address is short.",
+        words("Too large"),
+        words("What was sent is too large for this form, so nothing was done. An email address is short."),
     ),
     500: (
-        "Something went wrong",
-        "Something went wrong on our side. The people who run this service find the error in their log.",
+        words("Something went wrong"),
+        words(
+            "Something went wrong on our side. The people who run this service find the error in their log."
+        ),
     ),
 }
 
@@ -65,7 +73,7 @@ def http_error(error: HTTPException) -> Response:
     if is_for_api(request.path):
         return problems.of_http_error(error)
     status = error.code or 500
-    title, sentence = _WORDS.get(status) or (HTTPStatus(status).phrase, "")
+    title, sentence = _WORDS.get(status) or (Words(HTTPStatus(status).phrase), _NOTHING)
     response = error_page(status, title, sentence)
     response.headers.update(problems.allowed_methods(error))
     return response
@@ -77,13 +85,13 @@ def verifier_error(error: VerifierError) -> Response:
         return problems.of_verifier_error(error)
     if isinstance(error, ServiceUnavailable):
         return unavailable_page(error)
-    response = error_page(error.status, error.title, str(error))
+    response = error_page(error.status, error.title, error.sentence)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
-def error_page(status: int, title: str, sentence: str) -> Response:
+def error_page(status: int, title: Words, sentence: Words) -> Response:
     """Make a page with a sentence and a way on."""
     return make_response(render_template("error.html", title=title, sentence=sentence), status)
 

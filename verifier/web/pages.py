@@ -8,9 +8,10 @@ from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from verifier.container import current_service
-from verifier.domain.verifications import Status, Verification, ended_sentence
+from verifier.domain.verifications import FAILED, DeliveryStatus, Status, Verification, ended_sentence
+from verifier.domain.words import Words
 from verifier.web.browsers import this_browser
-from verifier.web.wording import describe_attempts, describe_delivery, describe_resend, masked
+from verifier.web.wording import describe_attempts, describe_delivery, describe_life, describe_resend, masked
 
 Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -21,7 +22,7 @@ ENDED_STATUS = 409
 class Problem:
     """Why a form comes back: the sentence, the HTTP status, and whether the typed text is at fault."""
 
-    sentence: str
+    sentence: Words
     status: int = 422
     field: bool = True
     retry_after_s: int | None = None
@@ -32,9 +33,16 @@ class Problem:
         return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
 
-def address_page(typed: str = "", problem: Problem | None = None) -> Answer:
-    """Ask for the address; after a problem, with what was typed."""
-    page = render_template("address.html", typed=typed, problem=problem)
+def address_page(typed: str = "", problem: Problem | None = None, replaces: str = "") -> Answer:
+    """Ask for the address; after a problem, with what was typed.
+
+    Args:
+        typed: stands in the field.
+        problem: why the form comes back.
+        replaces: the verification whose address is changed; empty where there is none.
+    """
+    digits = current_service().rules.code_digits
+    page = render_template("address.html", typed=typed, problem=problem, replaces=replaces, digits=digits)
     return (page, 200) if problem is None else (page, problem.status, problem.headers)
 
 
@@ -42,7 +50,7 @@ def verification_page(verification: Verification) -> Answer:
     """Show where a verification stands: the form for the code, the verified page, or how it ended."""
     status = current_service().status(verification)
     if status is Status.PENDING:
-        return _code_page(verification), 200
+        return _pending_page(verification), 200
     return _ended_page(verification, status), 200
 
 
@@ -54,10 +62,18 @@ def answer_to_form(verification: Verification, problem: Problem, typed: str = ""
     """
     status = current_service().status(verification)
     if status is Status.PENDING:
-        return _code_page(verification, typed, problem), problem.status, problem.headers
+        return _pending_page(verification, typed, problem), problem.status, problem.headers
     if status is Status.APPROVED:
         return to_page_of(verification.id)
     return _ended_page(verification, status), ENDED_STATUS
+
+
+def answer_to_new_code(verification: Verification, problem: Problem) -> Answer:
+    """Answer a form that asks for a new code and can't be done now, on the page on which it stands."""
+    status = current_service().status(verification)
+    if status is Status.PENDING:
+        return _pending_page(verification, problem=problem), problem.status, problem.headers
+    return _ended_page(verification, status, problem), problem.status, problem.headers
 
 
 def to_page_of(verification_id: str) -> AnyResponse:
@@ -65,30 +81,40 @@ def to_page_of(verification_id: str) -> AnyResponse:
     return redirect(url_for("web.show", verification_id=verification_id), 303)
 
 
-def _code_page(verification: Verification, typed: str = "", problem: Problem | None = None) -> str:
+def _pending_page(verification: Verification, typed: str = "", problem: Problem | None = None) -> str:
+    """Show the form for the code, or a way on where its mail did not get out, which only its own browser is told."""
     service = current_service()
     now = service.clock()
     attempts_left = verification.check_attempts_remaining(service.rules)
+    is_ours = this_browser().started(verification)
+    is_failed = is_ours and verification.delivery.status in FAILED
     return render_template(
-        "code.html",
+        "failed.html" if is_failed else "code.html",
         verification=verification,
-        is_ours=this_browser().started(verification),
+        is_ours=is_ours,
+        is_rejected=verification.delivery.status is DeliveryStatus.REJECTED,
         address=_shown_address(verification),
         digits=service.rules.code_digits,
         expires_in_s=max(0, round(verification.expires_at - now)),
         mail=describe_delivery(verification.delivery, now),
         resend=describe_resend(verification, service.rules, now),
-        attempts=describe_attempts(attempts_left) if verification.check_attempts else "",
+        attempts=describe_attempts(attempts_left) if verification.check_attempts else None,
+        life=describe_life(verification.expires_at - now),
         typed=typed,
         problem=problem,
     )
 
 
-def _ended_page(verification: Verification, status: Status) -> str:
+def _ended_page(verification: Verification, status: Status, problem: Problem | None = None) -> str:
     if status is Status.APPROVED:
         return render_template("verified.html", address=_shown_address(verification))
     return render_template(
-        "ended.html", address=_shown_address(verification), sentence=ended_sentence(status)
+        "ended.html",
+        verification=verification,
+        is_ours=this_browser().started(verification),
+        address=_shown_address(verification),
+        sentence=ended_sentence(status),
+        problem=problem,
     )
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flask import Blueprint, flash, redirect, request, url_for
+from flask import Blueprint, flash, request
 from flask_wtf.csrf import CSRFError
 
 from verifier.container import current_service
+from verifier.domain.callers import require_started
 from verifier.domain.errors import (
     InvalidAddress,
     LimitReached,
@@ -23,11 +24,20 @@ from verifier.domain.errors import (
     VerificationEnded,
     VerifierError,
 )
-from verifier.domain.verifications import Verification
+from verifier.domain.verifications import Status, Verification
+from verifier.languages import said
 from verifier.web.browsers import starting_browser, this_browser
-from verifier.web.errors import verifier_error
+from verifier.web.errors import REPLACES, verifier_error
 from verifier.web.form_tokens import form_token
-from verifier.web.pages import Answer, Problem, address_page, answer_to_form, to_page_of, verification_page
+from verifier.web.pages import (
+    Answer,
+    Problem,
+    address_page,
+    answer_to_form,
+    answer_to_new_code,
+    to_page_of,
+    verification_page,
+)
 from verifier.web.security import csrf
 from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN, describe_wrong_code
 
@@ -57,14 +67,15 @@ def home() -> Answer:
 
 @blueprint.post("/verify")
 def start() -> Answer:
-    """Start a verification and lead to its page."""
-    typed = request.form.get("email", "")
+    """Start a verification and lead to its page. One whose address is changed by it is canceled then, and not before."""
+    typed, replaces = request.form.get("email", ""), request.form.get(REPLACES, "")
     try:
         verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
     except InvalidAddress as error:
-        return address_page(typed, Problem(str(error)))
+        return address_page(typed, Problem(error.sentence), replaces)
     except LimitReached as error:
-        return address_page(typed, _not_now(error))
+        return address_page(typed, _not_now(error), replaces)
+    _cancel_replaced(replaces, verification)
     return to_page_of(verification.id)
 
 
@@ -81,7 +92,7 @@ def check(verification_id: str) -> Answer:
     try:
         result = service.check(verification_id, typed, request_key=_key_of(typed), caller=this_browser())
     except MalformedCode as error:
-        return answer_to_form(_seen(verification_id), Problem(str(error)), typed)
+        return answer_to_form(_seen(verification_id), Problem(error.sentence), typed)
     except LimitReached as error:
         return answer_to_form(_seen(verification_id), _not_now(error), typed)
     if result.valid:
@@ -97,34 +108,53 @@ def resend(verification_id: str) -> Answer:
         current_service().resend(verification_id, request_key=form_token(), caller=this_browser())
     except (LimitReached, ResendTooSoon, StartedElsewhere, TooManySends, VerificationEnded) as error:
         return answer_to_form(_seen(verification_id), _not_now(error))
-    flash(SENT_AGAIN)
+    flash(said(SENT_AGAIN))
     return to_page_of(verification_id)
 
 
+@blueprint.post("/verify/<verification_id>/new")
+def new_code(verification_id: str) -> Answer:
+    """Start another verification of the same address, where this one came to nothing; in the browser that started it."""
+    seen, caller = _seen(verification_id), this_browser()
+    if current_service().status(seen) is Status.APPROVED:
+        return to_page_of(verification_id)
+    try:
+        require_started(caller, seen)
+        verification = current_service().start(seen.address, form_token=form_token(), caller=caller)
+    except (InvalidAddress, LimitReached, StartedElsewhere) as error:
+        return answer_to_new_code(seen, _not_now(error))
+    _cancel_replaced(verification_id, verification)
+    return to_page_of(verification.id)
+
+
 @blueprint.get("/verify/<verification_id>/resend")
-def back_from_resend(verification_id: str) -> Answer:
+@blueprint.get("/verify/<verification_id>/new")
+def back_from_form(verification_id: str) -> Answer:
     """Lead back: a phone that reloads the tab after "too soon" asks for this address."""
     return to_page_of(verification_id)
 
 
-@blueprint.post("/verify/<verification_id>/cancel")
-def cancel(verification_id: str) -> Answer:
-    """Cancel, and ask for another address; what ended already needs no canceling.
+@blueprint.get("/verify/<verification_id>/change")
+def change(verification_id: str) -> Answer:
+    """Ask for the address again, filled in. Nothing happens to the verification before the form is sent."""
+    seen = _seen(verification_id)
+    if not this_browser().started(seen) or current_service().status(seen) is Status.APPROVED:
+        return to_page_of(verification_id)
+    return address_page(seen.address, replaces=verification_id)
 
-    Only a POST does it, so that nothing that follows links for a person, such as a mail scanner or a
-    prefetching browser, ends their verification. Canceling keeps a mail that is still waiting from going
-    to what is most likely a mistyped, foreign address.
+
+def _cancel_replaced(replaced_id: str, verification: Verification) -> None:
+    """Cancel what was replaced, so that a mail that still waits does not go to a mistyped, foreign address.
+
+    Whoever did not start it can't; and the new one stands, whatever becomes of this.
     """
-    try:
-        with suppress(VerificationEnded):
-            current_service().cancel(verification_id, caller=this_browser())
-    except StartedElsewhere as error:
-        return answer_to_form(_seen(verification_id), Problem(str(error), error.status, field=False))
-    return redirect(url_for("web.home"), 303)
+    if replaced_id not in {"", verification.id}:
+        with suppress(VerifierError):
+            current_service().cancel(replaced_id, caller=this_browser())
 
 
 def _not_now(error: VerifierError) -> Problem:
-    return Problem(str(error), error.status, field=False, retry_after_s=error.retry_after_s)
+    return Problem(error.sentence, error.status, field=False, retry_after_s=error.retry_after_s)
 
 
 def _seen(verification_id: str) -> Verification:
@@ -139,10 +169,13 @@ def _key_of(typed: str) -> str:
 
 def _form_again() -> Answer:
     if request.endpoint == "web.start":
-        return address_page(request.form.get("email", ""), Problem(LOST_FORM, 400, field=False))
+        typed, replaces = request.form.get("email", ""), request.form.get(REPLACES, "")
+        return address_page(typed, Problem(LOST_FORM, 400, field=False), replaces)
     verification = _seen((request.view_args or {})["verification_id"])
     if request.endpoint == "web.check":
         return answer_to_form(
             verification, Problem(LOST_FORM, 400, field=False), request.form.get("code", "")
         )
+    if request.endpoint == "web.new_code":
+        return answer_to_new_code(verification, Problem(LOST_BUTTON, 400, field=False))
     return answer_to_form(verification, Problem(LOST_BUTTON, 400, field=False))

@@ -11,26 +11,27 @@ from dataclasses import dataclass
 
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import OWED, Delivery, DeliveryStatus, Verification
+from verifier.domain.words import Words, counted, words
 
-LOST_FORM = (
-    "This form was open for too long, or your browser keeps no cookies for this site, so nothing was done. "
-    "Please send it again."
+LOST_FORM = words(
+    "This page was open for too long, or your browser blocks cookies for this site, so nothing was done. Send it again."
 )
-LOST_BUTTON = (
-    "This page was open for too long, or your browser keeps no cookies for this site, so nothing was done. "
-    "Please press the button again."
+LOST_BUTTON = words(
+    "This page was open for too long, or your browser blocks cookies for this site, so nothing was done. "
+    "Press the button again."
 )
-SENT_AGAIN = "The mail goes out once more, with the same code."
+SENT_AGAIN = words("We're sending the email again. The code in it is the same.")
 
 _DELIVERY_SENTENCES = {
-    DeliveryStatus.QUEUED: "Your mail is about to be sent.",
-    DeliveryStatus.SENDING: "Your mail is being sent right now.",
-    DeliveryStatus.SENT: (
-        "The mail server has accepted your mail. It can take a minute to arrive. "
-        "Please look into the spam folder, too."
+    DeliveryStatus.QUEUED: words("Your email is about to be sent."),
+    DeliveryStatus.SENDING: words("Your email is being sent right now."),
+    DeliveryStatus.SENT: words(
+        "The email has left us. It can take a minute to arrive. If you can't see it, look in your spam folder."
     ),
-    DeliveryStatus.REJECTED: "The mail server refused this address. Please check it for typos.",
-    DeliveryStatus.ABANDONED: "Your mail could not be sent in time. Please start again with a new code.",
+    DeliveryStatus.REJECTED: words(
+        "The email could not be delivered to this address. Check the address for typos."
+    ),
+    DeliveryStatus.ABANDONED: words("The email could not be sent in time. Ask for a new code."),
 }
 _TONES = {DeliveryStatus.SENT: "good", DeliveryStatus.REJECTED: "bad", DeliveryStatus.ABANDONED: "bad"}
 
@@ -39,7 +40,7 @@ _TONES = {DeliveryStatus.SENT: "good", DeliveryStatus.REJECTED: "bad", DeliveryS
 class DeliveryWords:
     """Where the mail is. `tone` is waiting, good or bad; nothing more happens to a settled one by itself."""
 
-    sentence: str
+    sentence: Words
     tone: str
     settled: bool
 
@@ -48,7 +49,7 @@ class DeliveryWords:
 class ResendWords:
     """Whether the mail can be sent again: `wait_s` is None where it can't be any more."""
 
-    sentence: str
+    sentence: Words | None
     wait_s: int | None
 
 
@@ -59,38 +60,49 @@ def describe_delivery(delivery: Delivery, now: float) -> DeliveryWords:
 
 
 def describe_resend(verification: Verification, rules: Rules, now: float) -> ResendWords:
-    """Describe from when the mail can be sent again and how often."""
+    """Describe from when the mail can be sent again; there is nothing to say where it can be now."""
     if verification.sends >= rules.max_sends:
-        return ResendWords("The mail was sent as often as is allowed.", None)
+        return ResendWords(words("We can't send this code any more often."), None)
     available_at = verification.resend_available_at(rules)
     if available_at is None:
-        return ResendWords("The code ends before the mail could be sent again.", None)
-    left = times(rules.max_sends - verification.sends)
+        return ResendWords(words("This code expires before we can send it again."), None)
     wait_s = max(0, math.ceil(available_at - now))
     if wait_s == 0:
-        return ResendWords(f"You can have it sent {left} more.", 0)
-    return ResendWords(
-        f"You can have it sent {left} more, the next time in {count(wait_s, 'second')}.", wait_s
-    )
+        return ResendWords(None, 0)
+    return ResendWords(words("You can send it again in %(span)s.", span=seconds_in_words(wait_s)), wait_s)
 
 
-def describe_wrong_code(attempts_left: int) -> str:
+def describe_wrong_code(attempts_left: int) -> Words:
     """Describe a wrong code and how many attempts are left."""
-    return f"This is not the right code. {describe_attempts(attempts_left)}"
+    return words("This is not the right code. %(attempts)s", attempts=describe_attempts(attempts_left))
 
 
-def describe_attempts(attempts_left: int) -> str:
+def describe_attempts(attempts_left: int) -> Words:
     """Describe how many attempts are left."""
-    return f"You have {count(attempts_left, 'attempt')} left."
+    return counted("You have %(count)s attempt left.", "You have %(count)s attempts left.", attempts_left)
 
 
-def soon(seconds: float) -> str:
+def describe_life(expires_in_s: float) -> Words:
+    """Describe how long the code still works."""
+    minutes = math.floor(expires_in_s / 60 + 0.1)
+    if minutes < 1:
+        return words("It works for less than a minute.")
+    return counted("It works for %(count)s minute.", "It works for %(count)s minutes.", minutes)
+
+
+def soon(seconds: float) -> Words:
     """Describe when something happens, rounded so that a screen reader does not read out each second."""
     if seconds <= 5:
-        return "in a few seconds"
+        return words("in a few seconds")
     if seconds < 55:
-        return f"in about {math.ceil(seconds / 10) * 10} seconds"
-    return f"in about {count(math.ceil(seconds / 60 - 0.25), 'minute')}"
+        return words("in about %(span)s", span=seconds_in_words(math.ceil(seconds / 10) * 10))
+    minutes = math.ceil(seconds / 60 - 0.25)
+    return counted("in about %(count)s minute", "in about %(count)s minutes", minutes)
+
+
+def seconds_in_words(seconds: int) -> Words:
+    """Return a number of seconds."""
+    return counted("%(count)s second", "%(count)s seconds", seconds)
 
 
 def masked(address: str) -> str:
@@ -99,18 +111,11 @@ def masked(address: str) -> str:
     return f"{local[:1]}•••@{domain[:1]}•••.{domain.rpartition('.')[2]}"
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def times(number: int) -> str:
-    """Return a number as how often."""
-    return "once" if number == 1 else "twice" if number == 2 else f"{number} times"
-
-
-def _sentence_of(delivery: Delivery, now: float) -> str:
+def _sentence_of(delivery: Delivery, now: float) -> Words:
     if delivery.status is not DeliveryStatus.DEFERRED:
         return _DELIVERY_SENTENCES[delivery.status]
     next_try_at = now if delivery.next_try_at is None else delivery.next_try_at
-    return f"Your mail is delayed. We try again {soon(next_try_at - now)}; there is nothing you need to do."
+    return words(
+        "Your email is delayed. We'll try again %(soon)s. You don't need to do anything.",
+        soon=soon(next_try_at - now),
+    )

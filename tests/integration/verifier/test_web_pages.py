@@ -16,7 +16,7 @@ from sentinel import LocalTopology
 from tests.support.clock import RedisTime
 from verifier.container import Container
 from verifier.domain.codes import code_of
-from verifier.domain.errors import QueueFull, ServiceUnavailable
+from verifier.domain.errors import LimitReached, QueueFull, ServiceUnavailable
 from verifier.settings import Settings
 from verifier.store import keyspace
 
@@ -130,8 +130,9 @@ def test_an_address_leads_to_the_page_of_its_code(person: Person, master: Redis)
     assert ADDRESS in page.text
     assert 'autocomplete="one-time-code"' in page.text
     assert 'inputmode="numeric"' in page.text
-    assert "Your mail is about to be sent." in page.text
-    assert "You can have it sent twice more, the next time in 30 seconds." in page.text
+    assert "Your email is about to be sent." in page.text
+    assert "It works for 10 minutes." in page.text
+    assert "You can send it again in 30 seconds." in page.text
     assert master.zscore(keyspace.DUE, id_in(path)) is not None
 
 
@@ -171,9 +172,9 @@ def test_a_wrong_code_says_so_and_counts(person: Person, master: Redis) -> None:
     path = person.start()
     page = person.post(path, code=person.wrong_code(path))
     assert page.status_code == 422
-    assert "<title>Error: Type the code" in page.text
+    assert "<title>Error: Check your email" in page.text
     assert "This is not the right code. You have 2 attempts left." in page.text
-    assert 'aria-invalid="true" aria-describedby="code-problem code-hint"' in page.text
+    assert 'aria-invalid="true" aria-describedby="code-problem"' in page.text
     assert record_of(master, path)["attempts"] == "1"
     assert "You have 2 attempts left." in person.client.get(path).text
 
@@ -181,12 +182,12 @@ def test_a_wrong_code_says_so_and_counts(person: Person, master: Redis) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Please type the 6-digit code from the mail."),
-        ("  - ", "Please type the 6-digit code from the mail."),
-        ("12345", "The code is 6 digits long and has no letters in it."),
-        ("1234567", "The code is 6 digits long and has no letters in it."),
-        ("12a456", "The code is 6 digits long and has no letters in it."),
-        ("1" * 5000, "The code is 6 digits long and has no letters in it."),
+        ("", "Enter the 6-digit code from the email."),
+        ("  - ", "Enter the 6-digit code from the email."),
+        ("12345", "Enter the code from the email. It has 6 digits."),
+        ("1234567", "Enter the code from the email. It has 6 digits."),
+        ("12a456", "Enter the code from the email. It has 6 digits."),
+        ("1" * 5000, "Enter the code from the email. It has 6 digits."),
     ],
 )
 def test_what_can_be_no_code_costs_no_attempt(
@@ -209,10 +210,10 @@ def test_too_many_wrong_codes_end_it(person: Person) -> None:
     for code in (person.wrong_code(path), person.code(path), "rubbish"):
         page = person.post(path, code=code)
         assert page.status_code == 409
-        assert "The code was typed wrong too often." in page.text
-        assert "Start again</a>" in page.text
+        assert "A wrong code was entered too many times" in page.text
+        assert "Send a new code</button>" in page.text
     assert person.client.get(path).status_code == 200
-    assert "The code was typed wrong too often." in person.client.get(path).text
+    assert "A wrong code was entered too many times" in person.client.get(path).text
 
 
 def test_an_expired_code_says_so(person: Person, clock: RedisTime) -> None:
@@ -227,23 +228,23 @@ def test_an_expired_code_says_so(person: Person, clock: RedisTime) -> None:
     assert [answer.status_code for answer in answers] == [200, 409, 409]
     for answer in answers:
         assert "This code has expired." in answer.text
-        assert "Start again</a>" in answer.text
+        assert "Send a new code</button>" in answer.text
 
 
-# Sending again, another address
+# Sending again, changing the address
 
 
 def test_sending_again_is_possible_after_a_while(person: Person, master: Redis, clock: RedisTime) -> None:
     """It leads back to the page, which says so once and counts down what is left."""
     path = person.start()
     clock.move(30)
-    assert "You can have it sent twice more." in person.client.get(path).text
+    assert 'data-wait="0"' in person.client.get(path).text
     answer = person.post(f"{path}/resend")
     assert (answer.status_code, answer.location) == (303, path)
     page = person.client.get(path).text
-    assert "The mail goes out once more, with the same code." in page
-    assert "You can have it sent once more, the next time in 60 seconds." in page
-    assert "The mail goes out once more" not in person.client.get(path).text
+    assert "sending the email again. The code in it is the same." in page
+    assert "You can send it again in 60 seconds." in page
+    assert "sending the email again" not in person.client.get(path).text
     assert record_of(master, path)["delivery"] == "2"
 
 
@@ -275,37 +276,149 @@ def test_sending_again_too_often_says_so(person: Person, clock: RedisTime) -> No
     page = person.post(f"{path}/resend")
     assert page.status_code == 429
     assert "The code has been sent 3 times already" in page.text
-    assert "The mail was sent as often as is allowed." in page.text
-    assert "Send again" not in page.text
+    assert "send this code any more often." in page.text
+    assert "Send it again" not in page.text
 
 
-def test_another_address_ends_this_verification(person: Person, master: Redis) -> None:
-    """It leads to the form; the mail that was still waiting is owed no longer."""
+def test_changing_the_address_cancels_the_old_code_once_the_new_one_is_on_its_way(
+    person: Person, master: Redis
+) -> None:
+    """The form is filled in; until it is sent nothing has happened; then the mail that still waited is owed no longer."""
     path = person.start()
-    answer = person.post(f"{path}/cancel")
-    assert (answer.status_code, answer.location) == (303, "/verify")
+    form = person.client.get(f"{path}/change")
+    assert form.status_code == 200
+    assert f'value="{ADDRESS}"' in form.text
+    assert f'name="replaces" value="{id_in(path)}"' in form.text
+    wrong = person.post("/verify", email="ada", replaces=id_in(path))
+    assert f'name="replaces" value="{id_in(path)}"' in wrong.text
+    assert record_of(master, path)["status"] == "pending"
+    answer = person.post("/verify", email="ada@example.com", replaces=id_in(path))
+    assert answer.status_code == 303
     assert record_of(master, path)["status"] == "canceled"
     assert master.zscore(keyspace.DUE, id_in(path)) is None
-    assert "This verification was canceled." in person.client.get(path).text
+    assert record_of(master, answer.location)["address"] == "ada@example.com"
+    assert "This code was canceled and no longer works." in person.client.get(path).text
     page = person.post(path, code=person.code(path))
     assert page.status_code == 409
-    assert "This verification was canceled." in page.text
+    assert "This code was canceled and no longer works." in page.text
 
 
-def test_another_address_after_the_end_leads_to_the_form(person: Person) -> None:
-    """There is nothing left to cancel, and that is no error."""
+def test_an_address_that_is_not_changed_after_all_keeps_its_code(person: Person, master: Redis) -> None:
+    """The same address leads to the same verification."""
+    path = person.start()
+    answer = person.post("/verify", email=ADDRESS, replaces=id_in(path))
+    assert (answer.status_code, answer.location) == (303, path)
+    assert record_of(master, path)["status"] == "pending"
+
+
+@pytest.mark.parametrize("replaces", [UNKNOWN_ID, "x", "../..", "0" * 5000])
+def test_what_is_replaced_may_be_gone_or_nonsense(person: Person, replaces: str) -> None:
+    """The new one stands."""
+    assert person.post("/verify", email=ADDRESS, replaces=replaces).status_code == 303
+
+
+def test_a_verified_address_is_not_changed(person: Person) -> None:
+    """It shows the verified page."""
     path = person.start()
     person.post(path, code=person.code(path))
-    answer = person.post(f"{path}/cancel")
-    assert (answer.status_code, answer.location) == (303, "/verify")
+    for answer in (person.client.get(f"{path}/change"), person.post(f"{path}/new")):
+        assert (answer.status_code, answer.location) == (303, path)
+
+
+@pytest.mark.parametrize("path", ["change", "new"])
+def test_nothing_that_follows_links_changes_anything(person: Person, master: Redis, path: str) -> None:
+    """A GET or HEAD of a mail scanner, say."""
+    page = person.start()
+    before = record_of(master, page)
+    person.client.get(f"{page}/{path}")
+    person.client.head(f"{page}/{path}")
+    assert record_of(master, page) == before
+
+
+# No dead ends
+
+
+@pytest.mark.parametrize(
+    ("status", "ways"),
+    [
+        ("rejected", ["Correct the address</a>", "Send a new code</button>"]),
+        ("abandoned", ["Send a new code</button>", "Change the address</a>"]),
+    ],
+)
+def test_a_mail_that_did_not_get_out_has_a_way_on(
+    person: Person, other: Person, master: Redis, status: str, ways: list[str]
+) -> None:
+    """No field for a code that nobody gets; a new code goes out in one press, and the old one is over."""
+    path = person.start()
+    master.hset(keyspace.record_key(id_in(path)), "delivery_status", status)
+    page = person.client.get(path).text
+    assert page.index(ways[0]) < page.index(ways[1])
+    assert 'name="code"' not in page
+    assert "Verify</button>" not in page
+    assert 'name="code"' in other.client.get(path).text
+    answer = person.post(f"{path}/new")
+    assert answer.status_code == 303
+    assert answer.location != path
+    assert record_of(master, answer.location)["address"] == ADDRESS
+    assert record_of(master, path)["status"] == "canceled"
+
+
+def test_an_earlier_mail_may_have_arrived(person: Person, master: Redis) -> None:
+    """Where the mail was sent before, its code can still be entered."""
+    path = person.start()
+    master.hset(keyspace.record_key(id_in(path)), mapping={"delivery_status": "rejected", "sends": "2"})
+    page = person.client.get(path).text
+    assert page.index("Correct the address</a>") < page.index('name="code"')
+    assert person.post(path, code=person.code(path)).location == path
     assert "Your address is verified" in person.client.get(path).text
 
 
-def test_nothing_that_follows_links_cancels(person: Person, master: Redis) -> None:
-    """GET does not reach it."""
+@pytest.mark.parametrize("ending", ["expired", "too many attempts", "canceled"])
+def test_what_ended_has_a_new_code_in_one_press(person: Person, clock: RedisTime, ending: str) -> None:
+    """For the same address, without typing it again."""
     path = person.start()
-    assert person.client.get(f"{path}/cancel").status_code == 405
-    assert record_of(master, path)["status"] == "pending"
+    if ending == "expired":
+        clock.move(LIFETIME_S)
+    elif ending == "canceled":
+        person.post("/verify", email="ada@example.com", replaces=id_in(path))
+    else:
+        for _ in range(3):
+            person.post(path, code=person.wrong_code(path))
+    page = person.client.get(path).text
+    assert f'action="{path}/new"' in page
+    answer = person.post(f"{path}/new")
+    assert answer.status_code == 303
+    assert answer.location != path
+    assert ADDRESS in person.client.get(answer.location).text
+
+
+def test_a_new_code_can_be_asked_for_too_often(
+    app: Flask, person: Person, master: Redis, clock: RedisTime
+) -> None:
+    """429 with the reason, and the page as it was."""
+    path = person.start()
+    clock.move(LIFETIME_S)
+    container: Container = app.extensions["verifier"]
+    app.extensions["verifier"] = replace(container, service=Limited(container))  # type: ignore[arg-type]
+    page = person.post(f"{path}/new")
+    assert page.status_code == 429
+    assert page.headers["Retry-After"] == "60"
+    assert "Too many emails were asked for with this address." in page.text
+    assert "Send a new code</button>" in page.text
+
+
+class Limited:
+    """A service that starts nothing more for now."""
+
+    def __init__(self, container: Container) -> None:
+        self._service = container.service
+
+    def start(self, *_: object, **__: object) -> None:
+        """Refuse."""
+        raise LimitReached("mails_per_address", 60)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._service, name)
 
 
 # Another browser
@@ -340,17 +453,18 @@ def test_another_browser_sees_no_address_and_may_type_the_code(person: Person, o
     assert ADDRESS in person.client.get(path).text
 
 
-@pytest.mark.parametrize("action", ["/resend", "/cancel"])
+@pytest.mark.parametrize("action", ["/resend", "/new"])
 def test_another_browser_changes_nothing(
     person: Person, other: Person, master: Redis, clock: RedisTime, action: str
 ) -> None:
     """403 with a sentence and the form for the code."""
     path = person.start()
     clock.move(31)
+    other.start("eve@example.org")
     before = record_of(master, path)
     page = other.post(path + action)
     assert page.status_code == 403
-    assert "Only the browser in which the address was typed can do this." in page.text
+    assert "Only the browser in which the address was entered can do this." in page.text
     assert 'name="code"' in page.text
     assert ADDRESS not in page.text
     assert record_of(master, path) == before
@@ -372,7 +486,7 @@ def test_another_browser_sees_no_address_after_the_end(
     """Nor in the answer to a form."""
     path = person.start()
     if ending == "canceled":
-        person.post(f"{path}/cancel")
+        person.post("/verify", email="ada@example.com", replaces=id_in(path))
     clock.move(LIFETIME_S if ending == "expired" else 1)
     for page in (other.client.get(path), other.post(path, code="123456"), other.client.post(path)):
         assert "Start again</a>" in page.text
@@ -387,13 +501,13 @@ DELIVERY_STATES = [
     (
         {"delivery_status": "deferred", "next_try_at": "1"},
         {"tone": "waiting", "settled": False},
-        "delayed. We try again in a few seconds",
+        "try again in a few seconds",
     ),
-    ({"delivery_status": "sent"}, {"tone": "good", "settled": True}, "accepted your mail"),
+    ({"delivery_status": "sent"}, {"tone": "good", "settled": True}, "The email has left us."),
     (
         {"delivery_status": "rejected", "relay_reply": "550 unknown mailbox"},
         {"tone": "bad", "settled": True},
-        "refused this address",
+        "could not be delivered to this address",
     ),
     ({"delivery_status": "abandoned"}, {"tone": "bad", "settled": True}, "could not be sent in time"),
 ]
@@ -479,7 +593,7 @@ def test_a_form_without_the_field_is_a_wrong_address(person: Person) -> None:
     """As if nothing had been typed."""
     page = person.post("/verify")
     assert page.status_code == 422
-    assert "Please type your email address." in page.text
+    assert "Enter your email address." in page.text
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -491,7 +605,7 @@ def test_a_form_without_its_token_comes_back(person: Person, fields: dict[str, s
     person.client.get("/")
     page = person.client.post("/verify", data={"email": ADDRESS, **fields})
     assert page.status_code == 400
-    assert "This form was open for too long" in page.text
+    assert "This page was open for too long" in page.text
     assert f'value="{ADDRESS}"' in page.text
 
 
@@ -502,7 +616,7 @@ def test_a_form_that_came_back_works_when_sent_again(person: Person) -> None:
     assert answer.status_code == 303
 
 
-@pytest.mark.parametrize("action", ["", "/resend", "/cancel"])
+@pytest.mark.parametrize("action", ["", "/resend", "/new"])
 def test_the_page_of_the_code_without_its_token_does_nothing(
     person: Person, master: Redis, clock: RedisTime, action: str
 ) -> None:
@@ -519,7 +633,7 @@ def test_the_page_of_the_code_without_its_token_does_nothing(
 
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("bad_id", [UNKNOWN_ID, "x", "0" * 31, "0" * 33, "A" * 32, "..%2f..", "%00", "*"])
-@pytest.mark.parametrize("action", ["", "/resend", "/cancel"])
+@pytest.mark.parametrize("action", ["", "/resend", "/new"])
 def test_an_unknown_id_is_a_page_with_a_way_on(person: Person, bad_id: str, action: str) -> None:
     """404 for reading, checking, sending again and canceling, also without a token."""
     answers = [
@@ -695,7 +809,7 @@ def test_the_mails_way_stays_quiet_when_redis_is_away(
     assert live.json["pending"] is True
     assert live.json["settled"] is False
     assert live.headers["Retry-After"] == "7"
-    assert "where your mail is at the moment" in frame.text
+    assert "where your email is at the moment" in frame.text
     assert "Refresh" in frame.headers
 
 

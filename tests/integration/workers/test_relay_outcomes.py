@@ -43,10 +43,10 @@ from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import DeliveryReport
 
 ADDRESS = "ann@example.org"
-DELAYED = "Your mail is delayed. We try again"
-ACCEPTED = "The mail server has accepted your mail."
-REFUSED = "The mail server refused this address."
-TOO_LATE = "Your mail could not be sent in time."
+DELAYED = "Your email is delayed."
+ACCEPTED = "The email has left us."
+REFUSED = "The email could not be delivered to this address."
+TOO_LATE = "The email could not be sent in time."
 DEADLINE_S = 60.0
 WITH_LOGIN = (*EVERYTHING, "AUTH PLAIN")
 
@@ -165,7 +165,9 @@ def test_greylisting_delays_one_mail_and_no_more(chain: Chain) -> None:
         chain.becomes(verification, "deferred")
         assert chain.api(verification)["next_try_at"] is not None
         # Between four and six seconds, rounded for the page.
-        assert re.search(f"{DELAYED} in (a few|about 10) seconds", chain.page(verification))
+        assert re.search(
+            f"{DELAYED} .{{0,20}}try again in (a few|about 10) seconds", chain.page(verification)
+        )
         assert "greylisted" in chain.reply(verification)
         chain.becomes(verification, "sent")
         assert 3.5 < time.monotonic() - begun < DEADLINE_S
@@ -215,7 +217,7 @@ def test_a_slow_relay_is_waited_for(chain: Chain) -> None:
     with FakeRelay({"rcpt": [slow]}) as relay, working(chain.settings, relay.port):
         verification = chain.start()
         chain.becomes(verification, "sending")
-        assert "Your mail is being sent right now." in chain.page(verification)
+        assert "Your email is being sent right now." in chain.page(verification)
         chain.becomes(verification, "sent")
     assert (chain.tries(verification), len(relay.mails)) == (1, 1)
 

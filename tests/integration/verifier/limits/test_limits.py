@@ -211,7 +211,7 @@ def test_a_resend_is_a_mail(doors: Open, clock: RedisTime) -> None:
     for _ in range(3):
         assert service.resend(verification.id, request_key="r", caller=caller).sends == 2
     clock.move(61)
-    with pytest.raises(LimitReached, match="Please try again in 12 hours"):
+    with pytest.raises(LimitReached, match="Try again in 12 hours"):
         service.resend(verification.id, caller=caller)
     assert service.get(verification.id).sends == 2
 
@@ -316,7 +316,7 @@ def test_the_api_names_the_limit_and_when_to_try_again(doors: Open) -> None:
         problem: Any = answer.json
         assert (answer.status_code, answer.content_type) == (429, "application/problem+json")
         assert (problem["code"], problem["limit"], problem["title"]) == ("limit_reached", limit, "Too often")
-        assert "Please try again in " in problem["detail"]
+        assert "Try again in " in problem["detail"]
         assert most_s - 5 <= int(answer.headers["Retry-After"]) <= most_s
 
 
@@ -335,7 +335,7 @@ def test_the_pages_say_when_to_try_again(doors: Open) -> None:
     assert answer.status_code == 429
     assert 55 <= int(answer.headers["Retry-After"]) <= 60
     assert re.search(
-        r"Too many mails were asked for with this address. Please try again in \d+ seconds.", answer.text
+        r"Too many emails were asked for with this address. Try again in \d+ seconds.", answer.text
     )
     assert 'value="ann+2@example.org"' in answer.text
     verification = door.service.get(page.rpartition("/")[2])
@@ -344,7 +344,7 @@ def test_the_pages_say_when_to_try_again(doors: Open) -> None:
     answer = post(page, code=door.code(verification))
     assert answer.status_code == 429
     assert 3595 <= int(answer.headers["Retry-After"]) <= 3600
-    assert "Too many wrong codes were typed for this address. Please try again in 60 minutes." in answer.text
+    assert "Too many wrong codes were entered for this address. Try again in 60 minutes." in answer.text
 
 
 # Who the client is

@@ -96,7 +96,7 @@ def test_a_share_leaves_half_at_each_rate(total: str, share: str, *, leaves_half
 def test_each_limit_has_a_sentence(name: str) -> None:
     """It says when to try again, in words and in seconds."""
     error = LimitReached(name, 119.2)
-    assert str(error).endswith(" Please try again in 2 minutes.")
+    assert str(error).endswith(" Try again in 2 minutes.")
     assert (error.status, error.retry_after_s, error.members) == (429, 120, {"limit": name})
 
 

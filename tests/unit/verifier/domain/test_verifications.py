@@ -71,9 +71,9 @@ def test_what_is_decided_stays_decided(decided: Status) -> None:
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])
 def test_each_end_has_its_sentence(status: Status) -> None:
     """No two ends are told in the same words."""
-    others = {ended_sentence(each) for each in Status if each not in {status, Status.PENDING}}
-    assert ended_sentence(status).endswith(".")
-    assert ended_sentence(status) not in others
+    others = {str(ended_sentence(each)) for each in Status if each not in {status, Status.PENDING}}
+    assert str(ended_sentence(status)).endswith(".")
+    assert str(ended_sentence(status)) not in others
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_ended_verification_is_not_sent_again(ended: Verification) -> None:
     """The refusal has the sentence of its end."""
     with pytest.raises(VerificationEnded) as refusal:
         ended.require_resendable(START, RULES)
-    assert str(refusal.value) == ended_sentence(ended.status(START, RULES))
+    assert str(refusal.value) == str(ended_sentence(ended.status(START, RULES)))
 
 
 @pytest.mark.parametrize(("sends", "wait_s"), [(1, 30), (2, 60), (3, 120), (4, 240)])
