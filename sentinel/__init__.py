@@ -40,6 +40,7 @@ from sentinel.errors import (
 )
 from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
+from sentinel.master_events import MasterEvent, MasterEventKind, MasterEvents
 from sentinel.time_budget import RequestDeadline
 from sentinel.tls import Tls
 
@@ -55,7 +56,13 @@ if TYPE_CHECKING:
     from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
     from sentinel.switchover.repair import NothingToRepair, RepairError, plan_repair, repair
-    from sentinel.switchover.report import Progress, SwitchoverError, SwitchoverResult
+    from sentinel.switchover.report import (
+        Progress,
+        Step,
+        SwitchoverError,
+        SwitchoverRefused,
+        SwitchoverResult,
+    )
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.findings import Finding, Severity
@@ -75,7 +82,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "local.waiting": ("is_listening", "wait_for"),
     "protocol": ("Role",),
     "switchover.repair": ("NothingToRepair", "RepairError", "plan_repair", "repair"),
-    "switchover.report": ("Progress", "SwitchoverError", "SwitchoverResult"),
+    "switchover.report": ("Progress", "Step", "SwitchoverError", "SwitchoverRefused", "SwitchoverResult"),
     "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),
     "topology.checks": ("findings_of", "refusals_of"),
     "topology.findings": ("Finding", "Severity"),

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from sentinel import Access, Login, MasterLink, RequestDeadline, WriteProbe
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store import keyspace
 from verifier.store.deliveries import Deliveries
-from verifier.store.facts import Facts, read_facts
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Acknowledgement
 from verifier.store.verifications import VerificationStore
+
+Result = TypeVar("Result")
 
 
 def access_of(redis: RedisSettings) -> Access:
@@ -49,15 +52,15 @@ def deadline_of(redis: RedisSettings) -> RequestDeadline:
     return RequestDeadline(redis.request_deadline_s, "VERIFIER_REQUEST_DEADLINE")
 
 
-def facts_for_operators(redis: RedisSettings, queue: Queue, *, within_s: float) -> Facts:
-    """Return how the service fares, read as the app does.
+def ask_as_app(redis: RedisSettings, operation: Callable[[Any], Result], *, within_s: float) -> Result:
+    """Do something on the master that is safe to repeat, with the app's login, and return its result.
 
     Raises:
-        TransientError, PermanentError, Backpressure: Redis does not let us look.
+        TransientError, PermanentError, Backpressure: Redis does not let us.
     """
     link = MasterLink(access_of(redis), deadline_s=within_s, watch=False)
     try:
-        return link.run(lambda client: read_facts(client, queue))
+        return link.run(operation)
     finally:
         link.close()
 

@@ -1,5 +1,5 @@
 """The maintenance thread: renews leases, recovers what is due, wakes what waited for a relay, closes idle connections
-to relays, says how the worker fares, and writes its pulse.
+to relays, says how the worker fares, keeps the history of the master, and writes its pulse.
 
 Each of these is done for itself: one that fails keeps none of the others from being done.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from verifier.logs import ThrottledLog
 from verifier.store.facts import WorkerReport, say_goodbye, send_heartbeat
+from verifier.store.historian import Historian
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
@@ -48,6 +49,7 @@ class Maintenance:
         self._announce = announce
         self._throughput = Throughput(sent)
         self._recovery = Recovery(container.deliveries, container.writing)
+        self._historian = Historian(container.link)
         self._recovered: Recovered | None = None
         self._cannot_reclaim_since = time.monotonic()
         self._extended_at = time.monotonic()
@@ -86,6 +88,7 @@ class Maintenance:
         if now - self._extended_at >= EXTEND_EVERY_S:
             self._do("Renewing the leases", self._extend)
         self._do("Recovery", self._recover)
+        self._do("Writing the history of the master", self._historian.run)
         if now - self._announced_at >= ANNOUNCE_EVERY_S:
             self._announced_at = now
             self._do("Writing the worker's record for RQ", self._announce)

@@ -27,6 +27,7 @@ from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
 from sentinel.link.rogue_detector import RogueDetector
 from sentinel.link.watcher import Watcher
+from sentinel.master_events import MasterEvents
 from sentinel.time_budget import RequestDeadline, TimeBudget
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class MasterLink:
         self._watch = watch
         self.directory = Directory(access)
         self.failover_signal = FailoverSignal()
-        self._rogue_detector = RogueDetector(self.directory)
+        self.events = MasterEvents()
+        """What happened to the master, for whoever keeps its history."""
+        self._rogue_detector = RogueDetector(self.directory, self.events.led_away)
         self._begin()
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _begin_again(itself))
@@ -91,7 +94,11 @@ class MasterLink:
             # Until the watcher has asked, nobody knows whether a replica is being promoted at this moment.
             self.failover_signal.hold()
             self._watcher = Watcher(
-                self.directory, self.failover_signal, follow=self.master_moved, look_again=self.look_again
+                self.directory,
+                self.failover_signal,
+                self.events,
+                follow=self.master_moved,
+                look_again=self.look_again,
             )
             self._watcher.start()
         return Redis(connection_pool=pool)
@@ -195,4 +202,5 @@ def _begin_again(link: weakref.ref[MasterLink]) -> None:
         # In place: clients that were made before the fork hold both.
         alive.directory.reset()
         alive.failover_signal.reset()
+        alive.events.reset()
         alive._begin()  # noqa: SLF001 - the same module, after a fork

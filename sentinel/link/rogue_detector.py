@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from sentinel.endpoints import Endpoint
 from sentinel.errors import MasterMoved, RogueMaster
@@ -14,8 +15,12 @@ log = logging.getLogger(__name__)
 class RogueDetector:
     """Judges nodes that Sentinel names as the master but that follow another; logs each rogue once."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(
+        self, directory: Directory, tell: Callable[[Endpoint, Endpoint], None] | None = None
+    ) -> None:
+        """Call `tell`, if given, with each rogue once, and whom it follows."""
         self._directory = directory
+        self._tell = tell
         self._reported: tuple[Endpoint, Endpoint] | None = None
 
     def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
@@ -34,6 +39,8 @@ class RogueDetector:
         if self._reported != (node, follows):
             self._reported = (node, follows)
             log.error("%s", error)
+            if self._tell is not None:
+                self._tell(node, follows)
         return error
 
     def found_master(self) -> None:

@@ -19,6 +19,7 @@ from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, kind_of, translate
 from sentinel.errors import TransientError
 from sentinel.link.resolver import ResolvingConnection
+from sentinel.master_events import FAILOVER_TRIED, REBOOTED, SEEN_DOWN, SEEN_UP
 from sentinel.protocol import fields_in, flags_of
 
 SWITCH_MASTER = "+switch-master"
@@ -34,7 +35,9 @@ FAILOVER_ABORTED = frozenset(
         "-failover-abort-x-sdown",
     }
 )
-CHANNELS = (SWITCH_MASTER, SELECTED_REPLICA, *sorted(FAILOVER_ENDED | FAILOVER_ABORTED))
+# What only the history of the master is made of.
+TOLD = frozenset({SEEN_DOWN, SEEN_UP, FAILOVER_TRIED, REBOOTED})
+CHANNELS = (SWITCH_MASTER, SELECTED_REPLICA, *sorted(FAILOVER_ENDED | FAILOVER_ABORTED | TOLD))
 PING_EVERY_S = 5.0
 
 Message = tuple[str, str]

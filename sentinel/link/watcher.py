@@ -25,8 +25,10 @@ from sentinel.link.subscription import (
     FAILOVER_ENDED,
     SELECTED_REPLICA,
     SWITCH_MASTER,
+    TOLD,
     Subscription,
 )
+from sentinel.master_events import MasterEvents
 from sentinel.protocol import address_in
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Watcher:
         self,
         directory: Directory,
         failover_signal: FailoverSignal,
+        events: MasterEvents,
         *,
         follow: Callable[[Endpoint], None],
         look_again: Callable[[], None],
@@ -50,11 +53,13 @@ class Watcher:
         Args:
             directory: which sentinels there are.
             failover_signal: holds writes while a replica is being promoted.
+            events: keeps what is announced, for the history of the master.
             follow: is called with the new master when a majority confirms that the master has moved.
             look_again: is called when the master may have moved while nobody was listening.
         """
         self._directory = directory
         self._failover_signal = failover_signal
+        self._events = events
         self._hints = Hints(directory, follow)
         self._look_again = look_again
         self._stopping = threading.Event()
@@ -146,11 +151,17 @@ class Watcher:
             master = address_in(words[3:5])
             if master is not None:
                 self._hints.add(sentinel.endpoint, master)
+                self._events.moved(address_in(words[1:3]), master)
         elif channel == SELECTED_REPLICA and len(words) == 8 and words[5] == name:
+            self._events.selected(sentinel.endpoint)
             self._hold(sentinel)
+        elif channel in TOLD and words[:2] == ["master", name]:
+            self._events.announced(sentinel.endpoint, channel, words[2:])
         elif channel in FAILOVER_ENDED | FAILOVER_ABORTED and words[:2] == ["master", name]:
             if channel in FAILOVER_ENDED:
                 self._look_again()
+            else:
+                self._events.announced(sentinel.endpoint, channel, words[2:])
             # Only the one that leads it ends it: nobody else can have others' writes go to the old master.
             self._failover_signal.release(sentinel.endpoint)
 

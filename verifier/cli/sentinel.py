@@ -16,11 +16,12 @@ from rich.text import Text
 
 from sentinel import (
     HOLD_AT_MOST_S,
-    Access,
     NothingToRepair,
     Progress,
     RepairError,
+    Step,
     SwitchoverError,
+    SwitchoverRefused,
     Topology,
     findings_of,
     plan_repair,
@@ -29,17 +30,21 @@ from sentinel import (
     survey,
     switch_over,
 )
+from verifier.cli.history import history_command
+from verifier.cli.operators import queue, settings_of_redis, who, write_down
 from verifier.cli.sheets import console_for_operators
 from verifier.cli.status import Status, take_status
 from verifier.cli.topology_tables import as_sentences, as_tables
-from verifier.settings import RedisSettings, SettingsError, load_redis_settings, load_settings
-from verifier.store.keyspace import Queue
+from verifier.store.history import EventKind, HistoryEvent
 from verifier.wiring import access_of_operators
 
 
 @click.group("sentinel")
 def sentinel_group() -> None:
     """Look at the Redis topology, move its master, and repair it."""
+
+
+sentinel_group.add_command(history_command)
 
 
 @sentinel_group.command("status")
@@ -61,13 +66,13 @@ def status_command(*, wants_json: bool, watch_every_s: float | None) -> None:
     Exits with 1 when something is critical: writes fail now, or the next failover would; with 2 when there are only
     warnings; with 0 when nothing is wrong. After --watch it is the last look that counts.
     """
-    redis, queue = _settings(), _queue()
-    status = take_status(redis, queue)
+    redis, jobs = settings_of_redis(), queue()
+    status = take_status(redis, jobs)
     _print_status(status, wants_json=wants_json, watches=watch_every_s is not None)
     with suppress(KeyboardInterrupt):
         while watch_every_s is not None:
             time.sleep(watch_every_s)
-            status = take_status(redis, queue)
+            status = take_status(redis, jobs)
             _print_status(status, wants_json=wants_json, watches=True)
     raise SystemExit(status.exit_code)
 
@@ -99,8 +104,10 @@ def switchover_command(*, yes: bool, timeout_s: float) -> None:
 
     Writes wait for one to two seconds meanwhile. Whatever goes wrong, and Ctrl-C, lets them go on.
     """
-    access, console = _access(), console_for_operators()
-    _preview(survey(access), console)
+    redis, console = settings_of_redis(), console_for_operators()
+    access = access_of_operators(redis)
+    planned = survey(access)
+    _preview(planned, console)
     if not yes:
         click.confirm("Shall a replica take over?", abort=True)
     # A terminal that is closed, or a service manager, ends it as cleanly as Ctrl-C does.
@@ -110,11 +117,28 @@ def switchover_command(*, yes: bool, timeout_s: float) -> None:
         result = switch_over(
             access, report=lambda progress: _print_step(progress, console), hold_at_most_s=timeout_s
         )
-    except SwitchoverError as error:
+    except SwitchoverRefused as error:
         raise click.ClickException(str(error)) from None
+    except SwitchoverError as error:
+        failed = HistoryEvent(
+            EventKind.SWITCHOVER_FAILED, planned.named_master, None, why=str(error), by=who()
+        )
+        write_down(redis, failed)
+        raise click.ClickException(str(error)) from None
+    decided_s_ago = result.steps[-1].elapsed_s - result.at_s(Step.DECIDED)
     after = survey(access)
+    moved = HistoryEvent(
+        EventKind.SWITCHOVER,
+        result.old,
+        result.new,
+        why="ordered with `flask sentinel switchover`",
+        by=who(),
+        epoch=after.epoch if after.named_master == result.new else None,
+    )
+    unwritten = write_down(redis, moved, age_s=decided_s_ago)
     console.print(f"\n{result.new} took over from {result.old}; writes were held for {result.held_s:.2f} s.")
-    notes = [Text(f"NOTE: {note}", style="yellow") for note in result.notes]
+    told = [*result.notes, unwritten] if unwritten else result.notes
+    notes = [Text(f"NOTE: {note}", style="yellow") for note in told]
     console.print(Group(*notes, as_tables(after), as_sentences(findings_of(after))))
     if not result.proved:
         raise click.ClickException(
@@ -130,7 +154,8 @@ def repair_command(*, yes: bool) -> None:
     Changes nothing unless a majority of the sentinels names that node, no failover is under way, nobody else is a
     master, and its data are still its own.
     """
-    access, console = _access(), console_for_operators()
+    redis, console = settings_of_redis(), console_for_operators()
+    access = access_of_operators(redis)
     topology = survey(access)
     console.print(as_tables(topology))
     try:
@@ -147,7 +172,10 @@ def repair_command(*, yes: bool) -> None:
         return
     except RepairError as error:
         raise click.ClickException(str(error)) from None
-    for note in result.notes:
+    why = "given its role back with `flask sentinel repair`"
+    repaired = HistoryEvent(EventKind.REPAIR, plan.follows, result.node, why=why, by=who())
+    unwritten = write_down(redis, repaired, age_s=result.took_s)
+    for note in [*result.notes, unwritten] if unwritten else result.notes:
         console.print(Text(f"NOTE: {note}", style="yellow"))
     if not result.proved:
         raise click.ClickException(
@@ -173,25 +201,3 @@ def _preview(topology: Topology, console: Console) -> None:
 
 def _print_step(progress: Progress, console: Console) -> None:
     console.print(f"{progress.elapsed_s:6.2f} s  {progress.step:<9} {progress.message}")
-
-
-def _access() -> Access:
-    return access_of_operators(_settings())
-
-
-def _settings() -> RedisSettings:
-    """Read what leads to Redis. Raises ClickException, also where no sentinel is named."""
-    try:
-        redis = load_redis_settings()
-        access_of_operators(redis)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    return redis
-
-
-def _queue() -> Queue:
-    """Return the service's queue; the usual one where an operator does not hold the service's settings."""
-    try:
-        return Queue(load_settings().queue)
-    except SettingsError:
-        return Queue()

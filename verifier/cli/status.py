@@ -16,16 +16,19 @@ from rich.text import Text
 
 from sentinel import Finding, Role, Severity, Topology, findings_of, survey
 from verifier.cli.delivery_tables import span
+from verifier.cli.history import event_as_json, moment
 from verifier.cli.topology_tables import as_sentences, as_tables, plain
 from verifier.settings import RedisSettings
-from verifier.store.facts import Facts
+from verifier.store.facts import Facts, read_facts
+from verifier.store.history import HistoryEvent, read_history
 from verifier.store.keyspace import Queue
-from verifier.wiring import access_of_operators, deadline_of, facts_for_operators
+from verifier.wiring import access_of_operators, ask_as_app, deadline_of
 
 OK, CRITICAL, WARNING = 0, 1, 2
 _STYLES = {OK: "bold green", CRITICAL: "bold red", WARNING: "bold yellow"}
 _VERDICTS = {OK: "ok", CRITICAL: "critical", WARNING: "warning"}
 _LOOK_FOR_S = 2.0
+_EVENTS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Status:
     topology: Topology
     findings: tuple[Finding, ...]
     service: Facts | str
+    history: tuple[HistoryEvent, ...] = ()
+    """What happened to the master last, the newest first; empty also where it is not known."""
 
     @property
     def exit_code(self) -> int:
@@ -57,6 +62,7 @@ class Status:
             nothing = "Nothing is wrong with Redis and Sentinel."
         return Group(
             self._header(),
+            *self._last_moves(),
             "",
             as_tables(self.topology),
             Text("").join(self._service()),
@@ -85,6 +91,7 @@ class Status:
             ],
             "sentinels": plain(topology.sentinels),
             "write": plain(topology.write),
+            "history": [event_as_json(event) for event in self.history],
             "service": plain(self.service) if isinstance(self.service, Facts) else None,
             "service_unknown": None if isinstance(self.service, Facts) else self.service,
             "findings": [plain(finding) for finding in self.findings],
@@ -101,6 +108,14 @@ class Status:
             (f"{topology.master_name}: {self.verdict.upper()}", _STYLES[self.exit_code]),
             f"  {', '.join(parts)}  {self.at:%Y-%m-%d %H:%M:%S} UTC",
         )
+
+    def _last_moves(self) -> Iterator[Text]:
+        """Say what happened to the master last: `flask sentinel history` has more of it."""
+        for event in self.history:
+            why = f": {event.why}" if event.why else ""
+            by = f", by {event.by}" if event.by else ""
+            way = " to ".join(str(each) for each in (event.old, event.new) if each)
+            yield Text(f"  {moment(event):%Y-%m-%d %H:%M:%S}  {event.kind} {way}{why}{by}")
 
     def _service(self) -> Iterator[Text]:
         facts = self.service
@@ -128,15 +143,22 @@ class Status:
 def take_status(redis: RedisSettings, queue: Queue) -> Status:
     """Ask everybody, within some five seconds. Raises SettingsError where no sentinel is named."""
     topology = survey(access_of_operators(redis))
-    service = _service_behind(topology, redis, queue)
-    return Status(datetime.now(UTC), topology, tuple(findings_of(topology, deadline_of(redis))), service)
+    service, history = _service_behind(topology, redis, queue)
+    findings = tuple(findings_of(topology, deadline_of(redis)))
+    return Status(datetime.now(UTC), topology, findings, service, history)
 
 
-def _service_behind(topology: Topology, redis: RedisSettings, queue: Queue) -> Facts | str:
+def _service_behind(
+    topology: Topology, redis: RedisSettings, queue: Queue
+) -> tuple[Facts | str, tuple[HistoryEvent, ...]]:
     """Ask the master that the survey found; nobody is waited for where there is none."""
     if topology.master is None or topology.master.role is not Role.MASTER:
-        return "there is no master to ask at the moment."
+        return "there is no master to ask at the moment.", ()
     try:
-        return facts_for_operators(redis, queue, within_s=_LOOK_FOR_S)
+        return ask_as_app(
+            redis,
+            lambda client: (read_facts(client, queue), tuple(read_history(client, _EVENTS_SHOWN))),
+            within_s=_LOOK_FOR_S,
+        )
     except RedisError as error:
-        return str(error)
+        return str(error), ()

@@ -11,6 +11,8 @@
     verifier:probe               with a TTL: what an operator's command wrote to see whether the master takes writes
     verifier:workers             sorted set: the names of workers, by when each was heard of last; those of the last hour
     verifier:worker:<name>       JSON, with a TTL: how that worker fares
+    verifier:history             sorted set, with a TTL: what happened to the master (JSON), by when; the newest five hundred
+                                 events of half a year
     verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
     verifier:pending:<whose>     with a TTL: the id of the verification that a caller has pending for an address
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
@@ -49,6 +51,7 @@ PENDING_PREFIX = "verifier:pending:"
 PROBE = "verifier:probe"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
+HISTORY = "verifier:history"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
 
