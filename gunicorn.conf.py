@@ -59,6 +59,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             self.set_accept_enabled(False)
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Have `/servez` turn red for whoever has a connection still."""
+        # Not at the top: what gunicorn itself imports, a HUP would not load anew.
+        from verifier.ops.serving import note_stopping  # noqa: PLC0415
+
+        note_stopping()
+        super().handle_exit(sig, frame)
+
 
 worker_class = Worker
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
     from sentinel.topology.vitals import Vitals
+    from sentinel.topology.writes import Refusal, WriteAnswer, try_write
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "local.binary": ("RedisServerMissing",),
@@ -89,6 +90,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "topology.snapshot": ("NodeState", "SentinelState", "Topology"),
     "topology.survey": ("survey",),
     "topology.vitals": ("Vitals",),
+    "topology.writes": ("Refusal", "WriteAnswer", "try_write"),
 }
 
 

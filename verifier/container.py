@@ -1,4 +1,4 @@
-"""What one app is made of, kept as a Flask extension: settings, the link to Redis, the service."""
+"""What one app is made of, kept as a Flask extension: settings, the link to Redis, the service, the lookout."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from sentinel import MasterLink
+from verifier.readiness import Lookout
 from verifier.service import VerificationService
 from verifier.settings import Settings
-from verifier.wiring import link_of, store_of
+from verifier.wiring import link_of, lookout_of, store_of
 
 _EXTENSION = "verifier"
 
@@ -21,6 +22,7 @@ class Container:
     settings: Settings
     link: MasterLink
     service: VerificationService
+    lookout: Lookout
 
 
 def make_container(settings: Settings) -> Container:
@@ -36,6 +38,7 @@ def make_container(settings: Settings) -> Container:
             settings.limits,
             test_addresses=settings.development or settings.unsafe_for_tests,
         ),
+        lookout_of(settings, link),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sentinel import Access, Login, MasterLink, RequestDeadline, WriteProbe
+from verifier.readiness import Lookout
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store import keyspace
 from verifier.store.deliveries import Deliveries
@@ -80,6 +81,11 @@ def store_of(settings: Settings, link: MasterLink) -> VerificationStore:
         max_owed_mails=settings.max_owed_mails,
         queue=Queue(settings.queue),
     )
+
+
+def lookout_of(settings: Settings, link: MasterLink) -> Lookout:
+    """Make what looks whether mail goes out."""
+    return Lookout(link, Queue(settings.queue), settings.redis.replicas_to_acknowledge)
 
 
 def deliveries_of(settings: Settings) -> Deliveries:

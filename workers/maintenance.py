@@ -108,8 +108,7 @@ class Maintenance:
         try:
             if claims:
                 self._in_flight.renewed(claims, self._container.deliveries.extend(client, claims), asked_at)
-            report = WorkerReport(self._name, tuple(self._troubles()), self._throughput.last_minute())
-            send_heartbeat(client, report)
+            send_heartbeat(client, self._report())
         except STATES_OF_REDIS as error:
             self._container.writing.failed()
             self._container.retry_policy.outage.failed(error)
@@ -128,8 +127,18 @@ class Maintenance:
             self._recovered = None
         self._recovery.run(client)
 
+    def _report(self) -> WorkerReport:
+        failures = self._container.relays.failures()
+        return WorkerReport(
+            self._name,
+            (*(each.sentence for each in failures), *self._troubles()),
+            self._throughput.last_minute(),
+            tuple(each.sentence for each in failures if each.refuses_us),
+        )
+
     def _troubles(self) -> list[str]:
-        troubles = [*self._container.relays.troubles(), *self._container.deliverer.troubles()]
+        """Return what keeps this worker from its work, apart from relays."""
+        troubles = self._container.deliverer.troubles()
         now = time.monotonic()
         if self._recovery.may_reclaim():
             self._cannot_reclaim_since = now

@@ -121,6 +121,13 @@ class Directory:
         addresses = resolver.addresses_of(node)
         return any(addresses & resolver.addresses_of(each) for each in known)
 
+    def sentinels_seen(self) -> tuple[int, tuple[Endpoint, ...]]:
+        """Ask all sentinels; return how many are known, and those that name no master before the deadline."""
+        clients = self._sentinels.clients()
+        answers = ask_each(clients, SentinelClient.master)
+        self.learn_sentinels()
+        return len(clients), tuple(client.endpoint for client in clients if client not in answers)
+
     def down_after_s(self) -> float | None:
         """Return the longest down-after of the sentinels that tell theirs, in seconds; None where none does."""
         return max(ask_each(self._sentinels.clients(), SentinelClient.down_after_s).values(), default=None)

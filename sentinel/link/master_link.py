@@ -161,6 +161,16 @@ class MasterLink:
             raise TransientError("No sentinel tells its times.")
         return TimeBudget(down_after_s).overdraft(deadline)
 
+    @property
+    def last_master(self) -> Endpoint | None:
+        """The master that was believed in last, even if it was doubted since; None before anybody asked."""
+        return self.directory.last_master
+
+    def sentinels_seen(self, within_s: float) -> tuple[int, tuple[Endpoint, ...]]:
+        """Ask all sentinels at once; return how many are known, and those that name no master within this time."""
+        with request_deadline(within_s):
+            return self.directory.sentinels_seen()
+
     def master_moved(self, master: Endpoint) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
         self.directory.announced(master)

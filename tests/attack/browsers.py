@@ -92,6 +92,7 @@ def frame_pages(target: Target, scale: Scale) -> Outcome:
         "/v1/verifications",
         "/v1/nowhere",
         "/healthz",
+        "/servez",
         "/readyz",
         f"/verify/{'0' * 32}",
         "//evil",

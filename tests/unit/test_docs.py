@@ -217,7 +217,7 @@ def test_every_queue_has_a_consumer() -> None:
     assert "keyspace.Queue(container.settings.queue)" in source
     assert source.count("[self._queue.name]") == 1
     wiring = (ROOT / "verifier" / "wiring.py").read_text(encoding="utf-8")
-    assert wiring.count("Queue(settings.queue)") == 2
+    assert wiring.count("Queue(settings.queue)") == 3
     prefix = MailWorker.queue_class.redis_queue_namespace_prefix
     assert keyspace.Queue("mails").key == f"{prefix}mails"
 

@@ -29,6 +29,8 @@ class WorkerReport:
     troubles: tuple[str, ...] = ()
     sent_last_minute: int | None = None
     """How many mails it handed over; None from an older release, which does not say."""
+    refusals: tuple[str, ...] = ()
+    """Those of its troubles that are a relay's refusal of us: the login, the sender."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,12 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
 def send_heartbeat(client: Redis, report: WorkerReport) -> None:
     """Say that a worker is alive and how it fares. Raises as `read_facts` does."""
     text = json.dumps(
-        {"name": report.name, "troubles": report.troubles, "sent_last_minute": report.sent_last_minute}
+        {
+            "name": report.name,
+            "troubles": report.troubles,
+            "sent_last_minute": report.sent_last_minute,
+            "refusals": report.refusals,
+        }
     )
     arguments: list[Argument] = [report.name, text, keyspace.WORKER_PREFIX, ALIVE_FOR_S]
     run_steps(client, [Step(HEARTBEAT, [keyspace.WORKERS], arguments)], None)
@@ -87,7 +94,10 @@ def _report_in(text: Any) -> WorkerReport | None:
         said = json.loads(text)
         sent = said.get("sent_last_minute")
         return WorkerReport(
-            str(said["name"]), tuple(map(str, said["troubles"])), None if sent is None else int(sent)
+            str(said["name"]),
+            tuple(map(str, said["troubles"])),
+            None if sent is None else int(sent),
+            tuple(map(str, said.get("refusals", ()))),
         )
     except (ValueError, TypeError, KeyError):
         return None

@@ -12,7 +12,7 @@ from verifier.container import current_container
 from verifier.domain.errors import UnknownHost
 from verifier.domain.hosts import host_name_in, is_loopback_name
 
-ANY_HOST = frozenset({"health.alive", "health.ready"})
+ANY_HOST = frozenset({"health.alive", "health.serves", "health.ready"})
 
 
 def init_app(app: Flask) -> None:

@@ -14,7 +14,7 @@ from workers.smtp.dialogue import WaitLimit
 from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay_breaker import Pass
 from workers.smtp.relay_settings import RelaySettings, tls_context
-from workers.smtp.relay_state import Recovered, RelayState
+from workers.smtp.relay_state import Recovered, RelayState, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Relay:
         with self._lock:
             return self._state.take_recovered()
 
-    def trouble(self) -> str | None:
-        """Return a sentence about a relay that fails now, None about one that works."""
+    def trouble(self) -> Trouble | None:
+        """Return what is wrong with a relay that fails now, None about one that works."""
         with self._lock:
             return self._state.trouble(self.settings.name, self._clock())
 

@@ -10,7 +10,7 @@ typing an address whose server is slow. Not thread-safe: its owner holds the loc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from workers.smtp.answers import Kind, Outcome, Stage, without_addresses
@@ -28,6 +28,14 @@ class Recovered(Enum):
 
     PROBED = auto()  # it can be reached again; only a mail can prove more
     WORKS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A sentence about a relay that fails, and whether it does so by refusing us (our login, our sender)."""
+
+    sentence: str
+    refuses_us: bool
 
 
 class RelayState:
@@ -92,16 +100,17 @@ class RelayState:
         until = self.breaker.open_until
         return 0.0 if until is None else max(0.0, until - now)
 
-    def trouble(self, name: str, now: float) -> str | None:
-        """Return a sentence about a relay that fails, None about one that works."""
+    def trouble(self, name: str, now: float) -> Trouble | None:
+        """Return what is wrong with a relay that fails, None about one that works."""
         if self.last_failure is None:
             return None
         failure, left_s = self.last_failure, self.cooldown_left_s(now)
         what = " ".join(str(part) for part in (failure.code, failure.reply) if part)
         when = f"in {left_s:.0f} s" if left_s >= 1 else "now"
-        return (
+        return Trouble(
             f"Relay {name} has failed for {max(0.0, now - self._failing_since):.0f} s, "
-            f"last at {failure.stage.value} with: {what.rstrip('.')}. It is asked again {when}."
+            f"last at {failure.stage.value} with: {what.rstrip('.')}. It is asked again {when}.",
+            refuses_us=failure.kind is Kind.RELAY_REFUSES_US,
         )
 
     def _is_its_failure(self, outcome: Outcome, domain: str, now: float) -> bool:

@@ -24,7 +24,7 @@ from workers.smtp.dialogue import WaitLimit
 from workers.smtp.outgoing_mail import OutgoingMail
 from workers.smtp.relay import Relay
 from workers.smtp.relay_settings import RelaySettings
-from workers.smtp.relay_state import Recovered
+from workers.smtp.relay_state import Recovered, Trouble
 
 __all__ = ["Recovered", "Relays"]
 
@@ -112,6 +112,10 @@ class Relays:
 
     def troubles(self) -> list[str]:
         """Return a sentence for each relay that fails now."""
+        return [trouble.sentence for trouble in self.failures()]
+
+    def failures(self) -> list[Trouble]:
+        """Return the same, and whether each is a refusal of us."""
         return [trouble for relay in self._relays if (trouble := relay.trouble())]
 
     def close_idle(self) -> None:

@@ -504,6 +504,7 @@ def test_an_outage_is_told_within_the_deadline_and_then_at_once(
         # the first one waits for the deadline; then the circuit is open, and one a second probes
         assert time.monotonic() - started_at < 30
         assert hurried.get("/healthz").status_code == 200
+        assert hurried.get("/servez").status_code == 200
         assert hurried.get("/readyz").status_code == 503
     finally:
         topology.heal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.workers import RunningWorker
 from verifier.domain.verifications import DeliveryStatus
+from verifier.ops.serving import note_stopping
 from verifier.settings import Settings
 from verifier.store import keyspace
 from verifier.store.facts import WorkerReport, send_heartbeat
@@ -129,6 +131,45 @@ def test_a_full_redis_is_named_and_codes_are_still_checked(
         assert service.cancel(verification.id).decided.value == "canceled"
     finally:
         master.config_set("maxmemory", before)
+
+
+@pytest.mark.usefixtures("alive")
+def test_held_writes_are_named_and_let_nobody_be_taken_out_of_service(app: Flask, master: Redis) -> None:
+    """The master answers, and no write gets through: within one look."""
+    try:
+        master.client_pause(60_000, all=False)
+        body = _looked(app)
+        assert [reason["code"] for reason in body["reasons"]] == ["writes_held"]
+        assert body["takes_writes"] is False
+        assert app.test_client().get("/servez").status_code == 200
+    finally:
+        master.client_unpause()
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_lost_quorum_is_a_warning(app: Flask, topology: LocalTopology, master: Redis) -> None:
+    """Mail goes out; but no failover would come."""
+    two = topology.sentinel_nodes[:2]
+    try:
+        for sentinel in two:
+            sentinel.kill()
+        assert wait_for(lambda: _looked(app)["status"] == "warning", WITHIN_S, interval_s=0.2)
+        [said] = _looked(app)["warnings"]
+        assert said["code"] == "quorum_lost"
+        assert all(str(sentinel.endpoint) in said["reason"] for sentinel in two)
+    finally:
+        topology.heal()
+    assert wait_for(lambda: _looked(app)["status"] == "ok", WITHIN_S, interval_s=0.2)
+
+
+def test_a_process_that_stops_wants_no_more_requests(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a load balancer; that it is alive stays true."""
+    stopping = threading.Event()
+    monkeypatch.setattr("verifier.ops.serving._stopping", stopping)
+    client = app.test_client()
+    assert client.get("/servez").status_code == 200
+    note_stopping()
+    assert (client.get("/servez").status_code, client.get("/healthz").status_code) == (503, 200)
 
 
 def test_without_a_master_it_is_red(app: Flask, topology: LocalTopology, master: Redis) -> None:

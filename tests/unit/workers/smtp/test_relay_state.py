@@ -110,7 +110,9 @@ def test_a_trouble_is_told_from_its_beginning_and_without_addresses() -> None:
     ours = state()
     ours.note(REFUSED, "example.org", Pass.FREE, 0)
     ours.note(DISK_FULL, "example.org", ours.admit(5) or Pass.FREE, 6)
-    assert ours.trouble("main", 30) == (
+    trouble = ours.trouble("main", 30)
+    assert trouble is not None
+    assert trouble.sentence == (
         "Relay main has failed for 30 s, last at body with: 452 4.3.1 <(address)>: disk full. "
         "It is asked again now."
     )

@@ -1,0 +1,102 @@
+"""Looking: what the service says of itself in Redis, whether the master takes a write, which sentinels answer.
+
+One process looks at most once at a time, and whoever asks meanwhile is told the same: anybody may ask for `/readyz`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from sentinel import (
+    TRANSIENT,
+    Access,
+    Backpressure,
+    Endpoint,
+    MasterLink,
+    PermanentError,
+    WriteAnswer,
+    WriteProbe,
+    request_deadline,
+    try_write,
+)
+from verifier.store import keyspace
+from verifier.store.facts import Facts, read_facts
+from verifier.store.keyspace import Queue
+
+# For how long Redis is tried, in seconds; a write takes three more at most, and the sentinels one.
+LOOK_FOR_S = 2.0
+ASK_SENTINELS_FOR_S = 1.0
+
+
+@dataclass(frozen=True)
+class SentinelsSeen:
+    """How many sentinels are known, and who of them gives no usable answer."""
+
+    known: int
+    silent: tuple[Endpoint, ...] = ()
+
+    @property
+    def answering(self) -> int:
+        """How many answer."""
+        return self.known - len(self.silent)
+
+    @property
+    def are_a_majority(self) -> bool:
+        """Return whether those that answer could elect one of them for a failover."""
+        return 2 * self.answering > self.known
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at one moment. Either `facts` or `failure` is there."""
+
+    facts: Facts | None = None
+    failure: Exception | None = None
+    """Why Redis told nothing, in the words of the link."""
+    write: WriteAnswer | None = None
+    """What came of one small write on the master; None where no master was found."""
+    sentinels: SentinelsSeen = SentinelsSeen(0)
+    master: Endpoint | None = None
+    """Who answered as the master."""
+
+
+class Lookout:
+    """Looks by one process's link; safe for threads."""
+
+    def __init__(self, link: MasterLink, queue: Queue, replicas_to_acknowledge: int) -> None:
+        """Look at nothing yet; a write counts once so many replicas have it."""
+        self._link = link
+        self._queue = queue
+        access: Access = link.access
+        self._probe = WriteProbe(access.node_login, keyspace.PROBE, replicas_to_acknowledge)
+        self._lock = threading.Lock()
+        self._newest: tuple[float, Look] | None = None
+
+    def look(self) -> Look:
+        """Look at everything, within some six seconds; what Redis or a sentinel does is never raised."""
+        asked_at = time.monotonic()
+        with self._lock:
+            # A look that began after the question was put answers it.
+            if self._newest is not None and self._newest[0] >= asked_at:
+                return self._newest[1]
+            began_at = time.monotonic()
+            seen = self._look()
+            self._newest = began_at, seen
+            return seen
+
+    def _look(self) -> Look:
+        facts, failure = self._facts()
+        master = self._link.last_master
+        # Also where Redis told nothing: a hold (CLIENT PAUSE) lets nothing through but looks like silence.
+        write = None if master is None else try_write(master, self._probe, self._link.access.tls)
+        known, silent = self._link.sentinels_seen(ASK_SENTINELS_FOR_S)
+        return Look(facts, failure, write, SentinelsSeen(known, silent), None if failure else master)
+
+    def _facts(self) -> tuple[Facts | None, Exception | None]:
+        try:
+            with request_deadline(LOOK_FOR_S):
+                return self._link.run(lambda client: read_facts(client, self._queue), LOOK_FOR_S), None
+        except (*TRANSIENT, PermanentError, Backpressure) as error:
+            return None, error
