@@ -11,6 +11,9 @@
     verifier:probe               with a TTL: what an operator's command wrote to see whether the master takes writes
     verifier:workers             sorted set: the names of workers, by when each was heard of last; those of the last hour
     verifier:worker:<name>       JSON, with a TTL: how that worker fares
+    verifier:minute:<minutes since 1970>   hash, with a TTL: what was owed and done in that minute, for two hours
+    verifier:counted:<worker>    hash, with a TTL: the totals that a worker has told so far
+    verifier:ops-ended           sorted set, with a TTL: operators' sessions that were ended, by when each would have ended by itself
     verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
     verifier:pending:<whose>     with a TTL: the id of the verification that a caller has pending for an address
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
@@ -49,6 +52,9 @@ PENDING_PREFIX = "verifier:pending:"
 PROBE = "verifier:probe"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
+MINUTE_PREFIX = "verifier:minute:"
+COUNTED_PREFIX = "verifier:counted:"
+OPS_ENDED = "verifier:ops-ended"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
 

@@ -114,6 +114,10 @@ class Relays:
         """Return a sentence for each relay that fails now."""
         return [trouble for relay in self._relays if (trouble := relay.trouble())]
 
+    def states(self) -> list[tuple[str, str]]:
+        """Return the name of each relay, and a sentence where it fails now; an empty one where it works."""
+        return [(relay.settings.name, relay.trouble() or "") for relay in self._relays]
+
     def close_idle(self) -> None:
         """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.
 
