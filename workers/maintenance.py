@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 
 from verifier.logs import ThrottledLog
-from verifier.store.facts import WorkerReport, say_goodbye, send_heartbeat
+from verifier.store import series
+from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
 from verifier.store.historian import Historian
+from verifier.store.keyspace import Queue
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
@@ -40,14 +42,19 @@ class Maintenance:
         in_flight: InFlight,
         name: str,
         announce: Callable[[], None],
+        *,
         sent: Callable[[], int] = int,
+        tally: series.Tally | None = None,
     ) -> None:
-        """Take the worker's `name`; `announce` raises what Redis may raise, `sent` counts the mails sent so far."""
+        """Take the worker's `name`; `announce` raises what Redis may raise, `sent` counts the mails sent so far, and `tally`
+        all that becomes of mails.
+        """
         self._container = container
         self._in_flight = in_flight
         self._name = name
         self._announce = announce
         self._throughput = Throughput(sent)
+        self._tally = tally or series.Tally()
         self._recovery = Recovery(container.deliveries, container.writing)
         self._historian = Historian(container.link)
         self._recovered: Recovered | None = None
@@ -72,6 +79,7 @@ class Maintenance:
         while not self._in_flight.wait_until_empty(EXTEND_EVERY_S):
             self._beat()
             self._do("Renewing the leases", self._extend)
+        self._do("Writing the minute's figures", self._count)
         self._do("Saying goodbye", lambda: say_goodbye(self._container.link.redis, self._name))
 
     def _beat(self) -> None:
@@ -87,6 +95,7 @@ class Maintenance:
         now = time.monotonic()
         if now - self._extended_at >= EXTEND_EVERY_S:
             self._do("Renewing the leases", self._extend)
+            self._do("Writing the minute's figures", self._count)
         self._do("Recovery", self._recover)
         self._do("Writing the history of the master", self._historian.run)
         if now - self._announced_at >= ANNOUNCE_EVERY_S:
@@ -118,6 +127,9 @@ class Maintenance:
         self._container.retry_policy.pulse.heard()
         self._extended_at = asked_at
 
+    def _count(self) -> None:
+        self._tally.write(self._container.link.redis, Queue(self._container.settings.queue), self._name)
+
     def _recover(self) -> None:
         client = self._container.link.redis
         # Kept until it works: a relay says once that it is back, and Redis may be away just then.
@@ -125,7 +137,7 @@ class Maintenance:
         if self._recovered is not None:
             self._recovery.wake(client, one=self._recovered is Recovered.PROBED)
             self._recovered = None
-        self._recovery.run(client)
+        self._tally.add(series.REQUEUED, self._recovery.run(client))
 
     def _report(self) -> WorkerReport:
         failures = self._container.relays.failures()
@@ -134,6 +146,7 @@ class Maintenance:
             (*(each.sentence for each in failures), *self._troubles()),
             self._throughput.last_minute(),
             tuple(each.sentence for each in failures if each.refuses_us),
+            tuple(RelayReport(*each) for each in self._container.relays.states()),
         )
 
     def _troubles(self) -> list[str]:

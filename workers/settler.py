@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
+from verifier.store import series
 from verifier.store.deliveries import Settlement
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
@@ -24,6 +25,13 @@ log = logging.getLogger(__name__)
 
 BATCH = 128
 WINDOW_S = 60.0
+SETTLED = "settled"
+_COUNTED_AS = {
+    DeliveryStatus.SENT: series.SENT,
+    DeliveryStatus.DEFERRED: series.DEFERRED,
+    DeliveryStatus.REJECTED: series.REJECTED,
+    DeliveryStatus.ABANDONED: series.ABANDONED,
+}
 # One line a minute; it says how many there were.
 DEAD_LETTERS_EVERY_S = 60.0
 
@@ -55,6 +63,7 @@ class Settler:
         self._waiting: queue.SimpleQueue[Settlement | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._settle_all, name="settler", daemon=True)
         self._dead_letters = ThrottledLog(log, DEAD_LETTERS_EVERY_S)
+        self.tally = series.Tally()
         self.sent = 0
         self.failed = 0
 
@@ -109,6 +118,8 @@ class Settler:
 
     def _count(self, batch: list[Settlement], replies: list[str]) -> None:
         for settlement, reply in zip(batch, replies, strict=True):
+            if reply == SETTLED and settlement.outcome in _COUNTED_AS:
+                self.tally.add(_COUNTED_AS[settlement.outcome])
             if settlement.outcome is DeliveryStatus.SENT:
                 self.sent += 1
             elif settlement.outcome in {DeliveryStatus.REJECTED, DeliveryStatus.ABANDONED}:

@@ -80,7 +80,12 @@ class MailWorker(Worker):
             connections=connections,
         )
         self._maintenance = Maintenance(
-            container, self._in_flight, self.name, self.announce, sent=lambda: self._settler.sent
+            container,
+            self._in_flight,
+            self.name,
+            self.announce,
+            sent=lambda: self._settler.sent,
+            tally=self._settler.tally,
         )
         self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
         self._asked_to_stop_at = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis import Redis
@@ -12,13 +12,22 @@ from verifier.store import keyspace
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Argument, Step, load_script, run_steps
 
-FACTS = load_script("facts", "clock", "records")
+FACTS = load_script("facts", "clock", "records", "owed")
 HEARTBEAT = load_script("heartbeat", "clock")
 
 # A worker is taken for dead when it was not heard of for so long, in seconds; it speaks up each two.
 ALIVE_FOR_S = 15.0
 # A replica acknowledges each second; who has not for so long, in seconds, acknowledges no write in time.
 CLOSE_WITHIN_S = 5
+
+
+@dataclass(frozen=True)
+class RelayReport:
+    """How one relay fares, as one worker finds it."""
+
+    name: str
+    trouble: str = ""
+    """In a sentence what is wrong with it; empty where it works."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class WorkerReport:
     """How many mails it handed over; None from an older release, which does not say."""
     refusals: tuple[str, ...] = ()
     """Those of its troubles that are a relay's refusal of us: the login, the sender."""
+    relays: tuple[RelayReport, ...] = ()
+    """The relays as it finds them; none from an older release."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +80,7 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
 
 def send_heartbeat(client: Redis, report: WorkerReport) -> None:
     """Say that a worker is alive and how it fares. Raises as `read_facts` does."""
-    text = json.dumps(
-        {
-            "name": report.name,
-            "troubles": report.troubles,
-            "sent_last_minute": report.sent_last_minute,
-            "refusals": report.refusals,
-        }
-    )
+    text = json.dumps(asdict(report))
     arguments: list[Argument] = [report.name, text, keyspace.WORKER_PREFIX, ALIVE_FOR_S]
     run_steps(client, [Step(HEARTBEAT, [keyspace.WORKERS], arguments)], None)
 
@@ -98,6 +102,7 @@ def _report_in(text: Any) -> WorkerReport | None:
             tuple(map(str, said["troubles"])),
             None if sent is None else int(sent),
             tuple(map(str, said.get("refusals", ()))),
+            tuple(RelayReport(str(each["name"]), str(each["trouble"])) for each in said.get("relays", ())),
         )
     except (ValueError, TypeError, KeyError):
         return None

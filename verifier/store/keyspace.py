@@ -13,6 +13,9 @@
     verifier:worker:<name>       JSON, with a TTL: how that worker fares
     verifier:history             sorted set, with a TTL: what happened to the master (JSON), by when; the newest five hundred
                                  events of half a year
+    verifier:minute:<minutes since 1970>   hash, with a TTL: what was owed and done in that minute, for two hours
+    verifier:counted:<worker>    hash, with a TTL: the totals that a worker has told so far
+    verifier:ops-ended           sorted set, with a TTL: operators' sessions that were ended, by when each would have ended by itself
     verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
     verifier:pending:<whose>     with a TTL: the id of the verification that a caller has pending for an address
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
@@ -52,6 +55,9 @@ PROBE = "verifier:probe"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
 HISTORY = "verifier:history"
+MINUTE_PREFIX = "verifier:minute:"
+COUNTED_PREFIX = "verifier:counted:"
+OPS_ENDED = "verifier:ops-ended"
 QUEUES = "rq:queues"
 JOB_PREFIX = "rq:job:"
 

@@ -118,6 +118,11 @@ class Relays:
         """Return the same, and whether each is a refusal of us."""
         return [trouble for relay in self._relays if (trouble := relay.trouble())]
 
+    def states(self) -> list[tuple[str, str]]:
+        """Return the name of each relay, and a sentence where it fails now; an empty one where it works."""
+        troubles = [(relay.settings.name, relay.trouble()) for relay in self._relays]
+        return [(name, trouble.sentence if trouble else "") for name, trouble in troubles]
+
     def close_idle(self) -> None:
         """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.
 
