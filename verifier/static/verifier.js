@@ -2,26 +2,47 @@
 // Everything works without it.
 "use strict";
 
-// A double click must not send two mails. A page that comes back out of the browser's cache works again.
+// A double click must not send two mails, and waiting looks like waiting. A page that comes back out of the browser's
+// cache works again.
 for (const form of document.querySelectorAll("form[data-once]")) {
-  let sent = false;
+  const button = form.querySelector("button[type=submit]"), label = button.textContent;
+  const slow = form.appendChild(document.createElement("p"));
+  slow.className = "hint";
+  slow.setAttribute("role", "status");
+  let sent = false, timer = 0;
   form.addEventListener("submit", (event) => {
-    if (sent) event.preventDefault();
+    if (sent) return event.preventDefault();
     sent = true;
+    button.textContent = form.dataset.busy || document.body.dataset.busy;
+    button.classList.add("busy");
+    timer = setTimeout(() => { slow.textContent = document.body.dataset.slow; }, 3000);
   });
-  window.addEventListener("pageshow", () => { sent = false; });
+  window.addEventListener("pageshow", () => {
+    clearTimeout(timer);
+    sent = false;
+    button.textContent = label;
+    button.classList.remove("busy");
+    slow.textContent = "";
+  });
 }
 
+// The tabs of this browser tell each other that an address is verified.
+const tabs = "BroadcastChannel" in window ? new BroadcastChannel("verifier") : null;
+
 function followMail(box) {
-  const shortest = 2000, longest = 10000;
-  const line = box.querySelector(".mail");
-  let gap = shortest, settled = box.dataset.settled === "yes", timer = 0, asking = false;
+  const shortest = 2000, longest = 10000, once_settled = 30000;
+  const line = box.querySelector(".mail"), leadsOn = box.querySelector(".leads-on");
+  const field = document.getElementById("code");
+  let gap = shortest, settled = box.dataset.settled === "yes", over = false, timer = 0, asking = false;
 
   // A GET, never a reload: this may be the answer to a form, and reloading that would send it once more.
   const leave = () => location.assign(box.dataset.page);
 
   function show(answer) {
-    if (!answer.pending) return leave();
+    // What somebody has typed is never taken away from them.
+    if (!answer.pending && !field.value) return leave();
+    over = !answer.pending;
+    leadsOn.hidden = !over;
     settled = answer.settled;
     // Screen readers speak what changes, so only a change is written.
     if (line.textContent !== answer.sentence) {
@@ -29,12 +50,13 @@ function followMail(box) {
       gap = shortest;
     }
     line.className = "mail " + answer.tone;
+    if (over) return;
     document.getElementById("sending").hidden = answer.tone === "good";
     document.getElementById("sent").hidden = answer.tone !== "good";
   }
 
   async function ask() {
-    if (asking) return;
+    if (asking || over) return;
     asking = true;
     try {
       const response = await fetch(box.dataset.url, { cache: "no-store", signal: AbortSignal.timeout(20000) });
@@ -44,21 +66,22 @@ function followMail(box) {
     }
     asking = false;
     gap = Math.min(longest, gap * 1.25);
-    plan();
+    plan(settled ? once_settled : gap);
   }
 
-  function plan() {
+  function plan(wait) {
     clearTimeout(timer);
-    if (!settled && !document.hidden) timer = setTimeout(ask, gap * (0.85 + Math.random() * 0.3));
+    if (!over && !document.hidden) timer = setTimeout(ask, wait * (0.85 + Math.random() * 0.3));
   }
 
   document.addEventListener("visibilitychange", () => {
     gap = shortest;
-    plan();
+    plan(shortest);
   });
+  tabs?.addEventListener("message", (event) => { if (event.data === box.dataset.page) ask(); });
   // Once the code has expired, the page is out of date, also with the mail long sent.
   setTimeout(ask, (Number(box.dataset.expiresIn) + 1) * 1000);
-  plan();
+  plan(settled ? once_settled : gap);
 }
 
 // "Your code: 308614" pasted: the field takes the code. Without a script the service finds it in what was pasted.
@@ -110,6 +133,7 @@ function takeCodeOutOfAddress() {
 
 takeCodeOutOfAddress();
 window.addEventListener("hashchange", takeCodeOutOfAddress);
+if (document.getElementById("verified")) tabs?.postMessage(location.pathname);
 const live = document.getElementById("live");
 if (live) followMail(live);
 const code = document.getElementById("code");

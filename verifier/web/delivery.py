@@ -6,12 +6,12 @@ script asks again later, the small page says so in a sentence. Only the browser 
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify, render_template, url_for
 
 from verifier.container import current_service
 from verifier.domain.callers import require_started
 from verifier.domain.errors import StartedElsewhere, VerificationNotFound, VerifierError
-from verifier.domain.verifications import Status, ended_sentence
+from verifier.domain.verifications import FAILED, Status, ended_sentence
 from verifier.domain.words import words
 from verifier.languages import said
 from verifier.web.browsers import this_browser
@@ -29,7 +29,7 @@ _AWAY = DeliveryWords(
 
 @blueprint.get("/verify/<verification_id>/delivery.json")
 def as_json(verification_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Answer the script; `pending` false means that the whole page is out of date."""
+    """Answer the script; `pending` false means that there is nothing to wait for, and another page is to be shown."""
     mail, pending, status, headers = _look(verification_id)
     told = {"sentence": said(mail.sentence), "tone": mail.tone, "settled": mail.settled}
     return jsonify(pending=pending, **told), status, headers
@@ -38,13 +38,14 @@ def as_json(verification_id: str) -> tuple[Response, int, dict[str, str]]:
 @blueprint.get("/verify/<verification_id>/delivery")
 def as_page(verification_id: str) -> tuple[str, int, dict[str, str]]:
     """Show it in a frame on the page of the code, which is why the code being typed is not lost."""
-    mail, _, status, headers = _look(verification_id)
+    mail, pending, status, headers = _look(verification_id)
     renewal = {} if mail.settled else {"Refresh": str(RENEW_AFTER_S)}
-    return render_template("delivery.html", mail=mail), status, headers | renewal
+    leads_on = "" if pending else url_for("web.show", verification_id=verification_id)
+    return render_template("delivery.html", mail=mail, leads_on=leads_on), status, headers | renewal
 
 
 def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str]]:
-    """Return where the mail is, whether the code may still be typed, and the answer's status and headers."""
+    """Return where the mail is, whether its code is waited for, and the answer's status and headers."""
     service = current_service()
     try:
         verification = service.get(verification_id, caller=this_browser())
@@ -55,6 +56,7 @@ def _look(verification_id: str) -> tuple[DeliveryWords, bool, int, dict[str, str
         return _AWAY, True, error.status, {"Retry-After": str(error.retry_after_s or RENEW_AFTER_S)}
     status = service.status(verification)
     if status is Status.PENDING:
-        return describe_delivery(verification.delivery, service.clock()), True, 200, {}
+        is_waited_for = verification.delivery.status not in FAILED
+        return describe_delivery(verification.delivery, service.clock()), is_waited_for, 200, {}
     tone = "good" if status is Status.APPROVED else "bad"
     return DeliveryWords(ended_sentence(status), tone, settled=True), False, 200, {}

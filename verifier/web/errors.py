@@ -21,8 +21,9 @@ from verifier.web.form_tokens import FIELD
 MAX_RESUBMISSIONS = 10
 RESUBMISSIONS = "resubmissions"
 REPLACES = "replaces"
+SURE = "sure"
 # What was typed, what it stands for, and the token by which the same request is known.
-_KEPT_FIELDS = ("email", "code", REPLACES, FIELD)
+_KEPT_FIELDS = ("email", "code", REPLACES, SURE, FIELD)
 
 _NOTHING = Words("")
 _WORDS = {

@@ -11,7 +11,14 @@ from verifier.container import current_service
 from verifier.domain.verifications import FAILED, DeliveryStatus, Status, Verification, ended_sentence
 from verifier.domain.words import Words
 from verifier.web.browsers import this_browser
-from verifier.web.wording import describe_attempts, describe_delivery, describe_life, describe_resend, masked
+from verifier.web.wording import (
+    describe_attempts,
+    describe_delivery,
+    describe_life,
+    describe_resend,
+    describe_wrong_code,
+    masked,
+)
 
 Answer = AnyResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -46,11 +53,19 @@ def address_page(typed: str = "", problem: Problem | None = None, replaces: str 
     return (page, 200) if problem is None else (page, problem.status, problem.headers)
 
 
-def verification_page(verification: Verification) -> Answer:
+def suggestion_page(typed: str, meant: str, replaces: str) -> Answer:
+    """Ask whether another address was meant; nothing is done yet, and either is one press away."""
+    return render_template("suggestion.html", typed=typed, meant=meant, replaces=replaces), 200
+
+
+def verification_page(verification: Verification, *, is_after_wrong_code: bool = False) -> Answer:
     """Show where a verification stands: the form for the code, the verified page, or how it ended."""
-    status = current_service().status(verification)
+    service = current_service()
+    status = service.status(verification)
     if status is Status.PENDING:
-        return _pending_page(verification), 200
+        left = verification.check_attempts_remaining(service.rules)
+        problem = Problem(describe_wrong_code(left)) if is_after_wrong_code else None
+        return _pending_page(verification, problem=problem), 200
     return _ended_page(verification, status), 200
 
 

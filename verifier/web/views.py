@@ -24,10 +24,11 @@ from verifier.domain.errors import (
     VerificationEnded,
     VerifierError,
 )
+from verifier.domain.typos import intended_address
 from verifier.domain.verifications import Status, Verification
 from verifier.languages import said
 from verifier.web.browsers import starting_browser, this_browser
-from verifier.web.errors import REPLACES, verifier_error
+from verifier.web.errors import REPLACES, SURE, verifier_error
 from verifier.web.form_tokens import form_token
 from verifier.web.pages import (
     Answer,
@@ -35,11 +36,13 @@ from verifier.web.pages import (
     address_page,
     answer_to_form,
     answer_to_new_code,
+    suggestion_page,
     to_page_of,
     verification_page,
 )
 from verifier.web.security import csrf
-from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN, describe_wrong_code
+from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN
+from verifier.web.wrong_codes import remember_wrong_code, take_wrong_code
 
 blueprint = Blueprint("web", __name__)
 blueprint.register_error_handler(VerifierError, verifier_error)
@@ -69,6 +72,8 @@ def home() -> Answer:
 def start() -> Answer:
     """Start a verification and lead to its page. One whose address is changed by it is canceled then, and not before."""
     typed, replaces = request.form.get("email", ""), request.form.get(REPLACES, "")
+    if request.form.get(SURE) != typed and (meant := intended_address(typed)):
+        return suggestion_page(typed, meant, replaces)
     try:
         verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
     except InvalidAddress as error:
@@ -82,23 +87,24 @@ def start() -> Answer:
 @blueprint.get("/verify/<verification_id>")
 def show(verification_id: str) -> Answer:
     """Show where a verification stands."""
-    return verification_page(_seen(verification_id))
+    return verification_page(_seen(verification_id), is_after_wrong_code=take_wrong_code(verification_id))
 
 
 @blueprint.post("/verify/<verification_id>")
 def check(verification_id: str) -> Answer:
-    """Judge the typed code."""
-    service, typed = current_service(), request.form.get("code", "")
+    """Judge the typed code, and lead to the page that says what came of it."""
+    typed = request.form.get("code", "")
     try:
-        result = service.check(verification_id, typed, request_key=_key_of(typed), caller=this_browser())
+        result = current_service().check(
+            verification_id, typed, request_key=_key_of(typed), caller=this_browser()
+        )
     except MalformedCode as error:
         return answer_to_form(_seen(verification_id), Problem(error.sentence), typed)
     except LimitReached as error:
         return answer_to_form(_seen(verification_id), _not_now(error), typed)
-    if result.valid:
-        return to_page_of(verification_id)
-    attempts_left = result.verification.check_attempts_remaining(service.rules)
-    return answer_to_form(result.verification, Problem(describe_wrong_code(attempts_left)))
+    if not result.valid:
+        remember_wrong_code(verification_id)
+    return to_page_of(verification_id)
 
 
 @blueprint.post("/verify/<verification_id>/resend")

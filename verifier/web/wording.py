@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import OWED, Delivery, DeliveryStatus, Verification
+from verifier.domain.verifications import FAILED, Delivery, DeliveryStatus, Verification
 from verifier.domain.words import Words, counted, words
 
 LOST_FORM = words(
@@ -25,14 +25,14 @@ SENT_AGAIN = words("We're sending the email again. The code in it is the same.")
 _DELIVERY_SENTENCES = {
     DeliveryStatus.QUEUED: words("Your email is about to be sent."),
     DeliveryStatus.SENDING: words("Your email is being sent right now."),
-    DeliveryStatus.SENT: words(
-        "The email has left us. It can take a minute to arrive. If you can't see it, look in your spam folder."
-    ),
+    DeliveryStatus.SENT: words("The email is on its way. It can take a minute to arrive."),
     DeliveryStatus.REJECTED: words(
         "The email could not be delivered to this address. Check the address for typos."
     ),
     DeliveryStatus.ABANDONED: words("The email could not be sent in time. Ask for a new code."),
 }
+_SPAM_HINT = words("The email is on its way. If you can't see it yet, look in your spam folder.")
+SPAM_HINT_AFTER_S = 30.0
 _TONES = {DeliveryStatus.SENT: "good", DeliveryStatus.REJECTED: "bad", DeliveryStatus.ABANDONED: "bad"}
 
 
@@ -54,8 +54,10 @@ class ResendWords:
 
 
 def describe_delivery(delivery: Delivery, now: float) -> DeliveryWords:
-    """Describe where the mail is."""
-    settled = delivery.status not in OWED
+    """Describe where the mail is; a while after it was sent, where else to look for it."""
+    if delivery.status is DeliveryStatus.SENT and now - (delivery.sent_at or 0) >= SPAM_HINT_AFTER_S:
+        return DeliveryWords(_SPAM_HINT, "good", settled=True)
+    settled = delivery.status in FAILED
     return DeliveryWords(_sentence_of(delivery, now), _TONES.get(delivery.status, "waiting"), settled)
 
 

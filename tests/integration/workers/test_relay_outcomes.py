@@ -44,7 +44,7 @@ from verifier.store.delivery_reports import DeliveryReport
 
 ADDRESS = "ann@example.org"
 DELAYED = "Your email is delayed."
-ACCEPTED = "The email has left us."
+ACCEPTED = "The email is on its way."
 REFUSED = "The email could not be delivered to this address."
 TOO_LATE = "The email could not be sent in time."
 DEADLINE_S = 60.0

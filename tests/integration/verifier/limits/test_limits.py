@@ -340,7 +340,7 @@ def test_the_pages_say_when_to_try_again(doors: Open) -> None:
     assert 'value="ann+2@example.org"' in answer.text
     verification = door.service.get(page.rpartition("/")[2])
     wrong = door.wrong_code(verification)
-    assert post(page, code=wrong).status_code == 422
+    assert post(page, code=wrong).status_code == 303
     answer = post(page, code=door.code(verification))
     assert answer.status_code == 429
     assert 3595 <= int(answer.headers["Retry-After"]) <= 3600

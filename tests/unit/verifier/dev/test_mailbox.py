@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from verifier import languages
 from verifier.dev.mailbox import MAIL_POLICY, code_in, init_app, link_in
 from verifier.dev.maildir import Mail
 from verifier.web.security import csrf
@@ -30,6 +31,7 @@ def client(box: mailbox.Maildir, tmp_path: Path) -> FlaskClient:
     app = Flask("verifier")
     app.config.update(SECRET_KEY="x" * 32, WTF_CSRF_CHECK_DEFAULT=False)
     csrf.init_app(app)
+    languages.init_app(app)
     app.context_processor(lambda: {"service_name": "Example"})
     app.add_url_rule("/", "web.home", lambda: "")
     init_app(app, tmp_path / "mail", "Mails go to relay.example.")

@@ -59,6 +59,17 @@ def test_each_state_of_a_mail_has_its_words(status: DeliveryStatus, tone: str, w
     assert words in str(described.sentence)
 
 
+@pytest.mark.parametrize(
+    ("since_s", "words", "settled"),
+    [(0, "It can take a minute to arrive.", False), (31, "look in your spam folder.", True)],
+)
+def test_the_spam_folder_is_named_after_a_while(since_s: float, words: str, settled: bool) -> None:
+    """Until then the page goes on asking."""
+    described = describe_delivery(Delivery(1, DeliveryStatus.SENT, sent_at=NOW - since_s), NOW)
+    assert str(described.sentence).endswith(words)
+    assert (described.tone, described.settled) == ("good", settled)
+
+
 @pytest.mark.parametrize("status", list(DeliveryStatus))
 def test_what_the_relay_said_is_not_shown(status: DeliveryStatus) -> None:
     """The relay's own text is for operators."""
