@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         SwitchoverRefused,
         SwitchoverResult,
     )
-    from sentinel.switchover.switchover import HOLD_AT_MOST_S, switch_over
+    from sentinel.switchover.switchover import HOLD_AT_MOST_S, rehearse_switchover, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.findings import Finding, Severity
     from sentinel.topology.snapshot import NodeState, SentinelState, Topology
@@ -84,7 +84,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "protocol": ("Role",),
     "switchover.repair": ("NothingToRepair", "RepairError", "plan_repair", "repair"),
     "switchover.report": ("Progress", "Step", "SwitchoverError", "SwitchoverRefused", "SwitchoverResult"),
-    "switchover.switchover": ("HOLD_AT_MOST_S", "switch_over"),
+    "switchover.switchover": ("HOLD_AT_MOST_S", "rehearse_switchover", "switch_over"),
     "topology.checks": ("findings_of", "refusals_of"),
     "topology.findings": ("Finding", "Severity"),
     "topology.snapshot": ("NodeState", "SentinelState", "Topology"),

@@ -83,6 +83,7 @@ class SwitchoverRefused(SwitchoverError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("No switchover was begun. " + " ".join(map(str, findings)))
+        self.findings = tuple(findings)
 
 
 class SwitchoverFailed(SwitchoverError):

@@ -4,7 +4,8 @@ A bare `SENTINEL FAILOVER` leaves the old master writable for some ten seconds, 
 thrown away. So the old master's writes are held first. The life of a switchover:
 
     held      the old master takes no more writes (sentinel/switchover/write_pause.py)
-    in sync   every replica Sentinel may choose has all that was written: the choice is Sentinel's alone
+    in sync   every replica Sentinel may choose has all that was written: the choice is Sentinel's, unless somebody names
+              one; then it is kept from the others (sentinel/switchover/choice.py)
     ordered   SENTINEL FAILOVER
     promoted  a replica says it is a master now; the other replicas are sent to it at once
     decided   Sentinel has noticed the promotion and made it its configuration
@@ -29,6 +30,7 @@ from redis import ResponseError
 from sentinel.access import Access, WriteProbe
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError
+from sentinel.switchover.choice import Choice, refusals_to
 from sentinel.switchover.report import (
     Journal,
     Report,
@@ -42,6 +44,7 @@ from sentinel.switchover.rollback import RollBack
 from sentinel.switchover.steps import Steps
 from sentinel.switchover.write_pause import WritePause
 from sentinel.topology.checks import refusals_of
+from sentinel.topology.findings import Finding
 from sentinel.topology.node_commands import NodeCommands
 from sentinel.topology.snapshot import Topology
 from sentinel.topology.survey import commands_to, survey_with
@@ -58,13 +61,32 @@ POLL_EVERY_S = 0.01
 Found = TypeVar("Found")
 
 
+def rehearse_switchover(access: Access, to: Endpoint | None = None) -> tuple[Topology, list[Finding]]:
+    """Look at everybody, and have them say whether they would take the orders; nothing is ordered.
+
+    Returns:
+        the topology, and what forbids the switchover; nothing where it could begin.
+    """
+    with commands_to(access) as (sentinels, nodes):
+        topology = survey_with(sentinels, nodes, access)
+        try:
+            return topology, Switchover(topology, sentinels, nodes, to=to).refusals()
+        except SwitchoverRefused as refused:
+            return topology, list(refused.findings)
+
+
 def switch_over(
-    access: Access, *, report: Report = lambda _: None, hold_at_most_s: float = HOLD_AT_MOST_S
+    access: Access,
+    *,
+    to: Endpoint | None = None,
+    report: Report = lambda _: None,
+    hold_at_most_s: float = HOLD_AT_MOST_S,
 ) -> SwitchoverResult:
     """Make Sentinel promote a replica, without losing an acknowledged write.
 
     Args:
         access: the sentinels and nodes, with the operators' logins.
+        to: which replica; None leaves the choice to Sentinel.
         report: is called with each step as it is reached, while writes are held: it must be quick.
         hold_at_most_s: for how long writes are held in all before it is given up.
 
@@ -79,6 +101,7 @@ def switch_over(
             topology,
             sentinels,
             nodes,
+            to=to,
             report=report,
             hold_at_most_s=hold_at_most_s,
             probe=access.probe,
@@ -96,6 +119,7 @@ class Switchover:
         sentinels: NodeCommands,
         nodes: NodeCommands,
         *,
+        to: Endpoint | None = None,
         report: Report = lambda _: None,
         hold_at_most_s: float = HOLD_AT_MOST_S,
         probe: WriteProbe | None = None,
@@ -104,12 +128,15 @@ class Switchover:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Touch nothing yet. Raises SwitchoverRefused where the topology forbids it."""
-        refusals = refusals_of(topology)
+        refusals = refusals_of(topology) or (refusals_to(topology, to) if to else [])
         if refusals or topology.named_master is None:
             raise SwitchoverRefused(refusals)
         self._old = topology.named_master
         self._down_after_s = min(each.down_after_ms or 1000 for each in topology.answering) / 1000
         self._steps = Steps(topology, sentinels, nodes)
+        self._to = to
+        others = [node.endpoint for node in topology.candidates if to and node.endpoint != to]
+        self._choice = Choice(nodes, topology.answering[0].run_id, others, clock, sleep)
         self._write_pause = WritePause(nodes, self._old, clock)
         self._journal = Journal(report, clock)
         self._probe, self._try_write = probe, try_write
@@ -117,9 +144,13 @@ class Switchover:
         self._give_up_at = 0.0
         self._ordered = False
 
+    def refusals(self) -> list[Finding]:
+        """Return who would not take the orders; nothing is ordered for it."""
+        return [*self._steps.refusals(self._old), *self._choice.refusals()]
+
     def run(self) -> SwitchoverResult:
         """Do it. Raises as `switch_over` does."""
-        if refusals := self._steps.refusals(self._old):
+        if refusals := self.refusals():
             raise SwitchoverRefused(refusals)
         try:
             self._hold_until_in_sync()
@@ -159,10 +190,15 @@ class Switchover:
         self._journal.reached(Step.IN_SYNC, f"{names} have everything up to byte {offset}.")
 
     def _promote(self) -> Endpoint:
+        self._choice.leave_one(self._write_pause.keep)
         self._order()
         problem = "no replica was promoted in time; read the sentinels' logs"
         new = self._await(self._steps.promoted, self._give_up_at, problem)
         self._steps.redirect(new)
+        if self._to not in {None, new}:
+            self._journal.notes.append(
+                f"Sentinel chose {new} in place of {self._to}. Nothing is lost by that; run it again to move on."
+            )
         self._journal.reached(Step.PROMOTED, f"{new} is a master, and the other replicas are sent to it.")
         problem = f"Sentinel did not decide for {new}; read the sentinels' logs"
         decided = self._await(lambda: self._steps.decided(self._old), self._give_up_at, problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 
 import click
 from redis import RedisError
@@ -50,6 +51,27 @@ def who() -> str:
     person = os.environ.get("SUDO_USER", "")
     named = f"{person} (as {user})" if person and person != user else user
     return f"{named} on {socket.gethostname()}"
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Ask a person, unless they said yes already.
+
+    Raises:
+        click.Abort: they say no.
+        ClickException: there is no terminal, so nobody to ask.
+    """
+    if yes:
+        return
+    if not is_terminal():
+        raise click.ClickException(
+            "Nothing was changed: without a terminal nobody can be asked. Run it with --yes if it shall be done."
+        )
+    click.confirm(question, abort=True)
+
+
+def is_terminal() -> bool:
+    """Return whether somebody could answer a question."""
+    return sys.stdin.isatty()
 
 
 def write_down(redis: RedisSettings, event: HistoryEvent, *, age_s: float = 0.0) -> str:

@@ -40,6 +40,7 @@ from sentinel.topology.node_commands import NodeCommands
 from tests.support.links import subscribed_to
 from tests.support.switchover import Submitters, service_on
 from tests.support.topologies import FAILOVER_WITHIN_S
+from verifier.cli import operators
 from verifier.cli.sentinel import sentinel_group
 
 pytestmark = pytest.mark.chaos
@@ -330,8 +331,9 @@ def test_failover_shows_its_steps(own: LocalTopology) -> None:
     assert moved.output.count("WARNING") == moved.output.count("10 x down-after-milliseconds")
 
 
-def test_failover_asks_first(own: LocalTopology) -> None:
+def test_failover_asks_first(own: LocalTopology, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --yes a plain Enter changes nothing."""
+    monkeypatch.setattr(operators, "is_terminal", lambda: True)
     master = own.current_master()
     refused = CliRunner().invoke(sentinel_group, ["switchover"], env=own.environment(), input="\n")
     assert refused.exit_code == 1
