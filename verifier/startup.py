@@ -7,6 +7,7 @@ that only holds commands.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from typing import NoReturn
@@ -16,8 +17,9 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 
 from verifier import create_app
+from verifier.alerts.wiring import monitor_of
 from verifier.cli import add_commands
-from verifier.container import container_of
+from verifier.container import Container, container_of
 from verifier.dev import is_wanted
 from verifier.logs import configure_logging
 from verifier.settings import SettingsError
@@ -43,8 +45,17 @@ def make_app() -> Flask:
     if command in {None, "run"}:
         container = container_of(app)
         check_time_budget(container.link, container.settings.redis)
+        _tell_of_alerts(container)
     add_commands(app)
     return app
+
+
+def _tell_of_alerts(container: Container) -> None:
+    monitor = monitor_of(container.settings, container.link)
+    if monitor is not None:
+        monitor.start()
+        # Otherwise nobody would tell until the lease of this process has run out.
+        atexit.register(monitor.stop)
 
 
 def _served_by_flask_run(context: click.Context) -> Flask:

@@ -24,6 +24,7 @@ from rq.utils import utcformat
 from rq.worker import Worker, WorkerStatus
 
 from sentinel import Backpressure
+from verifier.alerts.wiring import monitor_of
 from verifier.store import keyspace
 from verifier.store.deliveries import Claim, Skipped
 from verifier.time_check import check_time_budget
@@ -87,6 +88,7 @@ class MailWorker(Worker):
             sent=lambda: self._settler.sent,
             tally=self._settler.tally,
         )
+        self._monitor = monitor_of(container.settings, container.link)
         self._command_listener = CommandListener(container, self.pubsub_channel_name, self._request_stop)
         self._asked_to_stop_at = 0.0
         self._foreign_in_a_row = 0
@@ -101,6 +103,8 @@ class MailWorker(Worker):
         self._senders.start()
         self._maintenance.start()
         self._command_listener.start()
+        if self._monitor is not None and not burst:
+            self._monitor.start()
         try:
             self._claim_until_asked_to_stop(burst=burst)
         except Stopping:
@@ -188,6 +192,8 @@ class MailWorker(Worker):
         self._maintenance.stop(timeout_s=1.0)
         self._retry_policy.pulse.remove()
         self._container.relays.close()
+        if self._monitor is not None:
+            self._monitor.stop()
         self._leave_rq()
         self._container.link.close()
         log.info(

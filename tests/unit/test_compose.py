@@ -371,3 +371,16 @@ def test_the_proxys_certificate_is_an_addition_to_the_file() -> None:
     assert added["services"]["proxy"]["environment"]["PROXY_TLS"] == "yes"
     documented = (ROOT / ".env.example").read_text()
     assert all(f"#{name}=" in documented for name, _ in SUBSTITUTED.findall(text))
+
+
+def test_the_alerts_are_an_addition_to_the_file() -> None:
+    """Whoever tells has the URL, as a secret, and a way out, which web has not without it."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    added = yaml.safe_load((ROOT / "deploy" / "alerts.compose.yaml").read_text())
+    assert set(added["services"]) == {"web", "worker", "ops"}
+    for name, service in added["services"].items():
+        networks = {*compose["services"][name]["networks"], *service.get("networks", ())}
+        assert "outside" in networks
+        file = service["environment"]["VERIFIER_ALERT_WEBHOOK_FILE"]
+        assert file == f"/run/secrets/{service['secrets'][0]}"
+    assert added["secrets"] == {"alert_webhook": {"file": "./secrets/alert_webhook"}}

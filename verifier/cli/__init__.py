@@ -19,6 +19,7 @@ _COMMANDS = {
     "check-settings": ("verifier.cli.check_settings", "check_settings_command"),
     "api-keys": ("verifier.cli.api_keys", "api_keys_group"),
     "deliveries": ("verifier.cli.deliveries", "deliveries_group"),
+    "alerts": ("verifier.cli.alerts", "alerts_group"),
 }
 
 

@@ -63,5 +63,6 @@ def _known(look: Look) -> dict[str, object]:
             "oldest_owed_s": round(facts.oldest_owed_s, 1),
             "last_sent_s": None if facts.last_sent_s is None else round(facts.last_sent_s, 1),
             "workers": len(facts.workers),
+            "canary_age_s": None if facts.canary_age_s is None else round(facts.canary_age_s, 1),
         }
     return known

@@ -9,6 +9,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from redis import Redis
+
 from sentinel import (
     TRANSIENT,
     Access,
@@ -16,9 +18,9 @@ from sentinel import (
     Endpoint,
     MasterLink,
     PermanentError,
+    Refusal,
     WriteAnswer,
     WriteProbe,
-    request_deadline,
     try_write,
 )
 from verifier.store import keyspace
@@ -28,6 +30,7 @@ from verifier.store.keyspace import Queue
 # For how long Redis is tried, in seconds; a write takes three more at most, and the sentinels one.
 LOOK_FOR_S = 2.0
 ASK_SENTINELS_FOR_S = 1.0
+PROBE_LIVES_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,19 @@ class Lookout:
         master = self._link.last_master
         # Also where Redis told nothing: a hold (CLIENT PAUSE) lets nothing through but looks like silence.
         write = None if master is None else try_write(master, self._probe, self._link.access.tls)
+        if write is not None and write.refusal is Refusal.ROLE:
+            # A connection that was open stays open to a master that somebody made a replica: a write finds that out.
+            facts, failure = self._facts(write_first=True)
         known, silent = self._link.sentinels_seen(ASK_SENTINELS_FOR_S)
         return Look(facts, failure, write, SentinelsSeen(known, silent), None if failure else master)
 
-    def _facts(self) -> tuple[Facts | None, Exception | None]:
+    def _facts(self, *, write_first: bool = False) -> tuple[Facts | None, Exception | None]:
+        def read(client: Redis) -> Facts:
+            if write_first:
+                client.set(self._probe.key, "1", px=PROBE_LIVES_MS)
+            return read_facts(client, self._queue)
+
         try:
-            with request_deadline(LOOK_FOR_S):
-                return self._link.run(lambda client: read_facts(client, self._queue), LOOK_FOR_S), None
+            return self._link.run(read, LOOK_FOR_S), None
         except (*TRANSIENT, PermanentError, Backpressure) as error:
             return None, error

@@ -28,12 +28,17 @@ class Limits:
     """While mails are owed, one should go out within this time."""
     replicas: int = 0
     """So many replicas must have a write before it counts."""
+    canary_s: float | None = None
+    """The last canary should have gone out within this time; None where none is sent."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return those of the settings."""
         return cls(
-            settings.oldest_owed_limit_s, settings.no_success_limit_s, settings.redis.replicas_to_acknowledge
+            settings.oldest_owed_limit_s,
+            settings.no_success_limit_s,
+            settings.redis.replicas_to_acknowledge,
+            settings.alerts.canary_late_s,
         )
 
 
@@ -65,7 +70,7 @@ def judge(look: Look, limits: Limits) -> Verdict:
     if look.facts is None:
         reasons = [_failure_of(look)]
     else:
-        checks = (_no_replica, _no_worker, _trouble_of_workers, _no_success, _too_old, _full)
+        checks = (_no_replica, _no_worker, _trouble_of_workers, _no_success, _too_old, _full, _canary)
         reasons = [reason for check in checks for reason in check(look.facts, limits)]
         reasons += [each for each in _write(look.write) if each.code not in {said.code for said in reasons}]
     return Verdict(tuple(reasons), tuple(_quorum(look)))
@@ -186,6 +191,17 @@ def _full(facts: Facts, limits: Limits) -> Iterator[Reason]:  # noqa: ARG001 - a
             "redis_full",
             f"Redis uses {100 * facts.memory_share:.0f} % of its memory, so new submissions are refused: "
             "raise its maxmemory, or find out what fills it.",
+        )
+
+
+def _canary(facts: Facts, limits: Limits) -> Iterator[Reason]:
+    """The last word: whatever else is well, a mail of our own should have gone out a moment ago."""
+    if limits.canary_s is not None and (facts.canary_age_s or 0.0) > limits.canary_s:
+        said = f" A relay said: {facts.canary_reply}." if facts.canary_reply else ""
+        yield Reason(
+            "canary_late",
+            f"The last canary went out {facts.canary_age_s:.0f} s ago, which is too long: mail does not go out.{said} "
+            "Look at the workers' log and at `flask deliveries list`.",
         )
 
 

@@ -25,6 +25,7 @@ from verifier.domain.hosts import parse_hosts
 from verifier.domain.keys import parse_keys
 from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.rules import Rules
+from verifier.settings.alerts import AlertSettings, canary_address, webhook_url
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import (
     endpoints,
@@ -156,6 +157,7 @@ def _read(env: FileAwareEnv) -> Settings:
         trusted_proxies=env.int("TRUSTED_PROXIES", Settings.trusted_proxies, validate=Range(0, 10)),
         redis=_read_redis(env),
         mail=_read_mail(env),
+        alerts=_read_alerts(env),
         development=EMBEDDED_MAILBOX in os.environ,
     )
 
@@ -238,6 +240,17 @@ def _read_mail(env: FileAwareEnv) -> MailSettings:
         ),
         answer_timeout_s=env.float("MAIL_ANSWER_TIMEOUT", usual.answer_timeout_s, validate=Range(1, 3600)),
         connections=env.int("MAIL_CONNECTIONS", usual.connections, validate=Range(1, 100)),
+    )
+
+
+def _read_alerts(env: FileAwareEnv) -> AlertSettings:
+    plain_allowed = env.bool("ALERT_WEBHOOK_PLAIN", False)
+    return AlertSettings(
+        webhook=parsed(env, "ALERT_WEBHOOK", lambda text: webhook_url(text, plain_allowed=plain_allowed), ""),
+        canary_address=parsed(env, "CANARY_ADDRESS", canary_address, ""),
+        canary_interval_s=env.float(
+            "CANARY_INTERVAL", AlertSettings.canary_interval_s, validate=Range(10, 3600)
+        ),
     )
 
 

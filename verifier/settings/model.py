@@ -10,6 +10,7 @@ from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing
 from verifier.domain.limits import Limits
 from verifier.domain.rules import Rules
+from verifier.settings.alerts import AlertSettings
 from verifier.settings.relays import MailRelay
 
 
@@ -65,5 +66,6 @@ class Settings:
     no_success_limit_s: float = 30
     redis: RedisSettings = RedisSettings()
     mail: MailSettings = MailSettings()
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     development: bool = False
     """Whether these are the surroundings that `flask run` brings."""

@@ -9,6 +9,7 @@ from typing import Any
 from redis import Redis
 
 from verifier.store import keyspace
+from verifier.store.canary import read_canary
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Argument, Step, load_script, run_steps
 
@@ -58,6 +59,10 @@ class Facts:
     """How many replicas follow the master closely."""
     memory_share: float | None
     """How much of its memory limit Redis uses, from 0 to 1; None where it has no limit or may not be asked."""
+    canary_age_s: float | None = None
+    """How long ago the last canary went out, or the first one began; None where there was none."""
+    canary_reply: str = ""
+    """What a relay said to the last canary that did not go out."""
 
 
 def read_facts(client: Redis, queue: Queue) -> Facts:
@@ -68,6 +73,7 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
         [keyspace.RECORD_PREFIX, keyspace.WORKER_PREFIX, ALIVE_FOR_S],
     )
     now, owed, oldest, last_sent, said = run_steps(client, [step], None)[0]
+    canary = read_canary(client)
     return Facts(
         owed=int(owed),
         oldest_owed_s=max(0.0, float(now) - float(oldest)) if oldest and owed else 0.0,
@@ -75,6 +81,8 @@ def read_facts(client: Redis, queue: Queue) -> Facts:
         workers=tuple(report for each in said if (report := _report_in(each)) is not None),
         replicas=_replicas(client),
         memory_share=_memory_share(client),
+        canary_age_s=canary.age_s(float(now)),
+        canary_reply=canary.reply,
     )
 
 

@@ -18,6 +18,9 @@
     verifier:ops-ended           sorted set, with a TTL: operators' sessions that were ended, by when each would have ended by itself
     verifier:limit:<limit>:<whose>   with a TTL: when the allowance of each rate of the limit is whole again
     verifier:pending:<whose>     with a TTL: the id of the verification that a caller has pending for an address
+    verifier:alerts              JSON, with a TTL: which alerts fire, and what of it was told
+    verifier:alerts:teller       with a TTL: which process tells of alerts, and sends the canary
+    verifier:canary              hash, with a TTL: the canary that is on its way, and when the last one went out
     verifier:dead                sorted set, with a TTL: <verification id>-<delivery number> of the dead letters, by
                                  when each was given up; the newest ten thousand of a week
     verifier:dead:<one of them>  JSON, with a TTL: what operators need to know of a dead letter
@@ -52,6 +55,9 @@ ROOM = "verifier:room"
 LIMIT_PREFIX = "verifier:limit:"
 PENDING_PREFIX = "verifier:pending:"
 PROBE = "verifier:probe"
+ALERTS = "verifier:alerts"
+TELLER = "verifier:alerts:teller"
+CANARY = "verifier:canary"
 WORKERS = "verifier:workers"
 WORKER_PREFIX = "verifier:worker:"
 HISTORY = "verifier:history"

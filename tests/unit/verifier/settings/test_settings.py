@@ -126,6 +126,9 @@ READ = [
     ("QUEUE", "other-mail", "queue", "other-mail", "verifier-mail"),
     ("OLDEST_OWED_LIMIT", "300", "oldest_owed_limit_s", 300, 120),
     ("NO_SUCCESS_LIMIT", "60", "no_success_limit_s", 60, 30),
+    ("ALERT_WEBHOOK", "https://hooks.example.org/a", "alerts.webhook", "https://hooks.example.org/a", ""),
+    ("CANARY_ADDRESS", "Canary@Example.org", "alerts.canary_address", "Canary@example.org", ""),
+    ("CANARY_INTERVAL", "30", "alerts.canary_interval_s", 30, 60),
 ]
 
 
@@ -147,7 +150,12 @@ def test_a_setting_is_read_and_has_its_default(
 def test_no_setting_is_missing_in_these_tests() -> None:
     """A new setting needs a row above."""
     rows = {f"VERIFIER_{each[0]}" for each in READ}
-    tested_below = {"VERIFIER_SECRET_KEYS", "VERIFIER_MAIL_CA_FILE", "VERIFIER_MAIL_RELAYS"}
+    tested_below = {
+        "VERIFIER_SECRET_KEYS",
+        "VERIFIER_MAIL_CA_FILE",
+        "VERIFIER_MAIL_RELAYS",
+        "VERIFIER_ALERT_WEBHOOK_PLAIN",
+    }
     # In tests/unit/sentinel/test_tls.py, where there are files; verification right below.
     of_tls = {f"VERIFIER_REDIS_TLS_{each}" for each in ("CA_FILE", "CERT_FILE", "KEY_FILE", "VERIFY")}
     assert rows | tested_below | of_tls == known_names() - OTHER_NAMES
@@ -590,6 +598,7 @@ def test_settings_show_no_secret() -> None:
         SENTINEL_OPS_PASSWORD=SECRET,
         MAIL_PASSWORD=SECRET,
         MAIL_SERVER="localhost",
+        ALERT_WEBHOOK=f"https://hooks.example.org/{SECRET}",
     )
     assert "hunter2" not in repr(settings)
     assert settings.redis.login.password == SECRET
@@ -609,3 +618,49 @@ def test_the_first_line_of_a_password_file_is_used(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("new\nold\n")
     assert _load(REDIS_PASSWORD_FILE=str(file)).redis.login.password == "new"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("hooks.example.org/hunter2", "must be a URL"),
+        ("ftp://hooks.example.org/hunter2", "must be a URL"),
+        ("https:///hunter2", "must be a URL"),
+        ("https://hooks.example.org:port/hunter2", "must be a URL"),
+        ("https://hooks.example.org/hun ter2", "must be a URL"),
+        ("https://user:hunter2@hooks.example.org/", "must not hold a user"),
+        ("http://hooks.example.org/hunter2", "must be https"),
+    ],
+)
+def test_a_webhook_that_can_not_be_is_named_without_its_url(url: str, reason: str) -> None:
+    """It is a secret."""
+    with pytest.raises(SettingsError) as error:
+        _load(ALERT_WEBHOOK=url)
+    assert str(error.value).startswith(f"VERIFIER_ALERT_WEBHOOK: {reason}")
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ALERT_WEBHOOK": "https://hooks.example.org/a/b?c=d"},
+        {"ALERT_WEBHOOK": "http://127.0.0.1:9000/a"},
+        {"ALERT_WEBHOOK": "http://hooks.example.org/a", "ALERT_WEBHOOK_PLAIN": "true"},
+    ],
+)
+def test_other_webhooks_are_fine(values: dict[str, str]) -> None:
+    """Encrypted, on this machine, or plain where somebody says that it may be."""
+    assert _load(**values).alerts.webhook == values["ALERT_WEBHOOK"]
+
+
+@pytest.mark.parametrize("values", [{"CANARY_ADDRESS": "nobody"}, {"CANARY_INTERVAL": "9"}])
+def test_a_canary_that_can_not_be_is_named(values: dict[str, str]) -> None:
+    """An address that no mail can reach, or one that would be written to too often."""
+    with pytest.raises(SettingsError, match=f"VERIFIER_{next(iter(values))}"):
+        _load(**values)
+
+
+def test_a_canary_is_late_after_two_intervals() -> None:
+    """And half a minute; without an address there is none."""
+    assert _load().alerts.canary_late_s is None
+    assert _load(CANARY_ADDRESS="canary@example.org", CANARY_INTERVAL="60").alerts.canary_late_s == 150
