@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiredis import pack_command
 from redis import ConnectionPool, Redis, ResponseError
 from redis.exceptions import NoScriptError
 
@@ -131,7 +132,8 @@ def _replies(pool: ConnectionPool, commands: Sequence[tuple[Argument, ...]]) -> 
     """
     connection = pool.get_connection()
     try:
-        connection.send_packed_command(connection.pack_commands(commands))
+        # Its stub knows only tuples of one.
+        connection.send_packed_command([b"".join(pack_command(each) for each in commands)])  # type: ignore[arg-type]
         return [_reply(connection) for _ in commands]
     except BaseException:
         # Replies may be on their way, which nobody else must take for theirs.
