@@ -36,6 +36,7 @@ def make_container(settings: Settings) -> Container:
             settings.keys,
             settings.rules,
             settings.limits,
+            deadline_s=settings.redis.request_deadline_s,
             test_addresses=settings.development or settings.unsafe_for_tests,
         ),
         lookout_of(settings, link),

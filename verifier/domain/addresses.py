@@ -9,10 +9,11 @@ belong to anybody. DNS is not asked: a form must not hang on a name server, and 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, ValidatedEmail, validate_email
 
 from verifier.domain.errors import InvalidAddress
 from verifier.domain.words import Words, words
@@ -23,6 +24,10 @@ _FOR_TESTS = ("test", "example")
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
 # user%host@relay and host!user@relay are routes through the relay to another address (RFC 5321, appendix F.2).
 _ROUTE = re.compile(r"[%!]")
+# Words that nothing reads in another way, of at most 64 characters (RFC 5321, 4.5.3.1.1).
+_PLAIN = re.compile(
+    r"(?=[^@]{1,64}@)(?P<local>[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@(?P<domain>[A-Za-z0-9.-]+)"
+)
 # A program, a file, or an option to a program, for mail software of old; current software refuses the dash.
 _NO_MAILBOX = re.compile(r"[-|/]")
 _UNSAFE = words("Not all email programs can write to an address like this one. Enter another email address.")
@@ -70,6 +75,20 @@ def normalise_address(text: str, *, for_tests: bool = False) -> str:
         )
     if _ENCODED_WORD.search(text):
         raise InvalidAddress(_UNSAFE)
+    if plain := _PLAIN.fullmatch(text):
+        # Of most addresses only the domain has to be looked into, and most domains have been.
+        return f"{plain['local']}@{_normal_domain(plain['domain'], for_tests)}"
+    return _validated(text, for_tests).normalized
+
+
+@functools.lru_cache(maxsize=1024)
+def _normal_domain(domain: str, for_tests: bool) -> str:
+    """Return the normal form of an ASCII domain. Raises InvalidAddress."""
+    return str(_validated(f"a@{domain}", for_tests).domain)
+
+
+def _validated(text: str, for_tests: bool) -> ValidatedEmail:
+    """Return what the library makes of an address. Raises InvalidAddress."""
     try:
         parsed = validate_email(text, check_deliverability=False, test_environment=for_tests, strict=True)
     except EmailNotValidError:
@@ -78,7 +97,7 @@ def normalise_address(text: str, *, for_tests: bool = False) -> str:
         raise InvalidAddress(_UNSAFE)
     if not for_tests and parsed.ascii_domain.rpartition(".")[2] in _FOR_TESTS:
         raise InvalidAddress(_of_nobody(parsed.domain))
-    return parsed.normalized
+    return parsed
 
 
 def _what_is_wrong(text: str) -> Words:

@@ -7,7 +7,6 @@ is derived for another.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets as random
@@ -26,13 +25,22 @@ class KeyRing:
 
     current: str
     secrets: Mapping[str, bytes] = field(repr=False)
+    _derived: dict[tuple[str, str], bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What was derived already: there are as many as keys and purposes."""
 
     def derive(self, key_id: str, purpose: str) -> bytes | None:
         """Return the 32-byte key for a purpose, or None where no key has this id (it was retired)."""
+        known = self._derived.get((key_id, purpose))
+        if known is not None:
+            return known
         secret = self.secrets.get(key_id)
         if secret is None:
             return None
-        return hmac.new(secret, f"verifier {purpose}".encode(), hashlib.sha256).digest()
+        derived = hmac.digest(secret, f"verifier {purpose}".encode(), "sha256")
+        self._derived[key_id, purpose] = derived
+        return derived
 
     def derive_all(self, purpose: str) -> list[bytes]:
         """Return the keys for a purpose of all secrets, the current one first."""

@@ -25,7 +25,7 @@ def verification_ids_of(keys: KeyRing, scope: str, request_key: str) -> list[str
         request_key: the caller's key.
     """
     text = f"{scope}\0{request_key}".encode()
-    return [hmac.new(key, text, hashlib.sha256).hexdigest()[:32] for key in keys.derive_all(_PURPOSE)]
+    return [hmac.digest(key, text, "sha256").hex()[:32] for key in keys.derive_all(_PURPOSE)]
 
 
 def request_id_of(request_key: str) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import functools
 import hmac
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from verifier.domain.addresses import canonical_address, domain_of
 from verifier.domain.callers import Caller, CallerKind
@@ -28,24 +30,26 @@ _TAG_BYTES = 12
 _ADDRESS = "@"
 
 
-@dataclass(frozen=True)
-class Counter:
+class Counter(NamedTuple):
     """One limit for one subject; `name` is that of the limit's field in `Limits`."""
 
     name: str
     key: str
-    limit: Limit
+    packed_rates: bytes
+    """As the script reads them."""
 
 
 def arguments_of(counters: Sequence[Counter]) -> list[Argument]:
     """Return the arguments of a script: how many follow, then those of all counters."""
-    flat = [each for counter in counters for each in (counter.key, _rates_in_writing(counter.limit))]
-    return [len(flat), *flat]
+    flat: list[Argument] = [2 * len(counters)]
+    for counter in counters:
+        flat += counter[1:]
+    return flat
 
 
-@functools.lru_cache(maxsize=100)
-def _rates_in_writing(limit: Limit) -> str:
-    return " ".join(f"{rate.window_s!r}/{rate.step_s!r}" for rate in limit.rates)
+def _packed_rates(limit: Limit) -> bytes:
+    """Return the rates as the script unpacks them, each with room for a third number."""
+    return b"".join(struct.pack(">ddd", rate.window_s, rate.step_s, 0.0) for rate in limit.rates)
 
 
 def limit_reached(counters: Sequence[Counter], position: bytes | int, wait_s: bytes) -> LimitReached:
@@ -74,6 +78,13 @@ class Counting:
     def __init__(self, limits: Limits, keys: KeyRing) -> None:
         self.limits = limits
         self._key = keys.derive(keys.current, _PURPOSE) or b""
+        self._packed_rates = {
+            name: _packed_rates(limit)
+            for name, limit in vars(limits).items()
+            if limits.enabled and isinstance(limit, Limit) and limit
+        }
+        # Networks, domains and API keys come again and again; addresses mostly do not.
+        self._known_tag = functools.lru_cache(maxsize=4096)(self._tag)
 
     def start(self, address: str, caller: Caller | None, max_attempts: int) -> StartCount:
         """Return what a start for an address (in its normal form) is counted as."""
@@ -96,8 +107,8 @@ class Counting:
             ("mails_per_address", address_tag),
             ("mails_per_address_and_network", f"{address_tag}:{client}" if client else ""),
             ("mails_per_network", network),
-            ("mails_per_api_key", self._tag("key", key_name) if key_name else ""),
-            ("mails_per_domain", self._tag("domain", domain_of(address))),
+            ("mails_per_api_key", self._known_tag("key", key_name) if key_name else ""),
+            ("mails_per_domain", self._known_tag("domain", domain_of(address))),
             ("mails", "all"),
         )
 
@@ -112,12 +123,10 @@ class Counting:
 
     def _counters(self, *named: tuple[str, str]) -> list[Counter]:
         """Return those that have a subject and limit something."""
-        if not self.limits.enabled:
-            return []
         return [
-            Counter(name, keyspace.limit_key(name, subject), limit)
+            Counter(name, keyspace.limit_key(name, subject), packed)
             for name, subject in named
-            if subject and (limit := getattr(self.limits, name))
+            if subject and (packed := self._packed_rates.get(name))
         ]
 
     def _client(self, caller: Caller | None) -> tuple[str, str]:
@@ -128,8 +137,8 @@ class Counting:
         if caller is None:
             return "", ""
         if caller.kind is CallerKind.KEY and not caller.client_ip:
-            return self._tag("key", caller.name), ""
-        tag = self._tag("network", self._network(caller.client_ip))
+            return self._known_tag("key", caller.name), ""
+        tag = self._known_tag("network", self._network(caller.client_ip))
         return tag, tag
 
     def _network(self, client_ip: str) -> str:

@@ -7,33 +7,10 @@ from typing import Any
 
 from verifier.domain.errors import VerificationNotFound
 from verifier.domain.verifications import Delivery, DeliveryStatus, Status, Verification
-from verifier.store.scripts import Argument
 
 
 class MalformedRecord(Exception):
     """A record lacks a field, or holds what this program never writes; it is nobody's fault who asked for it."""
-
-
-def new_record_fields(
-    address: str, key_id: str, started_by: str = "", address_tag: str = ""
-) -> list[Argument]:
-    """Return the fields and values of a new record, but for those that Redis's clock gives.
-
-    What the key says, and the time of the first mail, which is that of the record, are not written: there may be
-    very many records.
-    """
-    return [
-        *("address", address),
-        *("key_id", key_id),
-        *("status", Status.PENDING.value),
-        *("attempts", 0),
-        *("sends", 1),
-        *("delivery", 1),
-        *("delivery_status", DeliveryStatus.QUEUED.value),
-        *("tries", 0),
-        *(("started_by", started_by) if started_by else ()),
-        *(("address_tag", address_tag) if address_tag else ()),
-    ]
 
 
 def new_verification(
@@ -45,7 +22,7 @@ def new_verification(
     *,
     started_by: str = "",
 ) -> Verification:
-    """Return what a new record says."""
+    """Return what a new record says, as lua/accept.lua writes it."""
     return Verification(
         id=verification_id,
         address=address,

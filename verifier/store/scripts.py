@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis import Redis
+from hiredis import pack_command
+from redis import ConnectionPool, Redis, ResponseError
 from redis.exceptions import NoScriptError
 
 from sentinel import Backpressure, MasterNotReady, NotAcknowledged, PermanentError, TransientError
@@ -111,16 +112,42 @@ def run_steps(
 
 def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
     """Run them; errors that concern all of them are raised, those of a single script stand among the results."""
-    with client.pipeline(transaction=False) as pipeline:
-        for step in steps:
-            pipeline.evalsha(step.script.sha, len(step.keys), *step.keys, *step.arguments)
-        if acknowledgement is not None and acknowledgement.replicas:
-            pipeline.wait(acknowledgement.replicas, acknowledgement.timeout_ms)
-        results = pipeline.execute(raise_on_error=False)
+    commands: list[tuple[Argument, ...]] = [
+        ("EVALSHA", step.script.sha, len(step.keys), *step.keys, *step.arguments) for step in steps
+    ]
+    if acknowledgement is not None and acknowledgement.replicas:
+        commands.append(("WAIT", acknowledgement.replicas, acknowledgement.timeout_ms))
+    results = _replies(client.connection_pool, commands)
     for result in results:
         if isinstance(result, NoScriptError | Backpressure | PermanentError | TransientError):
             raise result
-    return list(results)
+    return results
+
+
+def _replies(pool: ConnectionPool, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+    """Send commands at once and return their replies, errors among them; any other error ends the connection.
+
+    As redis-py's pipeline does it, without what that has for transactions, retries and metrics: it took a tenth of the
+    time of a request.
+    """
+    connection = pool.get_connection()
+    try:
+        # Its stub knows only tuples of one.
+        connection.send_packed_command([b"".join(pack_command(each) for each in commands)])  # type: ignore[arg-type]
+        return [_reply(connection) for _ in commands]
+    except BaseException:
+        # Replies may be on their way, which nobody else must take for theirs.
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _require_acknowledged(replicas: int, acknowledgement: Acknowledgement) -> None:

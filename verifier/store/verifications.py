@@ -21,7 +21,6 @@ from verifier.store.keyspace import Queue
 from verifier.store.limits import NOT_COUNTED, Counter, StartCount, arguments_of, limit_reached
 from verifier.store.records import (
     MalformedRecord,
-    new_record_fields,
     new_verification,
     pairs_to_fields,
     read_record,
@@ -116,7 +115,6 @@ class VerificationStore:
             QueueFull: too many mails are owed, or Redis has no room for new work.
             TransientError, PermanentError, Backpressure: nobody knows whether it was written.
         """
-        record = new_record_fields(address, key_id, started_by, count.address_tag)
         how_many_limits, *limits = arguments_of(count.counters)
         step = self._queueing_step(
             ACCEPT,
@@ -134,10 +132,9 @@ class VerificationStore:
                 keyspace.RECORD_PREFIX,
                 min(LEAST_LIFE_S, lifetime_s / 10),
                 how_many_limits,
-                len(record),
                 count.max_attempts,
+                *(address, key_id, started_by, count.address_tag),
                 *limits,
-                *record,
             ],
             [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
         )

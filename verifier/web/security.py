@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from verifier.api import is_for_api
@@ -28,6 +28,9 @@ ALL_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A file has its own Cache-Control: it is asked for again, by its ETag.
+_FOR_PAGES = tuple({**PAGE_HEADERS, **ALL_HEADERS, "Cache-Control": "no-store"}.items())
+_FOR_DATA = tuple({**DATA_HEADERS, **ALL_HEADERS, "Cache-Control": "no-store"}.items())
 # Only over TLS, where browsers heed it (RFC 6797, 7.2). A year; other names of the same domain are their owners' business.
 STRICT_TRANSPORT = "max-age=31536000"
 COOKIE = "verifier_session"
@@ -43,6 +46,10 @@ class PageSessions(SecureCookieSessionInterface):
     Browsers take a cookie whose name begins with `__Host-` from nobody else: not from another name of the domain, and not
     without TLS. create_app has the trusted proxies believed in whether it was https.
     """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a page's request; programs have none."""
+        return self.make_null_session(app) if is_for_api(request.path) else super().open_session(app, request)
 
     def get_cookie_name(self, app: Flask) -> str:  # noqa: ARG002 - the interface's signature
         """Return the cookie's name. Cookies do not know ports: the usual one would clash with any other app's."""
@@ -73,10 +80,10 @@ def add_headers(response: Response) -> Response:
     """Add the headers that an answer has not set itself."""
     is_page = not is_for_api(request.path) and response.mimetype == "text/html"
     is_page = is_page or request.endpoint == "static"
-    for name, value in {**(PAGE_HEADERS if is_page else DATA_HEADERS), **ALL_HEADERS}.items():
-        response.headers.setdefault(name, value)
+    given = {name.lower() for name, _ in response.headers}
+    for name, value in _FOR_PAGES if is_page else _FOR_DATA:
+        if name.lower() not in given:
+            response.headers.add(name, value)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
-    # A file has its own: it is asked for again, by its ETag.
-    response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -2,8 +2,9 @@
 -- KEYS: record, due, queue, rq:queues, job, sequence, room, records of the same request under older keys ...
 -- ARGV: max owed, look after it in (s), life of the code (s), life of the record after that (s), verification id,
 --       job id, share of the memory for new work, key of what the same caller has pending for the address (empty: none),
---       record prefix, least life left of that (s), number of limit arguments, number of record arguments,
---       most attempts at a code, limits ... (prelude/limits.lua), record fields and values ..., job fields and values ...
+--       record prefix, least life left of that (s), number of limit arguments, most attempts at a code, address,
+--       id of the secret key, who started it (may be empty), tag of the address (may be empty),
+--       limits ... (prelude/limits.lua), job fields and values ...
 -- Returns one of
 --   { "accepted", created at (s), expires at (s) }
 --   { "exists", time (s), position of its key, record fields and values ... }, an earlier try of the same request has arrived
@@ -27,7 +28,7 @@ if pending_id then
   local found = read_fields(record, 'status', 'expires_at', 'attempts', 'delivery_status')
   local may_arrive = found[4] ~= 'rejected' and found[4] ~= 'abandoned'
   local has_life = (finite(found[2]) or 0) - now >= tonumber(ARGV[10])
-  local has_attempts = (whole(found[3]) or math.huge) < tonumber(ARGV[13])
+  local has_attempts = (whole(found[3]) or math.huge) < tonumber(ARGV[12])
   if found[1] == 'pending' and may_arrive and has_life and has_attempts then
     redis.call('HDEL', record, '')
     redis.call('HSET', record, 'status', 'pending')
@@ -37,9 +38,8 @@ end
 if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
   return { 'full' }
 end
-local first_record = 14 + tonumber(ARGV[11])
-local first_job = first_record + tonumber(ARGV[12])
-local limits = read_limits(14, first_record - 1)
+local first_job = 17 + tonumber(ARGV[11])
+local limits = read_limits(17, first_job - 1)
 local which, wait_s = used_up(limits)
 if which then
   return { 'limited', which, written(wait_s) }
@@ -47,8 +47,18 @@ end
 -- To the millisecond: more digits would only take memory, thrice in each record.
 local created_at, expires_at = string.format('%.3f', now), string.format('%.3f', now + tonumber(ARGV[3]))
 local ends_in_ms = math.floor((tonumber(ARGV[3]) + tonumber(ARGV[4])) * 1000)
+-- What the job's key says, and the time of the first mail, which is that of the record, are not written, nor what is empty: there
+-- may be very many records.
+local marks = {}
+if ARGV[15] ~= '' then
+  marks = { 'started_by', ARGV[15] }
+end
+if ARGV[16] ~= '' then
+  marks[#marks + 1], marks[#marks + 2] = 'address_tag', ARGV[16]
+end
 redis.call('HSET', KEYS[1], 'created_at', created_at, 'expires_at', expires_at, 'queued_at', created_at, 'sequence',
-  redis.call('INCR', KEYS[6]), unpack(ARGV, first_record, first_job - 1))
+  redis.call('INCR', KEYS[6]), 'address', ARGV[13], 'key_id', ARGV[14], 'status', 'pending', 'attempts', '0', 'sends', '1',
+  'delivery', '1', 'delivery_status', 'queued', 'tries', '0', unpack(marks))
 redis.call('PEXPIRE', KEYS[1], ends_in_ms)
 redis.call('ZADD', KEYS[2], written(now + tonumber(ARGV[2])), ARGV[5])
 enqueue(KEYS[4], KEYS[3], KEYS[5], ARGV[6], ends_in_ms, first_job)

@@ -1,47 +1,57 @@
 -- Limits, counted by GCRA (the generic cell rate algorithm): for each of its rates a limit's key holds the moment from which on
 -- all of the rate's allowance is there again. Each count moves it on by a step, and it may not be further away than the
 -- window. The key lives until the last of these moments, so never longer than the longest window.
--- A list of limits stands in ARGV as pairs of key and rates, each of these as window/step (s); in a key, @ stands for the tag of
--- the address.
+-- A list of limits stands in ARGV as pairs of key and rates, each of these as three packed numbers: window (s), step (s) and
+-- room for that moment; in a key, @ stands for the tag of the address.
+-- This runs with each request, so a limit is one flat list of these numbers, and its key.
+
+local rates_of = { [24] = '>ddd', [48] = '>dddddd', [72] = '>ddddddddd' }
 
 -- Read the limits in ARGV from one position to another, and what is left of each.
 local function read_limits(first, last, address_tag)
   local limits = {}
   for position = first, last, 2 do
-    local key, rates = ARGV[position], {}
+    local key, packed = ARGV[position], ARGV[position + 1]
     if address_tag then
       key = string.gsub(key, '@', address_tag)
     end
+    local limit = { struct.unpack(rates_of[#packed], packed) }
+    limit.key, limit.size = key, #packed / 8
     local found = redis.pcall('GET', key)
-    local times = { string.match(type(found) == 'string' and found or '', '^(%S+) ?(%S*) ?(%S*)$') }
-    for window_text, step_text in string.gmatch(ARGV[position + 1], '(%S+)/(%S+)') do
-      local window, step = tonumber(window_text), tonumber(step_text)
-      -- A master whose clock was ahead of this one's must not keep anybody out for longer than the window.
-      local whole_at = math.min(finite(times[#rates + 1]) or now, now + window)
-      rates[#rates + 1] = { window = window, step = step, whole_at = math.max(whole_at, now) }
+    local times = type(found) == 'string' and { string.match(found, '^(%S+) ?(%S*) ?(%S*)$') }
+    for rate = 1, limit.size, 3 do
+      local whole_at = now
+      if times then
+        -- A master whose clock was ahead of this one's must not keep anybody out for longer than the window.
+        whole_at = math.max(now, math.min(finite(times[(rate + 2) / 3]) or now, now + limit[rate]))
+      end
+      limit[rate + 2] = whole_at
     end
-    limits[#limits + 1] = { key = key, rates = rates }
+    limits[#limits + 1] = limit
   end
   return limits
 end
 
 local function write_limit(limit)
-  local texts, last = {}, now
-  for number, rate in ipairs(limit.rates) do
-    texts[number] = written(rate.whole_at)
-    last = math.max(last, rate.whole_at)
+  local last = limit[3]
+  local text = written(last)
+  for rate = 4, limit.size, 3 do
+    local whole_at = limit[rate + 2]
+    text = text .. ' ' .. written(whole_at)
+    last = math.max(last, whole_at)
   end
-  redis.call('SET', limit.key, table.concat(texts, ' '), 'PX', math.max(1, math.ceil((last - now) * 1000)))
+  redis.call('SET', limit.key, text, 'PX', math.max(1, math.ceil((last - now) * 1000)))
 end
 
 -- Return the position of the limit that is used up for longest, and for how long (s); nothing where none is.
 local function used_up(limits)
   local which, longest_s
   for position, limit in ipairs(limits) do
-    for _, rate in ipairs(limit.rates) do
-      local wait_s = rate.whole_at + rate.step - rate.window - now
+    for rate = 1, limit.size, 3 do
+      local step = limit[rate + 1]
+      local wait_s = limit[rate + 2] + step - limit[rate] - now
       -- Half a step for rounding.
-      if wait_s > rate.step / 2 and wait_s > (longest_s or 0) then
+      if wait_s > step / 2 and wait_s > (longest_s or 0) then
         which, longest_s = position, wait_s
       end
     end
@@ -52,8 +62,8 @@ end
 -- Take one from each limit.
 local function count(limits)
   for _, limit in ipairs(limits) do
-    for _, rate in ipairs(limit.rates) do
-      rate.whole_at = rate.whole_at + rate.step
+    for rate = 1, limit.size, 3 do
+      limit[rate + 2] = limit[rate + 2] + limit[rate + 1]
     end
     write_limit(limit)
   end
@@ -62,8 +72,8 @@ end
 -- Give one back to each limit.
 local function give_back(limits)
   for _, limit in ipairs(limits) do
-    for _, rate in ipairs(limit.rates) do
-      rate.whole_at = math.max(now, rate.whole_at - rate.step)
+    for rate = 1, limit.size, 3 do
+      limit[rate + 2] = math.max(now, limit[rate + 2] - limit[rate + 1])
     end
     write_limit(limit)
   end
