@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
+from itertools import count
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,15 +45,15 @@ class _Web(BaseHTTPRequestHandler):
     """Accepts a few, then refuses clearly, then hangs up without a word."""
 
     protocol_version = "HTTP/1.1"
-    answered = 0
+    asked = count(1)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        _Web.answered += 1
-        if _Web.answered > 8:
+        number = next(_Web.asked)
+        if number > 8:
             self.close_connection = True
             return
-        status = 201 if _Web.answered <= 4 else 503
+        status = 201 if number <= 4 else 503
         self.send_response(status)
         self.send_header("Content-Length", "2")
         if status == 503:
@@ -66,7 +67,7 @@ class _Web(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web() -> Iterator[int]:
-    _Web.answered = 0
+    _Web.asked = count(1)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -80,7 +81,7 @@ def _sent(loop: asyncio.AbstractEventLoop, port: int, number: int) -> list[Submi
     assert wait_for(lambda: len(load.submissions) >= number, 30)
     load.stop()
     sending.result(timeout=30)
-    return load.submissions[:number]
+    return load.submissions
 
 
 def test_load_tells_accepted_refused_and_cut_off_apart(loop: asyncio.AbstractEventLoop, web: int) -> None:
@@ -88,8 +89,8 @@ def test_load_tells_accepted_refused_and_cut_off_apart(loop: asyncio.AbstractEve
     submissions = _sent(loop, web, 12)
     assert sum(each.accepted for each in submissions) == 4
     assert sum(each.status == 503 and each.retry_after == "3" for each in submissions) == 4
-    assert [each.failure for each in submissions if not each.status] == ["cut off"] * 4
-    assert len({each.recipient for each in submissions}) == 12
+    assert [each.failure for each in submissions if not each.status] == ["cut off"] * (len(submissions) - 8)
+    assert len({each.recipient for each in submissions}) == len(submissions) >= 12
 
 
 def test_load_goes_on_where_nobody_listens(loop: asyncio.AbstractEventLoop) -> None:
