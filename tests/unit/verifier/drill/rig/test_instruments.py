@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
-from itertools import count
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import psutil
