@@ -89,10 +89,10 @@ check_secrets() {
     done
 }
 
-# The relay may want no password; what TLS needs is looked at where TLS is on.
+# The relay may want no password, and the operators' page is off without one; what TLS needs is looked at where TLS is on.
 may_be_empty() {
     case $1 in
-        secrets/mail_password | secrets/*_tls_*) return 0 ;;
+        secrets/mail_password | secrets/verifier_ops_password | secrets/*_tls_*) return 0 ;;
     esac
     return 1
 }

@@ -155,6 +155,8 @@ done
 create verifier_secret_keys "k1:$(random)"
 # The mail relay's password; left empty where the relay asks for none.
 create mail_password ""
+# What opens the operators' page, /ops; left empty where there is none.
+create verifier_ops_password ""
 if has_openssl; then
     tls
 else

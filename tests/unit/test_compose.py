@@ -172,7 +172,7 @@ def test_secrets_are_kept_when_made_again_and_closed_to_others(made_secrets: Pat
     subprocess.run(["/bin/sh", CONFIG / "make-secrets.sh", made_secrets], check=True)
     assert {file.name: file.read_text() for file in made_secrets.iterdir()} == before
     assert made_secrets.stat().st_mode & 0o777 == 0o700
-    assert before["mail_password"].strip() == ""
+    assert before["mail_password"].strip() == before["verifier_ops_password"].strip() == ""
     passwords = [text.strip() for name, text in before.items() if name.endswith("_password") and text.strip()]
     assert len(set(passwords)) == len(passwords) == 9
     assert all(len(password) == 64 for password in passwords)
@@ -203,8 +203,17 @@ def test_what_the_world_reaches_holds_no_operators_password(services: dict[str, 
     assert "ports" not in services["ops"]
     for name, service in services.items():
         if name not in {*DATA_NODES, *SENTINELS, "ops"}:
-            assert not any("ops" in secret for secret in service.get("secrets", []))
-            assert not any("_OPS_" in variable for variable in service.get("environment", {}))
+            assert not {"redis_ops_password", "sentinel_ops_password"} & set(service.get("secrets", []))
+            variables = set(service.get("environment", {})) - {"VERIFIER_OPS_PASSWORD_FILE"}
+            assert not any("_OPS_" in variable for variable in variables)
+
+
+def test_the_operators_page_is_off_until_somebody_sets_its_password(services: dict[str, Any]) -> None:
+    """Its file is made empty, and only web reads it."""
+    given = [
+        name for name, service in services.items() if "verifier_ops_password" in service.get("secrets", [])
+    ]
+    assert given == ["web"]
 
 
 def test_no_password_stands_in_the_file_or_in_arguments(services: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from verifier.cli.delivery_tables import (
     listing_as_json,
     listing_for_people,
 )
+from verifier.domain.revivals import ON_ITS_WAY, why_not_revived
 from verifier.domain.verifications import DeliveryStatus
 from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.dead_letters import dead_letters_of, discard_dead_letters
@@ -33,23 +34,6 @@ from verifier.store.delivery_search import find_dead_letters, find_details, find
 from verifier.wiring import deliveries_of, link_of
 
 _WIDTH_OF_FILES = 220
-
-_REFUSALS = {
-    "gone": "its verification is unknown, or ended so long ago that nothing could be sent for it",
-    "superseded": "the person asked for the mail again, and delivery {number} took its place",
-    "approved": "the address is verified already",
-    "canceled": "the verification was canceled",
-    "max_attempts_reached": "its code was typed wrong too often and is not valid any more",
-    "expired": "its code has expired",
-    "too late": "its code lives for less than {least_life_s:g} seconds more, too little to be mailed",
-    "malformed": "its record in Redis lacks a field or has a wrong value in one",
-    "sent": "it was sent: the relay has accepted it",
-}
-_ON_ITS_WAY = {
-    "requeued": "is due now.",
-    "queued": "is in the queue already.",
-    "sending": "is being sent at the moment.",
-}
 
 
 @dataclass(frozen=True)
@@ -169,10 +153,10 @@ def _requeue(context: CommandContext, name: Name) -> bool:
     what, number = context.link.run(
         lambda client: context.deliveries.revive(client, name.verification_id, name.number)
     )
-    if what in _ON_ITS_WAY:
-        click.echo(f"Delivery {name.verification_id}-{number} {_ON_ITS_WAY[what]}")
+    if what in ON_ITS_WAY:
+        click.echo(f"Delivery {name.verification_id}-{number} {ON_ITS_WAY[what]}")
         return True
-    why = _REFUSALS[what].format(number=number, least_life_s=context.deliveries.least_life_s)
+    why = why_not_revived(what, number, context.deliveries.least_life_s)
     click.echo(f"{name} was not requeued: {why}.", err=True)
     return False
 

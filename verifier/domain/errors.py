@@ -159,6 +159,7 @@ _LIMIT_SENTENCES = {
     "mails_per_api_key": words("Too many emails were asked for with this API key."),
     "mails_per_domain": words("Too many emails were asked for to addresses like this one."),
     "mails": words("This service is asked for more emails than it sends."),
+    "logins_per_network": words("Too many passwords were typed from your network."),
     "wrong_codes_per_address": _CODES_FOR_ADDRESS,
     "wrong_codes_per_address_and_network": _CODES_FOR_ADDRESS,
     "wrong_codes_per_network": words("Too many wrong codes were entered from your network."),

@@ -139,6 +139,7 @@ def _read(env: FileAwareEnv) -> Settings:
         name=parsed(env, "NAME", service_name, Settings.name),
         api_keys=parsed(env, "API_KEYS", parse_api_keys, ""),
         api_open=env.bool("API_OPEN", Settings.api_open),
+        ops_password=_first_line(env.str("OPS_PASSWORD", "")),
         unsafe_for_tests=env.bool("UNSAFE_FOR_TESTS", Settings.unsafe_for_tests),
         keys=parsed(env, "SECRET_KEYS", parse_keys),
         rules=_read_rules(env),
@@ -223,8 +224,12 @@ def _read_tls(env: FileAwareEnv) -> Tls | None:
 
 def _read_login(env: FileAwareEnv, user: str) -> Login:
     """Read a user; while a password is being changed its file has two lines, and the first is to be used."""
-    lines = env.str(f"{user}_PASSWORD", "").splitlines()
-    return Login(env.str(f"{user}_USERNAME", ""), lines[0].strip() if lines else "")
+    return Login(env.str(f"{user}_USERNAME", ""), _first_line(env.str(f"{user}_PASSWORD", "")))
+
+
+def _first_line(password: str) -> str:
+    lines = password.splitlines()
+    return lines[0].strip() if lines else ""
 
 
 def _read_mail(env: FileAwareEnv) -> MailSettings:

@@ -52,6 +52,8 @@ class Settings:
     name: str = "Verifier"
     api_keys: ApiKeys = field(default_factory=ApiKeys)
     api_open: bool = False
+    ops_password: str = field(default="", repr=False)
+    """What opens the operators' page; without one there is none."""
     unsafe_for_tests: bool = False
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)

@@ -9,6 +9,7 @@ import ipaddress
 import math
 from collections.abc import Iterator
 
+from verifier.domain.keys import strength_of
 from verifier.domain.limits import WORST_CHANCE_A_DAY, Limits
 from verifier.domain.rules import Rules
 from verifier.settings.model import Settings
@@ -17,6 +18,8 @@ from verifier.settings.relays import MailRelay
 FEWEST_DIGITS = 6
 LONGEST_LIFE_S = 600
 MOST_ATTEMPTS = 10
+# Of the operators' page: 16 random characters of base64, 24 of hexadecimal, or as many as four or five words have.
+LEAST_PASSWORD_BYTES = 12
 
 
 def weaknesses_of(settings: Settings) -> list[str]:
@@ -27,10 +30,19 @@ def weaknesses_of(settings: Settings) -> list[str]:
             "for 32 random bytes. Make one with `flask secret-keys new`."
             for key_id in settings.keys.weak_ids()
         ),
+        *_weak_password(settings.ops_password),
         *_weak_rules(settings.rules),
         *_weak_limits(settings.limits, settings.rules),
         *(sentence for relay in settings.mail.relays for sentence in _open_logins(relay)),
     ]
+
+
+def _weak_password(password: str) -> Iterator[str]:
+    if password and strength_of(password.encode()) < LEAST_PASSWORD_BYTES:
+        yield (
+            "VERIFIER_OPS_PASSWORD: It can be guessed, since it is too short or too regular. Take at least 16 random "
+            "characters, such as `openssl rand -base64 18` prints."
+        )
 
 
 def _weak_rules(rules: Rules) -> Iterator[str]:

@@ -40,6 +40,16 @@ def names_of_dead_letters(client: Redis) -> list[tuple[str, float]]:
     return [(name.decode(), float(at)) for name, at in reversed(flat)]
 
 
+def newest_dead_letters(client: Redis, at_most: int) -> tuple[int, list[DeliveryReport]]:
+    """Return how many letters there are, and the newest of them, the newest first."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.zcard(keyspace.DEAD)
+        pipeline.zrange(keyspace.DEAD, -at_most, -1, withscores=True)
+        total, found = pipeline.execute()
+    names = [(name.decode(), float(at)) for name, at in reversed(found)]
+    return int(total), list(read_dead_letters(client, names))
+
+
 def read_dead_letters(client: Redis, names: Iterable[tuple[str, float]]) -> Iterator[DeliveryReport]:
     """Read letters as they are asked for; those that are gone by now are left out."""
     remaining = iter(names)

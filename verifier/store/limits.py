@@ -19,11 +19,13 @@ from verifier.domain.addresses import canonical_address, domain_of
 from verifier.domain.callers import Caller, CallerKind
 from verifier.domain.errors import LimitReached
 from verifier.domain.keys import KeyRing
-from verifier.domain.limits import Limit, Limits
+from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.networks import UNKNOWN, client_network
 from verifier.store import keyspace
 from verifier.store.scripts import Argument
 
+LOGINS = "logins_per_network"
+LOGINS_PER_NETWORK = parse_limit("10/10m, 50/1d")
 _PURPOSE = "limit"
 _TAG_BYTES = 12
 # In a key, what the script puts the address's tag for.
@@ -120,6 +122,11 @@ class Counting:
             ("wrong_codes_per_address_and_network", f"{_ADDRESS}:{client}" if client else ""),
             ("wrong_codes_per_network", network),
         )
+
+    def logins(self, client_ip: str) -> Counter:
+        """Return what a try to log in at the operators' page counts towards; also where all other limits are off."""
+        tag = self._tag("network", self._network(client_ip))
+        return Counter(LOGINS, keyspace.limit_key(LOGINS, tag), LOGINS_PER_NETWORK)
 
     def _counters(self, *named: tuple[str, str]) -> list[Counter]:
         """Return those that have a subject and limit something."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,14 +86,27 @@ class Minute:
     """Refused by a relay for good, or given up."""
 
 
+@dataclass(frozen=True)
+class Series:
+    """The minutes that are shown, the oldest first; the last one is still going on, for so many seconds."""
+
+    minutes: tuple[Minute, ...]
+    into_last_s: float
+
+    def within_a_minute(self, value: Callable[[Minute], float | None]) -> float:
+        """Return about how much it came to within the last sixty seconds."""
+        before, last = (value(each) or 0.0 for each in self.minutes[-2:])
+        return last + before * (1 - self.into_last_s / MINUTE_S)
+
+
 class SeriesReader:
     """Reads the minutes that are shown; those that are over are read once. For one thread."""
 
     def __init__(self) -> None:
         self._known: dict[int, Mapping[str, str]] = {}
 
-    def read(self, client: Redis) -> tuple[Minute, ...]:
-        """Return the last SHOWN minutes, the oldest first. Raises TransientError, PermanentError or Backpressure."""
+    def read(self, client: Redis) -> Series:
+        """Return the last SHOWN minutes. Raises TransientError, PermanentError or Backpressure."""
         seconds: Any = client.time()
         last = int(seconds[0]) // MINUTE_S
         wanted = range(last - SHOWN, last + 1)
@@ -105,7 +118,8 @@ class SeriesReader:
             found = pipeline.execute()
         read = {number: _decoded(fields) for number, fields in zip(missing, found, strict=True)}
         self._known = {number: read.get(number, self._known.get(number, {})) for number in wanted}
-        return minutes_of([(number, self._known[number]) for number in wanted])
+        minutes = minutes_of([(number, self._known[number]) for number in wanted])
+        return Series(minutes, float(int(seconds[0]) % MINUTE_S))
 
 
 def minutes_of(found: Sequence[tuple[int, Mapping[str, str]]]) -> tuple[Minute, ...]:

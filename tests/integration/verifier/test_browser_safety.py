@@ -29,10 +29,10 @@ Make = Callable[..., Flask]
 
 @pytest.fixture
 def make_app(settings: Settings, container: Container, master: Redis, tmp_path: Path) -> Make:
-    """Make an app with other settings, with the development mailbox."""
+    """Make an app with other settings, with the development mailbox and the operators' page."""
 
     def make(**changes: Any) -> Flask:
-        ours = replace(settings, **{"hosts": (OURS,), **changes})
+        ours = replace(settings, **{"hosts": (OURS,), "ops_password": "9vX-hb3Kq_Zt7wLr", **changes})
         app = create_app(ours)
         mailbox.init_app(app, tmp_path / "mails")
         install(app, replace(container, settings=ours))
@@ -49,6 +49,8 @@ def _requests(app: Flask) -> Iterator[tuple[str, str]]:
         rule.rule.replace("<verification_id>", "0" * 32)
         .replace("<path:filename>", "verifier.css")
         .replace("<key>", "nowhere")
+        .replace("<name>/<action>", f"{'0' * 32}-1/requeue")
+        .replace("<name>", f"{'0' * 32}-1")
         for rule in rules
     }
     assert not any("<" in path for path in paths)

@@ -51,6 +51,7 @@ READ = [
     ("API_KEYS", f"shop:{'0a' * 32}", "api_keys", ApiKeys((("shop", b"\n" * 32),)), ApiKeys()),
     ("UNSAFE_FOR_TESTS", "true", "unsafe_for_tests", True, False),
     ("API_OPEN", "true", "api_open", True, False),
+    ("OPS_PASSWORD", "9vX-hb3Kq_Zt7wLr", "ops_password", "9vX-hb3Kq_Zt7wLr", ""),
     ("NAME", "Example Shop", "name", "Example Shop", "Verifier"),
     ("CODE_DIGITS", "8", "rules.code_digits", 8, 6),
     ("CODE_LIFETIME", "120", "rules.lifetime_s", 120, 600),
@@ -588,6 +589,14 @@ def test_other_logins_are_fine(values: dict[str, str]) -> None:
     assert _load(**values).mail.relays
 
 
+@pytest.mark.parametrize("password", ["hunter2", "correct horse", "a" * 64, "0123456789abcdef"])
+def test_a_password_of_the_operators_page_that_can_be_guessed_stops_the_start(password: str) -> None:
+    """Whoever knows it sees how the service is built, and discards mails."""
+    with pytest.raises(SettingsError, match="VERIFIER_OPS_PASSWORD: It can be guessed") as refusal:
+        _load(OPS_PASSWORD=password)
+    assert password not in str(refusal.value)
+
+
 def test_settings_show_no_secret() -> None:
     """They may end up in a traceback."""
     settings = _load(
@@ -599,6 +608,7 @@ def test_settings_show_no_secret() -> None:
         MAIL_PASSWORD=SECRET,
         MAIL_SERVER="localhost",
         ALERT_WEBHOOK=f"https://hooks.example.org/{SECRET}",
+        OPS_PASSWORD=f"{SECRET} 9vX-hb3Kq_Zt7wLr",
     )
     assert "hunter2" not in repr(settings)
     assert settings.redis.login.password == SECRET
@@ -618,6 +628,8 @@ def test_the_first_line_of_a_password_file_is_used(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("new\nold\n")
     assert _load(REDIS_PASSWORD_FILE=str(file)).redis.login.password == "new"
+    file.write_text("9vX-hb3Kq_Zt7wLr\nold\n")
+    assert _load(OPS_PASSWORD_FILE=str(file)).ops_password == "9vX-hb3Kq_Zt7wLr"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ QUEUE = Queue()
 
 def total(client: Redis, name: str) -> float:
     """Return the sum of one figure over all minutes, however many the test ran over."""
-    return float(sum(getattr(each, name) or 0 for each in SeriesReader().read(client)))
+    return float(sum(getattr(each, name) or 0 for each in SeriesReader().read(client).minutes))
 
 
 def test_what_a_worker_did_is_counted_once(link: MasterLink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_what_is_owed_is_told_without_a_worker(link: MasterLink, store: Store) -
     for _ in range(3):
         store.accepted()
     note_minute(link.redis, QUEUE)
-    shown = SeriesReader().read(link.redis)
+    shown = SeriesReader().read(link.redis).minutes
     assert len(shown) == series.SHOWN
     assert [each for each in shown if each.owed][-1].owed == 3
     [*_, newest] = [each.number for each in shown if each.owed is not None]
@@ -57,7 +57,7 @@ def test_the_reader_asks_for_what_may_have_changed_only(link: MasterLink, master
     reader.read(link.redis)
     before = calls_of(master, "hgetall")
     note_minute(link.redis, QUEUE)
-    assert isinstance(reader.read(link.redis)[-1], Minute)
+    assert isinstance(reader.read(link.redis).minutes[-1], Minute)
     assert calls_of(master, "hgetall") - before <= 4
 
 
