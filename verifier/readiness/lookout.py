@@ -94,7 +94,7 @@ class Lookout:
         master = self._link.last_master
         # Also where Redis told nothing: a hold (CLIENT PAUSE) lets nothing through but looks like silence.
         write = None if master is None else try_write(master, self._probe, self._link.access.tls)
-        if write is not None and write.refusal is Refusal.ROLE:
+        if failure is None and write is not None and write.refusal is Refusal.ROLE:
             # A connection that was open stays open to a master that somebody made a replica: a write finds that out.
             facts, failure = self._facts(write_first=True)
         known, silent = self._link.sentinels_seen(ASK_SENTINELS_FOR_S)
