@@ -45,7 +45,8 @@ class NonsenseFilter(logging.Filter):
 class ThrottledLog:
     """A log for what may happen to hundreds of requests at once: a line of a kind every `every_s` seconds.
 
-    Lines of a level are of one kind. What was left out is counted, and the next line says how many. Safe for threads.
+    Lines of a level are of one kind. What was left out is counted, and the next line says how many; whoever calls
+    `catch_up` now and then has it said although nothing more happens. Safe for threads.
     """
 
     def __init__(
@@ -56,17 +57,32 @@ class ThrottledLog:
         self._clock = clock
         self._lock = threading.Lock()
         self._logged_at: dict[int, float] = {}
-        self._left_out: dict[int, int] = {}
+        self._left_out: dict[int, tuple[int, str, tuple[object, ...]]] = {}
 
     def log(self, level: int, message: str, *values: object) -> None:
         """Log a line, unless one of its level was logged a moment ago."""
         with self._lock:
             now = self._clock()
             if now - self._logged_at.get(level, -self._every_s) < self._every_s:
-                self._left_out[level] = self._left_out.get(level, 0) + 1
+                self._left_out[level] = (self._left_out.get(level, (0,))[0] + 1, message, values)
                 return
             self._logged_at[level] = now
-            left_out = self._left_out.pop(level, 0)
+            left_out = self._left_out.pop(level, (0,))[0]
+        self._write(level, left_out, message, values)
+
+    def catch_up(self, *, at_once: bool = False) -> None:
+        """Log the last line that was left out, with the number of the others, where its time has come or `at_once`."""
+        with self._lock:
+            now = self._clock()
+            due = [
+                level for level in self._left_out if at_once or now - self._logged_at[level] >= self._every_s
+            ]
+            lines = [(level, *self._left_out.pop(level)) for level in due]
+            self._logged_at.update(dict.fromkeys(due, now))
+        for level, left_out, message, values in lines:
+            self._write(level, left_out - 1, message, values)
+
+    def _write(self, level: int, left_out: int, message: str, values: tuple[object, ...]) -> None:
         if left_out:
             message, values = f"{message} (and %d more since the last line)", (*values, left_out)
         self._log.log(level, message, *values)

@@ -18,7 +18,7 @@ from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery_backoff import last_try, next_try
 from workers.mail.mailer import Mailer
-from workers.smtp.answers import Kind, Outcome, without_addresses
+from workers.smtp.answers import Kind, Outcome, Stage, without_addresses
 from workers.smtp.relays import Relays
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Deliverer:
         self._rules = rules
         self._least_life_s = least_life_s
         self._clock = clock
-        self._refusals: dict[str, ThrottledLog] = {}
+        self._refusals: dict[tuple[str, Stage, int | None], ThrottledLog] = {}
         self._missing_keys = ThrottledLog(log, LOG_AGAIN_AFTER_S)
         self._missing_key: tuple[str, float] | None = None
 
@@ -121,8 +121,12 @@ class Deliverer:
         return self._after_backoff(claim, reply, waits_for_relay=outcome.relay_failed)
 
     def _log_refusal(self, outcome: Outcome) -> None:
-        """Say it at most once a minute for each relay, in its own words but for the addresses that it quotes."""
-        refusals = self._refusals.setdefault(outcome.relay, ThrottledLog(log, LOG_AGAIN_AFTER_S))
+        """Say it at once and then at most once a minute, in the relay's own words but for the addresses that it quotes.
+
+        Another code, or another stage of the dialogue, is another refusal: the login, and then the sender.
+        """
+        what = outcome.relay, outcome.stage, outcome.code
+        refusals = self._refusals.setdefault(what, ThrottledLog(log, LOG_AGAIN_AFTER_S))
         refusals.log(
             logging.ERROR,
             "Relay %s refuses this service (%s at %s: %s), so mails wait: check its login and the sender.",

@@ -34,6 +34,7 @@ _COUNTED_AS = {
 }
 # One line a minute; it says how many there were.
 DEAD_LETTERS_EVERY_S = 60.0
+CATCH_UP_EVERY_S = 5.0
 
 
 class Throughput:
@@ -86,11 +87,18 @@ class Settler:
             batch, going_on = self._next_batch()
             if batch:
                 self._settle(batch)
+            self._dead_letters.catch_up(at_once=not going_on)
 
     def _next_batch(self) -> tuple[list[Settlement], bool]:
-        """Wait for one settlement and take what else is there; return the batch, and False with the last one."""
+        """Wait for one settlement and take what else is there; return the batch, and False with the last one.
+
+        Now and then it is empty: what the log left out has its turn.
+        """
         batch: list[Settlement] = []
-        settlement = self._waiting.get()
+        try:
+            settlement = self._waiting.get(timeout=CATCH_UP_EVERY_S)
+        except queue.Empty:
+            return batch, True
         while settlement is not None:
             batch.append(settlement)
             if len(batch) >= BATCH or self._waiting.empty():

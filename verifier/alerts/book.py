@@ -107,7 +107,7 @@ class Book:
 
     def _holds(self, alert: Alert, sentence: str, now: float) -> None:
         entry = self.entries.get(alert.name)
-        if entry is None or entry.ended_at is not None:
+        if entry is None or entry.ended_at is not None or self._is_forgotten(entry, now):
             entry = self.entries[alert.name] = _begun_again(entry, sentence, now)
         entry.sentence, entry.clear_since = sentence, None
         if entry.fired_at is None and now - entry.since >= alert.after_s * self.pace.share_of_after:
@@ -121,12 +121,16 @@ class Book:
                 del self.entries[name]
             return
         entry.clear_since = now if entry.clear_since is None else entry.clear_since
-        clear_for_s = now - entry.clear_since
         if entry.fired_at is None:
-            if clear_for_s > GAP_S * self.pace.share_of_after:
+            if self._is_forgotten(entry, now):
                 del self.entries[name]
-        elif clear_for_s >= min(LONGEST_CLEAR_S, self.pace.clear_s * 2**entry.flaps):
+        elif now - entry.clear_since >= min(LONGEST_CLEAR_S, self.pace.clear_s * 2**entry.flaps):
             self._end(name, entry, now)
+
+    def _is_forgotten(self, entry: Entry, now: float) -> bool:
+        """Return whether it never fired and is long gone; whoever told before may not have lived to forget it."""
+        gap_s = GAP_S * self.pace.share_of_after
+        return entry.fired_at is None and entry.clear_since is not None and now - entry.clear_since > gap_s
 
     @staticmethod
     def _end(name: str, entry: Entry, now: float) -> None:

@@ -61,8 +61,13 @@ class Canary:
             return record
         # By the same key a repeat leads to the same one, should this process die before it is written down.
         key = f"canary {int(now // self._interval_s)}"
-        verification = self._service.start(self._address, request_key=key)
         began_at = record.began_at if record.began_at is not None else now
+        try:
+            verification = self._service.start(self._address, request_key=key)
+        except VerifierError as error:
+            # It was not even accepted, and is late as well.
+            self._log.log(logging.WARNING, "The canary was not accepted, and is tried again: %s", error)
+            return replace(record, began_at=began_at)
         return replace(record, pending=verification.id, started_at=now, began_at=began_at)
 
     def _looked_after(self, record: CanaryRecord, now: float) -> CanaryRecord:

@@ -1,12 +1,14 @@
 """Looking: what the service says of itself in Redis, whether the master takes a write, which sentinels answer.
 
-One process looks at most once at a time, and whoever asks meanwhile is told the same: anybody may ask for `/readyz`.
+A process looks once at a time. Whoever asks meanwhile is told what was seen last, unless that is old: anybody may ask for
+`/readyz`, and a look may take seconds.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from redis import Redis
@@ -27,10 +29,11 @@ from verifier.store import keyspace
 from verifier.store.facts import Facts, read_facts
 from verifier.store.keyspace import Queue
 
-# For how long Redis is tried, in seconds; a write takes three more at most, and the sentinels one.
+# For how long Redis is tried, in seconds; a write takes three at most.
 LOOK_FOR_S = 2.0
 ASK_SENTINELS_FOR_S = 1.0
 PROBE_LIVES_MS = 60_000
+FRESH_FOR_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -78,27 +81,38 @@ class Lookout:
         self._newest: tuple[float, Look] | None = None
 
     def look(self) -> Look:
-        """Look at everything, within some six seconds; what Redis or a sentinel does is never raised."""
-        asked_at = time.monotonic()
-        with self._lock:
-            # A look that began after the question was put answers it.
-            if self._newest is not None and self._newest[0] >= asked_at:
-                return self._newest[1]
-            began_at = time.monotonic()
+        """Look at everything, within some three seconds; what Redis or a sentinel does is never raised."""
+        if not self._lock.acquire(blocking=False):
+            newest = self._newest
+            if newest is not None and time.monotonic() - newest[0] < FRESH_FOR_S:
+                return newest[1]
+            self._lock.acquire()
+        try:
             seen = self._look()
-            self._newest = began_at, seen
+            self._newest = time.monotonic(), seen
             return seen
+        finally:
+            self._lock.release()
 
     def _look(self) -> Look:
-        facts, failure = self._facts()
+        before = self._link.last_master
+        # All at once: while Redis is away each of them takes its whole time.
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="lookout") as others:
+            writing = others.submit(self._write, before)
+            asking = others.submit(self._link.sentinels_seen, ASK_SENTINELS_FOR_S)
+            facts, failure = self._facts()
+            write, sentinels = writing.result(), SentinelsSeen(*asking.result())
         master = self._link.last_master
-        # Also where Redis told nothing: a hold (CLIENT PAUSE) lets nothing through but looks like silence.
-        write = None if master is None else try_write(master, self._probe, self._link.access.tls)
-        if write is not None and write.refusal is Refusal.ROLE:
+        if master != before:
+            write = self._write(master)
+        if failure is None and write is not None and write.refusal is Refusal.ROLE:
             # A connection that was open stays open to a master that somebody made a replica: a write finds that out.
             facts, failure = self._facts(write_first=True)
-        known, silent = self._link.sentinels_seen(ASK_SENTINELS_FOR_S)
-        return Look(facts, failure, write, SentinelsSeen(known, silent), None if failure else master)
+        return Look(facts, failure, write, sentinels, None if failure else master)
+
+    def _write(self, master: Endpoint | None) -> WriteAnswer | None:
+        """Write also where Redis tells nothing: a hold (CLIENT PAUSE) lets nothing through, and looks like silence."""
+        return None if master is None else try_write(master, self._probe, self._link.access.tls)
 
     def _facts(self, *, write_first: bool = False) -> tuple[Facts | None, Exception | None]:
         def read(client: Redis) -> Facts:

@@ -29,3 +29,20 @@ def test_an_error_is_not_left_out_for_a_warning(caplog: pytest.LogCaptureFixture
     throttled_log.log(logging.WARNING, "Gave up")
     throttled_log.log(logging.ERROR, "Refused")
     assert caplog.messages == ["Gave up", "Refused"]
+
+
+def test_what_was_left_out_is_counted_although_nothing_more_happens(caplog: pytest.LogCaptureFixture) -> None:
+    """A burst is told of whole within the next interval, or at once at the end of a process."""
+    clock = Clock()
+    throttled_log = ThrottledLog(logging.getLogger("throttled_log"), every_s=60, clock=clock)
+    for number in range(10):
+        throttled_log.log(logging.WARNING, "Given up: %d", number)
+    throttled_log.catch_up()
+    assert caplog.messages == ["Given up: 0"]
+    clock.now += 60
+    throttled_log.catch_up()
+    throttled_log.catch_up()
+    assert caplog.messages[1:] == ["Given up: 9 (and 8 more since the last line)"]
+    throttled_log.log(logging.WARNING, "Given up: %d", 10)
+    throttled_log.catch_up(at_once=True)
+    assert caplog.messages[2:] == ["Given up: 10"]

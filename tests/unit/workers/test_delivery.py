@@ -256,3 +256,6 @@ def test_each_relays_refusal_is_logged_with_its_words(bench: Bench, caplog: pyte
     assert "535" in said[0]
     assert "5.7.8 <(address)> may not" in said[0]
     assert "ann@example.org" not in caplog.text
+    bench.relays.outcome = replace(bench.relays.outcome, stage=Stage.MAIL, code=550)
+    bench.deliver()
+    assert "550 at mail" in caplog.records[-1].getMessage()

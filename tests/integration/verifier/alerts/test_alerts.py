@@ -15,6 +15,7 @@ from redis import Redis
 from sentinel import LocalTopology, PortReservation, wait_for
 from tests.integration.verifier.alerts.receiver import Receiver
 from tests.integration.workers.relay_server import EVERYTHING, FakeRelay, Say
+from tests.support.apps import container_of
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.topologies import FAILOVER_WITHIN_S
@@ -191,6 +192,7 @@ def test_a_moved_master(receiver: Receiver, begin: Begin, topology: LocalTopolog
     assert {body["name"] for body in receiver.bodies} == {"MasterMoved"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("alive")
 def test_redis_away(app: Flask, receiver: Receiver, begin: Begin, topology: LocalTopology) -> None:
     """Whoever told last tells; that it is over comes from whoever tells then."""
@@ -262,16 +264,21 @@ def test_a_webhook_that_fails_is_tried_again_and_keeps_nobody(
     assert "a-secret-token" not in caplog.text
 
 
-def test_the_canary(begin: Begin, mailing: Settings, sink: MailSink, master: Redis) -> None:
+def test_the_canary(app: Flask, begin: Begin, mailing: Settings, sink: MailSink, master: Redis) -> None:
     """It goes the whole way; while it does not, that is the reason, whatever else is well."""
     with_canary = replace(
         mailing, alerts=replace(mailing.alerts, canary_address="canary@example.org", canary_interval_s=0.5)
     )
     begin(with_canary)
     sink.replies = ["550 5.1.1 no such mailbox"]
+    lookout = container_of(app).lookout
     with RunningWorker(mailing) as worker:
+        worker.wait(lambda: "550 5.1.1" in getattr(lookout.look().facts, "canary_reply", ""), WITHIN_S)
         worker.wait(lambda: len(sink.sent_to("canary@example.org")) >= 2, WITHIN_S)
         assert wait_for(lambda: bool(master.hget(keyspace.CANARY, "arrived_at")), WITHIN_S)
+    facts = lookout.look().facts
+    assert facts is not None
+    assert (facts.canary_age_s is not None, facts.canary_reply) == (True, "")
     assert master.zcard(keyspace.DEAD) == 0
     assert master.keys("verifier:limit:*") == []
     statuses = [str(master.hget(key, "status")) for key in master.keys(f"{keyspace.RECORD_PREFIX}*")]

@@ -102,3 +102,12 @@ def test_what_two_processes_know_is_told_by_one() -> None:
     _observed(ours, NO_WORKER, 20, 30)
     _observed(theirs, NO_WORKER, 0, 10)
     assert set(ours.without(theirs).entries) == {"RedisUnreachable"}
+
+
+def test_what_is_long_gone_begins_anew_although_nobody_forgot_it() -> None:
+    """The process that told was killed a moment after the condition had ended."""
+    book = _book()
+    assert _observed(book, NO_WORKER, 0, 3) == []
+    book.observe(NOTHING, 3)
+    assert _observed(book, NO_WORKER, 20, 25) == []
+    assert _observed(book, NO_WORKER, 25, 26) == [("NoWorker", State.FIRING)]

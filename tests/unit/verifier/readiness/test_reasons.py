@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sentinel import (
@@ -102,3 +104,13 @@ def test_a_relay_that_refuses_us_has_a_code_of_its_own() -> None:
     worker = WorkerReport("one", ("Relay r failed: 535.", "Work is suspended."), 0, ("Relay r failed: 535.",))
     codes = [each.code for each in _verdict(_facts(worker)).reasons]
     assert codes == ["relay_refuses_us", "worker_trouble"]
+
+
+def test_a_late_canary_is_the_last_word() -> None:
+    """Whatever else is well; where none is sent, what is known of an old one says nothing."""
+    facts = replace(_facts(WORKER), canary_age_s=200, canary_reply="relay: 550 no such mailbox")
+    look = Look(facts, None, TAKEN, SentinelsSeen(3), NODE)
+    assert judge(look, Limits(replicas=1)).reasons == ()
+    assert judge(look, Limits(replicas=1, canary_s=210)).reasons == ()
+    [reason] = judge(look, Limits(replicas=1, canary_s=150)).reasons
+    assert (reason.code, "relay: 550 no such mailbox" in reason.sentence) == ("canary_late", True)
