@@ -4,8 +4,9 @@
 #   start-proxy.sh           starts it
 #   start-proxy.sh check     is the container's health check
 #
-# With a certificate it speaks TLS, and sends whoever comes without it there. Where TLS is demanded it does not start
-# without one.
+# With a certificate it speaks TLS, and sends browsers that come without it there, if they ask for a host that is named here.
+# The API is refused without TLS: whoever sends a key in the clear must notice. Where TLS is demanded it does not start
+# without a certificate.
 set -eu
 umask 077
 
@@ -14,6 +15,7 @@ umask 077
 : "${PROXY_UPSTREAM:=127.0.0.1:8000}"              # address:port of gunicorn
 : "${PROXY_CERTIFICATE:=/certificates/fullchain.pem}"
 : "${PROXY_CERTIFICATE_KEY:=/certificates/privkey.pem}"
+: "${PROXY_HOSTS:=}"                               # with a certificate: the hosts, with commas, that may be sent on
 : "${PROXY_TLS:=}"                                 # yes: both files must be there
 : "${PROXY_SCHEME:=}"                              # https, where TLS ends before this proxy
 : "${PROXY_REAL_IP_FROM:=}"                        # networks of proxies in front of this one, with commas
@@ -32,14 +34,14 @@ fail() {
 if [ "${1:-}" = check ]; then
     # shellcheck disable=SC2016 # bash's own variables
     exec bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1"; printf "GET /proxy-health HTTP/1.0\r\n\r\n" >&3
-        read -r -t 3 line <&3; case $line in *" 204 "* | *" 308 "*) ;; *) exit 1 ;; esac' - "$(
+        read -r -t 3 line <&3; case $line in *" 204 "*) ;; *) exit 1 ;; esac' - "$(
         if [ -e "$PROXY_CERTIFICATE" ]; then echo "${PROXY_REDIRECT_LISTEN##*:}"; else echo "${PROXY_LISTEN##*:}"; fi)"
 fi
 [ -z "${1:-}" ] || fail "$0 knows no '$1': call it without, or with check."
 
 # Nothing that was set may write lines of its own into the file.
 for value in "$PROXY_LISTEN" "$PROXY_REDIRECT_LISTEN" "$PROXY_UPSTREAM" "$PROXY_CERTIFICATE" "$PROXY_CERTIFICATE_KEY" \
-    "$PROXY_SCHEME" "$PROXY_REAL_IP_FROM" "$PROXY_REQUESTS_PER_CLIENT" "$PROXY_CONNECTIONS" "$PROXY_SCRATCH"; do
+    "$PROXY_HOSTS" "$PROXY_SCHEME" "$PROXY_REAL_IP_FROM" "$PROXY_REQUESTS_PER_CLIENT" "$PROXY_CONNECTIONS" "$PROXY_SCRATCH"; do
     case $value in
         *[!]A-Za-z0-9.:_,/@%+[-]*)
             fail "The proxy's setting '$value' holds a character that it can't: see deploy/proxy/start-proxy.sh." ;;
@@ -71,8 +73,29 @@ if [ "$PROXY_TLS" = yes ] || [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFI
     listen="$PROXY_LISTEN ssl http2"
     tls="ssl_certificate $PROXY_CERTIFICATE; ssl_certificate_key $PROXY_CERTIFICATE_KEY;"
     tls="$tls ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:2m; ssl_session_timeout 1h; ssl_session_tickets off;"
-    redirect="server { listen $PROXY_REDIRECT_LISTEN; return 308 https://\$host\$request_uri; }"
+    health="location = /proxy-health { allow 127.0.0.1; deny all; access_log off; return 204; }"
+    api="location /v1/ { default_type application/problem+json; return 403 '$(
+        printf '%s' '{"type": "about:blank", "title": "Forbidden", "status": 403, "code": "https_required", "detail": ' \
+            '"This API is served by https only. What was sent went over the network in the clear: ' \
+            'replace the API key, if there was one."}')'; }"
+    page="<!doctype html><html lang=\"en\"><title>Please use https</title><h1>Please use https</h1><p>This service is reached"
+    page="$page by https only: type https:// before its address.</p></html>"
+    listen_plain="listen $PROXY_REDIRECT_LISTEN"
+    redirect="server { $listen_plain default_server; $health $api"
+    redirect="$redirect location / { default_type \"text/html; charset=utf-8\"; return 403 '$page'; } }"
+    hosts=$(printf '%s' "$PROXY_HOSTS" | tr ',' ' ')
+    if [ -n "$hosts" ]; then
+        redirect="$redirect server { $listen_plain; server_name $hosts; $health $api"
+        redirect="$redirect location / { return 308 https://\$host\$request_uri; } }"
+    fi
 fi
+
+own_headers=
+for header in X-Content-Type-Options=sniffing Content-Security-Policy=policy X-Frame-Options=framing \
+    Referrer-Policy=referrers Cross-Origin-Opener-Policy=openers Cross-Origin-Resource-Policy=embedding \
+    Cache-Control=caching Strict-Transport-Security=transport; do
+    own_headers="$own_headers add_header ${header%=*} \$own_${header#*=} always;"
+done
 
 real_ip=
 if [ -n "$PROXY_REAL_IP_FROM" ]; then
@@ -102,7 +125,7 @@ files=$((PROXY_CONNECTIONS + spare_files))
 mkdir -p "$PROXY_SCRATCH"
 sed -e "s|<files>|$files|" -e "s|<connections>|$PROXY_CONNECTIONS|" -e "s|<scratch>|$PROXY_SCRATCH|" \
     -e "s|<access_log>|$access_log|" -e "s|<requests>|$PROXY_REQUESTS_PER_CLIENT|" -e "s|<real_ip>|$real_ip|" \
-    -e "s|<scheme>|$scheme|" -e "s|<redirect>|$redirect|" -e "s|<listen>|$listen|" -e "s|<tls>|$tls|" \
+    -e "s|<scheme>|$scheme|" -e "s|<own_headers>|$own_headers|" -e "s|<redirect>|$redirect|" -e "s|<listen>|$listen|" -e "s|<tls>|$tls|" \
     -e "s|<upstream>|$PROXY_UPSTREAM|" "$config/nginx.conf" >"$PROXY_SCRATCH/nginx.conf"
 
 exec nginx -e stderr -c "$PROXY_SCRATCH/nginx.conf"

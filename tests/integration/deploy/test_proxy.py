@@ -27,6 +27,7 @@ from tests.support.proxy import START_PROXY, Proxy, needs_nginx
 from tests.support.web import Web
 from verifier.drill.rig.process import process_tree
 from verifier.drill.rig.systems import PROJECT
+from verifier.web.security import ALL_HEADERS, DATA_HEADERS
 
 pytestmark = needs_nginx
 
@@ -157,6 +158,7 @@ def test_when_nobody_answers_it_says_so(tmp_path: Path, path: str, kind: str) ->
     assert (response.getheader("Content-Type") or "").startswith(kind)
     assert "verifier-proxy" in (response.getheader("Proxy-Status") or "")
     assert "does not answer at the moment" in text
+    _assert_each_header_once(response, over_tls=False)
 
 
 def test_what_is_too_large_is_refused_at_the_door(proxy: Proxy) -> None:
@@ -191,6 +193,7 @@ def test_the_health_check_tells_whether_it_serves(proxy: Proxy) -> None:
     ("name", "value", "says"),
     [
         ("PROXY_LISTEN", "80; include /etc/passwd", "PROXY_LISTEN"),
+        ("PROXY_HOSTS", "a.example; return 200", "PROXY_HOSTS"),
         ("PROXY_SCHEME", "ftp", "PROXY_SCHEME"),
         ("PROXY_REQUESTS_PER_CLIENT", "many", "numbers"),
         ("PROXY_CERTIFICATE_KEY", "/dev/null", "is missing"),
@@ -204,13 +207,13 @@ def test_a_wrong_setting_is_told_in_a_sentence(tmp_path: Path, name: str, value:
         proxy._process.wait(60)
         assert proxy.exit_code
         assert len(proxy.output().strip().splitlines()) == 1
-        assert (value if says == "PROXY_LISTEN" else says) in proxy.output()
+        assert (value if says in {"PROXY_LISTEN", "PROXY_HOSTS"} else says) in proxy.output()
 
 
 def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, tmp_path: Path) -> None:
     """The app behind it knows that its visitors come by TLS."""
     authority = _make_certificate(tmp_path)
-    with Proxy(web.port, tmp_path) as proxy:
+    with Proxy(web.port, tmp_path, PROXY_HOSTS="other.example,verify.example") as proxy:
         proxy.wait_until_it_listens()
         context = ssl.create_default_context(cadata=authority)
         connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=60, context=context)
@@ -220,10 +223,72 @@ def test_with_a_certificate_it_speaks_tls_and_sends_the_others_there(web: Web, t
         connection.close()
         assert response.status == 200
         assert "Secure" in (response.getheader("Set-Cookie") or "")
-        plain, _ = _ask(proxy.redirect_port, "GET", "/somewhere", headers={"Host": "verify.example"})
+        _assert_each_header_once(response, over_tls=True)
+        plain, _ = _ask(proxy.redirect_port, "GET", "/somewhere", headers={"Host": "VERIFY.example:80"})
         assert (plain.status, plain.getheader("Location")) == (308, "https://verify.example/somewhere")
+        _assert_each_header_once(plain, over_tls=False)
+        for host in ("elsewhere.example", "verify.example.elsewhere.example", "127.0.0.1"):
+            plain, text = _ask(proxy.redirect_port, "GET", "/somewhere", headers={"Host": host})
+            assert (plain.status, plain.getheader("Location")) == (403, None)
+            assert "by https only" in text
+            _assert_each_header_once(plain, over_tls=False)
         check = subprocess.run(["/bin/sh", str(START_PROXY), "check"], env=proxy.environment, check=False)
         assert check.returncode == 0
+
+
+@pytest.mark.parametrize("host", ["verify.example", "elsewhere.example"])
+def test_the_api_is_refused_without_tls(tmp_path: Path, host: str) -> None:
+    """A program that followed a redirect would send its key in the clear each time, and nobody would notice."""
+    _make_certificate(tmp_path)
+    with Proxy(1, tmp_path, PROXY_HOSTS="verify.example") as proxy:
+        proxy.wait_until_it_listens()
+        response, text = _ask(proxy.redirect_port, "POST", "/v1/verifications", "{}", {"Host": host})
+    assert (response.status, response.getheader("Location")) == (403, None)
+    assert response.getheader("Content-Type") == "application/problem+json"
+    assert json.loads(text)["code"] == "https_required"
+    assert "replace the API key" in json.loads(text)["detail"]
+    _assert_each_header_once(response, over_tls=False)
+
+
+def test_the_proxys_own_answers_have_the_headers_of_the_apps(tmp_path: Path) -> None:
+    """Whatever it refuses, and nginx's own pages; what the app sends comes through once."""
+    held = socket.create_server(("127.0.0.1", 0))
+    with (
+        held,
+        Proxy(held.getsockname()[1], tmp_path, PROXY_REQUESTS_PER_CLIENT="1") as proxy,
+        ExitStack() as stack,
+    ):
+        proxy.wait_until_it_listens()
+        refused = [
+            b"GET / HTTP/1.1\r\nHost: a\r\nHost: b",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000,
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000",
+            b"POST /v1/verifications HTTP/1.1\r\nHost: a\r\nContent-Length: 20000",
+        ]
+        statuses = [_own_answer(proxy.port, request) for request in refused]
+        waiting = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), timeout=60))
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        stack.enter_context(held.accept()[0])
+        one_too_many = [b"GET / HTTP/1.1\r\nHost: a", b"GET /v1/verifications HTTP/1.1\r\nHost: a"]
+        statuses += [_own_answer(proxy.port, request) for request in one_too_many]
+    assert statuses == [400, 400, 413, 413, 429, 429]
+
+
+def _own_answer(port: int, request: bytes) -> int:
+    """Send something, check the answer's headers, and return its status."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(request + b"\r\n\r\n")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        _assert_each_header_once(response, over_tls=False)
+        return response.status
+
+
+def _assert_each_header_once(response: http.client.HTTPResponse, *, over_tls: bool) -> None:
+    names = [*DATA_HEADERS, *ALL_HEADERS, "Cache-Control"]
+    assert {name: len(response.headers.get_all(name, [])) for name in names} == dict.fromkeys(names, 1)
+    assert len(response.headers.get_all("Strict-Transport-Security", [])) == over_tls
+    assert response.getheader("X-Content-Type-Options") == "nosniff"
 
 
 def test_where_tls_is_demanded_it_does_not_start_without(tmp_path: Path) -> None:
