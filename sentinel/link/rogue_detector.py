@@ -38,6 +38,7 @@ class RogueDetector:
         )
         if self._reported != (node, follows):
             self._reported = (node, follows)
+            self._directory.observer.rogue(is_one=True)
             log.error("%s", error)
             if self._tell is not None:
                 self._tell(node, follows)
@@ -45,4 +46,6 @@ class RogueDetector:
 
     def found_master(self) -> None:
         """Note that a master was found: the next rogue is reported again, even if it is the same."""
-        self._reported = None
+        if self._reported is not None:
+            self._reported = None
+            self._directory.observer.rogue(is_one=False)

@@ -69,6 +69,7 @@ class Watcher:
         self._subscriptions: dict[Endpoint, Subscription] = {}
         self._reported: dict[Endpoint, str] = {}
         self._has_asked_all = False
+        self._told = (-1, -1)
         self._thread = threading.Thread(target=self._run, name="sentinel-watcher", daemon=True)
 
     def start(self) -> None:
@@ -108,6 +109,14 @@ class Watcher:
         for subscription in list(self._subscriptions.values()):
             if subscription.subscribed:
                 self._attempt(subscription, lambda each: each.check_alive(now))
+        self._tell_who_is_heard()
+
+    def _tell_who_is_heard(self) -> None:
+        subscriptions = self._subscriptions.values()
+        heard = sum(each.subscribed for each in subscriptions), len(subscriptions)
+        if heard != self._told:
+            self._told = heard
+            self._directory.observer.sentinels(*heard)
 
     def _subscribe_where_due(self) -> None:
         self._directory.learn_sentinels()
