@@ -1,12 +1,13 @@
-"""For operators and their machines: health."""
+"""For operators and their machines: health and metrics."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from verifier.ops.health import blueprint
+from verifier.ops import health, metrics
 
 
 def init_app(app: Flask) -> None:
     """Register the operators' pages."""
-    app.register_blueprint(blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
