@@ -82,6 +82,11 @@ def _named(expression: str) -> Named:
     )
 
 
+def metrics_named() -> set[str]:
+    """Return the names of all samples that alerts and dashboard ask for."""
+    return {name for _, expression in _expressions() for name, _ in _named(expression).metrics}
+
+
 @pytest.mark.parametrize(("where", "expression"), list(_expressions()), ids=lambda each: str(each)[:30])
 def test_every_metric_that_is_named_exists(where: str, expression: str) -> None:
     """With the labels that it is chosen by; and one has those that are grouped by."""
@@ -103,7 +108,7 @@ def test_a_name_that_is_none_would_be_found() -> None:
 
 def test_nothing_is_counted_in_vain() -> None:
     """Every metric is seen on the dashboard or watched by an alert."""
-    named = {name for _, expression in _expressions() for name, _ in _named(expression).metrics}
+    named = metrics_named()
 
     def is_used(family: Family) -> bool:
         return any(name == family.name or name.startswith(f"{family.name}_") for name in named)
