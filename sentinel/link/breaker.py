@@ -67,6 +67,13 @@ class Breaker:
                 self._note(refuses=False)
             self._last_sign_at, self._reason = self._clock(), reason
 
+    def note_if_over(self) -> None:
+        """Tell the observer that the outage is over where nothing failed for a while, though nobody has tried since."""
+        if self._refuses:
+            with self._lock:
+                if self._is_over(self._clock()):
+                    self._note(refuses=False)
+
     def _note(self, *, refuses: bool) -> None:
         if refuses != self._refuses:
             self._refuses = refuses

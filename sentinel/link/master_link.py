@@ -117,6 +117,7 @@ class MasterLink:
                 self.events,
                 follow=self.master_moved,
                 look_again=self.look_again,
+                tick=self._tick,
             )
             self._watcher.start()
         return Redis(connection_pool=pool)
@@ -214,6 +215,11 @@ class MasterLink:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
         with contextlib.suppress(TransientError, PermanentError):
             self._follow(self.directory.ask())
+
+    def _tick(self) -> None:
+        """Tell the observer what is over, in a process that has nothing to do as well."""
+        self._breaker.note_if_over()
+        self._rogue_detector.forget_unmet()
 
     def _follow(self, master: Endpoint) -> None:
         """Shut down the connections that lead elsewhere, and wake whoever waits."""

@@ -47,6 +47,7 @@ class Watcher:
         *,
         follow: Callable[[Endpoint], None],
         look_again: Callable[[], None],
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Do nothing yet.
 
@@ -56,12 +57,14 @@ class Watcher:
             events: keeps what is announced, for the history of the master.
             follow: is called with the new master when a majority confirms that the master has moved.
             look_again: is called when the master may have moved while nobody was listening.
+            tick: is called every half a second.
         """
         self._directory = directory
         self._failover_signal = failover_signal
         self._events = events
         self._hints = Hints(directory, follow)
         self._look_again = look_again
+        self._each_tick = tick
         self._stopping = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._wake_writer, self._wake_reader = socket.socketpair()
@@ -110,6 +113,7 @@ class Watcher:
             if subscription.subscribed:
                 self._attempt(subscription, lambda each: each.check_alive(now))
         self._tell_who_is_heard()
+        self._each_tick()
 
     def _tell_who_is_heard(self) -> None:
         subscriptions = self._subscriptions.values()

@@ -68,7 +68,8 @@ def _forget_the_dead(parent: Path) -> None:
 def directory() -> Path | None:
     """Return where the processes of this service count; None where this one counts alone."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else None
+    # A gunicorn that loads the app before it forks has imported the library before the directory was made.
+    return Path(named) if named and values.ValueClass._multiprocess else None  # noqa: SLF001 - nothing else tells
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from sentinel import CircuitOpen, LinkObserver, MasterLink, RogueMaster, TransientError, wait_for
 from sentinel.link.breaker import OVER_AFTER_S, Breaker
 from sentinel.link.directory import Directory
-from sentinel.link.rogue_detector import RogueDetector
+from sentinel.link.rogue_detector import TOLD_FOR_S, RogueDetector
 from tests.unit.sentinel.conftest import SOON_S, World
 
 
@@ -110,10 +110,22 @@ def test_a_breaker_tells_when_it_refuses_and_when_no_longer(observer: Noting) ->
                 breaker.admit()
         breaker.worked()
     assert observer.circuits == [True, False] * 2
+
+
+def test_an_outage_that_nobody_looks_at_is_over_after_a_while(observer: Noting) -> None:
+    """A process with nothing to do says so, too."""
+    now = 0.0
+    breaker = Breaker(1, probe_every_s=60, clock=lambda: now, observer=observer)
     breaker.failed(breaker.admit())
+    now += 2
+    breaker.admit()  # the probe
+    with pytest.raises(CircuitOpen):
+        breaker.admit()
+    breaker.note_if_over()
+    assert observer.circuits == [True]
     now += OVER_AFTER_S + 1
-    breaker.worked()
-    assert observer.circuits == [True, False] * 2
+    breaker.note_if_over()
+    assert observer.circuits == [True, False]
 
 
 def test_a_rogue_is_told_once_and_when_it_is_over(world: World, observer: Noting) -> None:
@@ -125,6 +137,23 @@ def test_a_rogue_is_told_once_and_when_it_is_over(world: World, observer: Noting
     detector.found_master()
     detector.found_master()
     assert observer.rogues == [True, False]
+
+
+def test_a_rogue_that_is_not_met_again_is_told_for_a_while(world: World, observer: Noting) -> None:
+    """Longer than from scrape to scrape: whoever looks meets it again."""
+    now = 0.0
+    detector = RogueDetector(Directory(world.access(), observer), clock=lambda: now)
+    stranger = type(world.master.endpoint)("192.0.2.1", 6379)
+    for _ in range(3):
+        detector.demoted(world.master.endpoint, stranger)
+        now += TOLD_FOR_S - 1
+        detector.forget_unmet()
+    assert observer.rogues == [True]
+    now += 2
+    detector.forget_unmet()
+    assert observer.rogues == [True, False]
+    detector.demoted(world.master.endpoint, stranger)
+    assert observer.rogues == [True, False, True]
 
 
 def test_a_watcher_tells_how_many_sentinels_it_hears(world: World, observer: Noting) -> None:
