@@ -1,8 +1,8 @@
 """gunicorn's settings for the web app; any of them can be overridden on its command line.
 
-Three things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
-cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, and a TERM refuses new
-connections at once instead of leaving them unanswered. gunicorn must not stand alone in a network: docs/deploy.md.
+Four things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
+cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, a TERM refuses new
+connections at once instead of leaving them unanswered, and all processes count together for /metrics. gunicorn must not stand alone in a network: docs/deploy.md.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from gunicorn.errors import HaltServer
@@ -43,6 +46,9 @@ limit_request_field_size = 4096
 # Seconds between two attempts to boot a worker process, once one has run.
 BOOT_PAUSE_S = 5.0
 CHECKED_WITHIN_S = 60.0
+# Where the processes count, for prometheus-client (verifier/metrics/shared.py).
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_PREFIX = "verifier-metrics-"
 # gunicorn ends altogether when a worker process ends with one of these: it could not boot, or not load the app.
 _FATAL = {3, 4}
 
@@ -90,8 +96,38 @@ def _on_one_line(text: str) -> str:
 
 
 def on_starting(server: Any) -> None:
-    """Keep a byte that all processes share: whether a worker process has ever booted."""
+    """Keep a byte that all processes share: whether a worker process has ever booted; and let them count together."""
     server.has_served = mmap.mmap(-1, 1)
+    os.environ.pop(METRICS, None)
+    # systemd's, where the unit has one; else the temporary directory, the one place that may be written to.
+    parent = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    try:
+        _forget_the_dead(parent or tempfile.gettempdir())
+        os.environ[METRICS] = tempfile.mkdtemp(prefix=f"{_METRICS_PREFIX}{os.getpid()}-", dir=parent or None)
+    except OSError as error:
+        server.log.warning("No directory for the metrics of all processes, so each shows its own: %s", error)
+
+
+def _forget_the_dead(parent: str) -> None:
+    """Remove what a gunicorn left there that was killed; nobody else's can be removed by this user."""
+    for each in os.scandir(parent):
+        pid = each.name.removeprefix(_METRICS_PREFIX).partition("-")[0]
+        if each.name.startswith(_METRICS_PREFIX) and pid.isdecimal() and not Path("/proc", pid).exists():
+            shutil.rmtree(each.path, ignore_errors=True)
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Remove what the processes counted."""
+    shutil.rmtree(os.environ.get(METRICS, ""), ignore_errors=True)
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Forget the gauges of a process that ended; its counters count on."""
+    if os.environ.get(METRICS):
+        # Not before: what is counted where is decided when it is imported.
+        from prometheus_client import multiprocess  # noqa: PLC0415
+
+        multiprocess.mark_process_dead(worker.pid)
 
 
 def when_ready(server: Any) -> None:

@@ -9,7 +9,7 @@ This module is the public face: whoever is outside imports from here and from no
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
 beside them what all rooms share: `access`, `tls`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
-`backoff`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
+`backoff`, `observer`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
 for: a web process carries none of it.
 """
 
@@ -41,6 +41,7 @@ from sentinel.errors import (
 from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.master_events import MasterEvent, MasterEventKind, MasterEvents
+from sentinel.observer import LinkObserver
 from sentinel.time_budget import RequestDeadline
 from sentinel.tls import Tls
 

@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from verifier import api, languages, ops, web
 from verifier.container import install, make_container
+from verifier.ops import requests
 from verifier.settings import Settings, load_settings
 
 MAX_BODY_BYTES = 16 * 1024
@@ -48,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _say_what_is_open(settings)
     # An address with a second slash is another one: werkzeug would lead from there to one that begins with //.
     app.url_map.merge_slashes = False
-    for each in (languages, web, api, ops):
+    for each in (requests, languages, web, api, ops):
         each.init_app(app)
     return app
 

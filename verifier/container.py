@@ -1,12 +1,17 @@
-"""What one app is made of, kept as a Flask extension: settings, the link to Redis, the service, the lookout."""
+"""What one app is made of, kept as a Flask extension: settings, the link to Redis, the service, the lookout, its metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from flask import Flask, current_app
+from prometheus_client import CollectorRegistry
 
 from sentinel import MasterLink
+from verifier.metrics.link import LinkMetrics
+from verifier.metrics.page import MetricsPage
+from verifier.metrics.state import StateCollector
+from verifier.metrics.visits import VisitMetrics
 from verifier.readiness import Lookout
 from verifier.service import VerificationService
 from verifier.settings import Settings
@@ -23,11 +28,15 @@ class Container:
     link: MasterLink
     service: VerificationService
     lookout: Lookout
+    visits: VisitMetrics
+    metrics_page: MetricsPage
 
 
 def make_container(settings: Settings) -> Container:
     """Make it from the settings; nothing connects before the first request. Raises SettingsError."""
-    link = link_of(settings)
+    registry = CollectorRegistry()
+    link = link_of(settings, observer=LinkMetrics(registry))
+    visits = VisitMetrics(registry, settings.api_keys.names)
     return Container(
         settings,
         link,
@@ -38,8 +47,11 @@ def make_container(settings: Settings) -> Container:
             settings.limits,
             deadline_s=settings.redis.request_deadline_s,
             test_addresses=settings.development or settings.unsafe_for_tests,
+            outcomes=visits,
         ),
         lookout_of(settings, link),
+        visits,
+        MetricsPage(registry, StateCollector(link, settings)),
     )
 
 

@@ -31,6 +31,7 @@ from verifier.domain.errors import (
     TooManySends,
     VerificationEnded,
     VerificationNotFound,
+    VerifierError,
 )
 from verifier.domain.keys import KeyRing
 from verifier.domain.limits import Limits
@@ -45,6 +46,7 @@ from verifier.domain.rules import Rules
 from verifier.domain.verifications import Status, Verification
 from verifier.domain.words import words
 from verifier.logs import ThrottledLog
+from verifier.outcomes import Judgement, Outcomes, Submission, judgement_of, submission_of
 from verifier.store.limits import Counting
 from verifier.store.records import MalformedRecord
 from verifier.store.verifications import Attempt, Resend, VerificationStore
@@ -120,11 +122,23 @@ class VerificationService:
         *,
         deadline_s: float = 10.0,
         test_addresses: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> None:
-        """Take what one request may wait for Redis in all, in seconds, and whether addresses for tests are accepted."""
+        """Make it.
+
+        Args:
+            store: where verifications are kept.
+            keys: codes are made with.
+            rules: what is allowed when.
+            limits: how often.
+            deadline_s: what one request may wait for Redis in all, in seconds.
+            test_addresses: whether addresses for tests are accepted.
+            outcomes: who is told what came of each request.
+        """
         self._store = store
         self._deadline_s = deadline_s
         self._test_addresses = test_addresses
+        self._outcomes = outcomes or Outcomes()
         self._keys = keys
         self._counting = Counting(limits or Limits(), keys)
         self.rules = rules
@@ -153,6 +167,19 @@ class VerificationService:
             RequestReused: the request key was used for another address.
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
+        try:
+            verification, is_pending = self._start(address, form_token, request_key, caller)
+        except VerifierError as error:
+            self._note_limit(error)
+            self._outcomes.submitted(submission_of(error))
+            raise
+        self._outcomes.submitted(Submission.PENDING if is_pending else Submission.ACCEPTED)
+        return verification
+
+    def _start(
+        self, address: str, form_token: str, request_key: str, caller: Caller | None
+    ) -> tuple[Verification, bool]:
+        """Return the verification, and whether it was pending before."""
         normal = normalise_address(address, for_tests=self._test_addresses)
         ids = self._ids_of(normal, form_token, request_key, caller)
         first_id, *other_ids = ids
@@ -166,13 +193,14 @@ class VerificationService:
                 started_by=caller.mark if caller else "",
                 count=self._counting.start(normal, caller, self.rules.max_check_attempts),
             )
-            if verification.id not in ids:
+            is_pending = verification.id not in ids
+            if is_pending:
                 verification = self._sent_again(
                     verification, request_id_of(request_key or form_token), caller
                 )
         if verification.address != normal:
             raise RequestReused
-        return verification
+        return verification, is_pending
 
     def get(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
         """Read a verification. Raises VerificationNotFound, also where it is not the caller's; ServiceUnavailable."""
@@ -196,6 +224,18 @@ class VerificationService:
             ServiceUnavailable: also where this process lacks the key of the code; then no attempt is counted.
             VerificationNotFound.
         """
+        try:
+            result = self._check(verification_id, typed, request_key, caller)
+        except VerifierError as error:
+            self._note_limit(error)
+            self._outcomes.judged(judgement_of(error))
+            raise
+        self._outcomes.judged(Judgement.RIGHT if result.valid else Judgement.WRONG)
+        return result
+
+    def _check(
+        self, verification_id: str, typed: str, request_key: str, caller: Caller | None
+    ) -> CheckResult:
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
         request_id = request_id_of(request_key)
@@ -229,9 +269,16 @@ class VerificationService:
             VerificationNotFound, StartedElsewhere: it is not the caller's.
             QueueFull, ServiceUnavailable.
         """
-        _require_id(verification_id)
-        with redis_within(self._deadline_s):
-            return self._resend(verification_id, request_id_of(request_key), caller)
+        try:
+            _require_id(verification_id)
+            with redis_within(self._deadline_s):
+                verification = self._resend(verification_id, request_id_of(request_key), caller)
+        except VerifierError as error:
+            self._note_limit(error)
+            self._outcomes.resent(submission_of(error))
+            raise
+        self._outcomes.resent(Submission.ACCEPTED)
+        return verification
 
     def cancel(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
         """Cancel a pending verification; canceling a canceled one changes nothing.
@@ -275,6 +322,10 @@ class VerificationService:
             return self._resend(verification.id, request_id, caller)
         except (ResendTooSoon, TooManySends, VerificationEnded, LimitReached, QueueFull):
             return verification
+
+    def _note_limit(self, error: VerifierError) -> None:
+        if isinstance(error, LimitReached):
+            self._outcomes.limit_reached(error.limit)
 
     def _ids_of(self, address: str, form_token: str, request_key: str, caller: Caller | None) -> list[str]:
         if request_key:

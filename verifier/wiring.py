@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sentinel import Access, Login, MasterLink, RequestDeadline, WriteProbe
+from sentinel import Access, LinkObserver, Login, MasterLink, RequestDeadline, WriteProbe
 from verifier.readiness import Lookout
 from verifier.settings import RedisSettings, Settings, SettingsError
 from verifier.store import keyspace
@@ -66,10 +66,10 @@ def ask_as_app(redis: RedisSettings, operation: Callable[[Any], Result], *, with
         link.close()
 
 
-def link_of(settings: Settings, *, watch: bool = True) -> MasterLink:
+def link_of(settings: Settings, *, watch: bool = True, observer: LinkObserver | None = None) -> MasterLink:
     """Make the link to the master; nothing connects before its first use. Raises as `access_of` does."""
     redis = settings.redis
-    return MasterLink(access_of(redis), deadline_s=redis.request_deadline_s, watch=watch)
+    return MasterLink(access_of(redis), deadline_s=redis.request_deadline_s, watch=watch, observer=observer)
 
 
 def store_of(settings: Settings, link: MasterLink) -> VerificationStore:

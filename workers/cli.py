@@ -17,24 +17,37 @@ def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
     from verifier.logs import configure_logging  # noqa: PLC0415
+    from verifier.metrics import shared  # noqa: PLC0415
     from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
-    from workers.container import make_worker_container  # noqa: PLC0415
+    from workers.container import WorkerContainer, make_worker_container  # noqa: PLC0415
+    from workers.metrics.server import MetricsServer, listen  # noqa: PLC0415
     from workers.processes import Processes  # noqa: PLC0415
     from workers.worker import MailWorker  # noqa: PLC0415
 
     configure_logging()
     try:
         settings = load_settings()
+        if processes > 1 and settings.metrics.worker_port:
+            shared.count_together()
         container = make_worker_container(settings)
+        listening = listen(settings.metrics)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
+
+    def show(container: WorkerContainer) -> None:
+        if listening is not None:
+            MetricsServer(listening, container.metrics_page, settings.metrics.token).start()
+
     if processes == 1:
+        show(container)
         MailWorker(container, name=name).work(burst=burst)
         return
     if burst:
         raise click.UsageError("--burst is for one process.")
 
     def work(number: int) -> None:
-        MailWorker(make_worker_container(settings), name=f"{name}-{number}" if name else None).work()
+        own = make_worker_container(settings)
+        show(own)
+        MailWorker(own, name=f"{name}-{number}" if name else None).work()
 
     sys.exit(Processes(processes, work).run())

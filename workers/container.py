@@ -6,8 +6,13 @@ import functools
 import threading
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from sentinel import MasterLink
 from verifier.domain.hosts import is_loopback_name
+from verifier.metrics.link import LinkMetrics
+from verifier.metrics.page import MetricsPage
+from verifier.metrics.state import StateCollector
 from verifier.settings import MailRelay, MailSettings, Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries, Settlement
 from verifier.wiring import deliveries_of, link_of
@@ -15,6 +20,7 @@ from workers.claiming import Claiming
 from workers.delivery import Deliverer
 from workers.health.pulse import PulseFile
 from workers.mail.mailer import Mailer
+from workers.metrics.counters import WorkerMetrics
 from workers.recovery import Writing
 from workers.retry_policy import STATES_OF_REDIS, Outage, RetryPolicy
 from workers.smtp.relay_settings import RelaySettings
@@ -33,6 +39,8 @@ class WorkerContainer:
     claiming: Claiming
     deliverer: Deliverer
     relays: Relays
+    metrics: WorkerMetrics
+    metrics_page: MetricsPage
     suspended: threading.Event
     """Set while somebody has suspended all work (`rq suspend`)."""
 
@@ -46,7 +54,10 @@ class WorkerContainer:
                 self.writing.failed()
                 raise
 
-        return self.retry_policy.until_it_works(write, also_while_stopping=True)
+        replies = self.retry_policy.until_it_works(write, also_while_stopping=True)
+        for each in settlements:
+            self.metrics.settled(each.outcome)
+        return replies
 
 
 def make_worker_container(settings: Settings) -> WorkerContainer:
@@ -55,10 +66,12 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
     Raises:
         SettingsError: no sentinels are named, or the mail settings do not work together.
     """
-    link = link_of(settings)
+    registry = CollectorRegistry()
+    metrics = WorkerMetrics(registry, [_name_of(relay) for relay in settings.mail.relays])
+    link = link_of(settings, observer=LinkMetrics(registry))
     retry_policy = RetryPolicy(link, Outage(), PulseFile())
     deliveries = deliveries_of(settings)
-    relays, mailer = _mailer(settings)
+    relays, mailer = _mailer(settings, metrics)
     return WorkerContainer(
         settings=settings,
         link=link,
@@ -70,6 +83,8 @@ def make_worker_container(settings: Settings) -> WorkerContainer:
             mailer, relays, settings.keys, settings.rules, least_life_s=deliveries.least_life_s
         ),
         relays=relays,
+        metrics=metrics,
+        metrics_page=MetricsPage(registry, StateCollector(link, settings)),
         suspended=threading.Event(),
     )
 
@@ -87,11 +102,12 @@ def site_of(settings: Settings) -> str:
     return settings.hosts[0]
 
 
-def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
+def _mailer(settings: Settings, metrics: WorkerMetrics) -> tuple[Relays, Mailer]:
     try:
         relays = Relays(
             [_relay(settings.mail, relay) for relay in settings.mail.relays],
             weights=[relay.weight for relay in settings.mail.relays if relay.weight is not None] or None,
+            answered=metrics.answered,
         )
         pages_at = f"{settings.public_url}/verify/" if settings.public_url else ""
         return relays, Mailer(settings.mail.default_sender, settings.name, site_of(settings), pages_at)
@@ -101,7 +117,7 @@ def _mailer(settings: Settings) -> tuple[Relays, Mailer]:
 
 def _relay(mail: MailSettings, relay: MailRelay) -> RelaySettings:
     return RelaySettings(
-        name=f"{relay.host}:{relay.port}",
+        name=_name_of(relay),
         host=relay.host,
         port=relay.port,
         username=relay.username,
@@ -113,3 +129,7 @@ def _relay(mail: MailSettings, relay: MailRelay) -> RelaySettings:
         command_timeout_s=mail.command_timeout_s,
         answer_timeout_s=mail.answer_timeout_s,
     )
+
+
+def _name_of(relay: MailRelay) -> str:
+    return f"{relay.host}:{relay.port}"

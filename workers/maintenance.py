@@ -84,6 +84,11 @@ class Maintenance:
 
     def _beat(self) -> None:
         policy = self._container.retry_policy
+        self._container.metrics.look(
+            relays=self._container.relays.conditions(),
+            in_flight=len(self._in_flight),
+            waiting=policy.outage.is_on(),
+        )
         try:
             policy.pulse.write(waiting=policy.outage.is_on())
         except OSError as error:

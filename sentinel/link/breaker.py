@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from sentinel.errors import CircuitOpen
+from sentinel.observer import LinkObserver
 
 # For how many seconds a failure speaks for the present. A probe that is under way counts, too: a hung Redis takes long to fail.
 OVER_AFTER_S = 3.0
@@ -21,11 +22,17 @@ class Breaker:
     """Whether it is worth trying; times in seconds; safe for threads."""
 
     def __init__(
-        self, opens_after_s: float, probe_every_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        opens_after_s: float,
+        probe_every_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        observer: LinkObserver | None = None,
     ) -> None:
         self._opens_after_s = opens_after_s
         self._probe_every_s = probe_every_s
         self._clock = clock
+        self._observer = observer or LinkObserver()
+        self._refuses = False
         self._lock = threading.Lock()
         self._down_since: float | None = None
         self._last_sign_at = 0.0
@@ -42,6 +49,7 @@ class Breaker:
                 self._next_probe_at, self._last_sign_at = now + self._probe_every_s, now
                 return now
             down_for_s, reason = now - self._down_since, self._reason
+            self._note(refuses=True)
         raise CircuitOpen(f"Redis has not answered for {down_for_s:.0f} s. {reason}".rstrip())
 
     def worked(self) -> None:
@@ -49,13 +57,27 @@ class Breaker:
         if self._down_since is not None:
             with self._lock:
                 self._down_since = None
+                self._note(refuses=False)
 
     def failed(self, began_at: float, reason: str = "") -> None:
         """Note the failure of what `admit` let through at `began_at`, and what whoever is refused is told of it."""
         with self._lock:
             if self._down_since is None or self._is_over(began_at):
                 self._down_since, self._next_probe_at = self._clock(), 0.0
+                self._note(refuses=False)
             self._last_sign_at, self._reason = self._clock(), reason
+
+    def note_if_over(self) -> None:
+        """Tell the observer that the outage is over where nothing failed for a while, though nobody has tried since."""
+        if self._refuses:
+            with self._lock:
+                if self._is_over(self._clock()):
+                    self._note(refuses=False)
+
+    def _note(self, *, refuses: bool) -> None:
+        if refuses != self._refuses:
+            self._refuses = refuses
+            self._observer.circuit(is_open=refuses)
 
     def _is_over(self, now: float) -> bool:
         return now - self._last_sign_at > OVER_AFTER_S

@@ -67,6 +67,7 @@ class MasterConnection(ResolvingConnection):
             self._open(check_health)
         except Exception as error:
             self.disconnect()
+            self._directory.observer.connected(worked=False)
             raise self._failure_to_connect(error) from error
         if self._directory.moved_since(moves, away_from=self.endpoint):
             # Whoever hung up on the old master's connections could not see this one yet.
@@ -75,6 +76,7 @@ class MasterConnection(ResolvingConnection):
                 f"The master moved away from {self.endpoint} while a connection was being opened."
             )
         self._directory.cooldowns.worked(self.endpoint)
+        self._directory.observer.connected(worked=True)
         self._rogue_detector.found_master()
 
     def _open(self, check_health: bool) -> None:

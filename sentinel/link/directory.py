@@ -23,6 +23,7 @@ from sentinel.link.known_sentinels import KnownSentinels
 from sentinel.link.resolver import resolver
 from sentinel.link.sentinel_client import SentinelClient
 from sentinel.link.votes import Poll, Votes, ask_each
+from sentinel.observer import LinkObserver
 
 FRESH_FOR_S = 0.1
 # How long the master that was replaced is not believed in, even if a majority still names it: it stays
@@ -42,8 +43,9 @@ class Announcement:
 class Directory:
     """The believed master of one process; safe for threads."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, observer: LinkObserver | None = None) -> None:
         self.access = access
+        self.observer = observer or LinkObserver()
         self.reset()
 
     def reset(self) -> None:
@@ -98,6 +100,7 @@ class Directory:
     def _believe(self, master: Endpoint) -> None:
         if self._last not in {None, master}:
             self.moves += 1
+            self.observer.moved()
         self._believed = self._last = master
 
     def moved_since(self, moves: int, *, away_from: Endpoint) -> bool:
@@ -131,6 +134,10 @@ class Directory:
     def down_after_s(self) -> float | None:
         """Return the longest down-after of the sentinels that tell theirs, in seconds; None where none does."""
         return max(ask_each(self._sentinels.clients(), SentinelClient.down_after_s).values(), default=None)
+
+    def config_epoch(self) -> int | None:
+        """Return the newest version of the configuration that a sentinel tells; each failover makes a new one."""
+        return max(ask_each(self._sentinels.clients(), SentinelClient.config_epoch).values(), default=None)
 
     def close(self) -> None:
         """Close the connections to the sentinels."""

@@ -99,6 +99,11 @@ class FailoverSignal:
                 self._end_hold()
                 self._condition.notify_all()
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether writes are held, as far as can be told without a lock."""
+        return self._held_until != 0.0
+
     def wait_while_held(self) -> None:
         """Wait until writes are no longer held, at most HOLD_LIMIT_S seconds.
 

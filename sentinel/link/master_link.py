@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,7 +20,14 @@ from redis import Redis
 from sentinel.access import Access
 from sentinel.backoff import Backoff
 from sentinel.endpoints import Endpoint
-from sentinel.errors import TRANSIENT, Backpressure, DeadlinePassed, PermanentError, TransientError
+from sentinel.errors import (
+    TRANSIENT,
+    Backpressure,
+    CircuitOpen,
+    DeadlinePassed,
+    PermanentError,
+    TransientError,
+)
 from sentinel.link.breaker import Breaker
 from sentinel.link.connections import MasterPool
 from sentinel.link.deadline import remaining_s, request_deadline
@@ -28,6 +36,7 @@ from sentinel.link.failover_signal import FailoverSignal
 from sentinel.link.rogue_detector import RogueDetector
 from sentinel.link.watcher import Watcher
 from sentinel.master_events import MasterEvents
+from sentinel.observer import LinkObserver
 from sentinel.time_budget import RequestDeadline, TimeBudget
 
 log = logging.getLogger(__name__)
@@ -40,18 +49,27 @@ LONGEST_WAIT_S = 1.0
 class MasterLink:
     """A process's way to the master, wherever it goes. Safe for threads and forks."""
 
-    def __init__(self, access: Access, *, deadline_s: float = 10.0, watch: bool = True) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        deadline_s: float = 10.0,
+        watch: bool = True,
+        observer: LinkObserver | None = None,
+    ) -> None:
         """Connect to nobody yet.
 
         Args:
             access: how to reach the sentinels and the nodes.
             deadline_s: for how many seconds `run` tries by default; an outage that lasts longer opens the circuit.
             watch: whether a thread listens to the sentinels, which makes failovers faster to follow.
+            observer: who is told how it goes.
         """
         self.access = access
         self._deadline_s = deadline_s
         self._watch = watch
-        self.directory = Directory(access)
+        self._observer = observer or LinkObserver()
+        self.directory = Directory(access, self._observer)
         self.failover_signal = FailoverSignal()
         self.events = MasterEvents()
         """What happened to the master, for whoever keeps its history."""
@@ -62,7 +80,7 @@ class MasterLink:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._breaker = Breaker(self._deadline_s)
+        self._breaker = Breaker(self._deadline_s, observer=self._observer)
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
@@ -99,6 +117,7 @@ class MasterLink:
                 self.events,
                 follow=self.master_moved,
                 look_again=self.look_again,
+                tick=self._tick,
             )
             self._watcher.start()
         return Redis(connection_pool=pool)
@@ -119,9 +138,20 @@ class MasterLink:
             PermanentError, Backpressure: at once.
         """
         with request_deadline(self._deadline_s if deadline_s is None else deadline_s):
-            return self._try_again_and_again(operation)
+            began_at, held = time.monotonic(), self.failover_signal.is_held
+            try:
+                result, at_once = self._try_again_and_again(operation)
+            except CircuitOpen:  # nobody was kept waiting
+                raise
+            except TransientError:
+                self._observer.waited(time.monotonic() - began_at, worked=False)
+                raise
+            if held or not at_once:
+                self._observer.waited(time.monotonic() - began_at, worked=True)
+            return result
 
-    def _try_again_and_again(self, operation: Callable[[Redis], Result]) -> Result:
+    def _try_again_and_again(self, operation: Callable[[Redis], Result]) -> tuple[Result, bool]:
+        """Return the result, and whether the first attempt worked."""
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         failure: Exception | None = None
         while True:
@@ -148,7 +178,7 @@ class MasterLink:
                     backoff.reset()
             else:
                 self._breaker.worked()
-                return result
+                return result, failure is None
 
     def overdraft(self, deadline: RequestDeadline) -> tuple[str, str] | None:
         """Return what is wrong and what to do when requests give up before a failover is over; None where none does.
@@ -171,6 +201,11 @@ class MasterLink:
         with request_deadline(within_s):
             return self.directory.sentinels_seen()
 
+    def config_epoch(self, within_s: float) -> int | None:
+        """Ask the sentinels for the version of their configuration, which each failover raises; None where none answers."""
+        with request_deadline(within_s):
+            return self.directory.config_epoch()
+
     def master_moved(self, master: Endpoint) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
         self.directory.announced(master)
@@ -180,6 +215,11 @@ class MasterLink:
         """Ask the sentinels anew and follow if the master moved; failing to reach them changes nothing."""
         with contextlib.suppress(TransientError, PermanentError):
             self._follow(self.directory.ask())
+
+    def _tick(self) -> None:
+        """Tell the observer what is over, in a process that has nothing to do as well."""
+        self._breaker.note_if_over()
+        self._rogue_detector.forget_unmet()
 
     def _follow(self, master: Endpoint) -> None:
         """Shut down the connections that lead elsewhere, and wake whoever waits."""

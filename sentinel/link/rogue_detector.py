@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from sentinel.endpoints import Endpoint
@@ -11,16 +12,25 @@ from sentinel.link.directory import Directory
 
 log = logging.getLogger(__name__)
 
+# For so long a rogue that nobody met again is told of to the observer, in seconds: longer than from scrape to scrape.
+TOLD_FOR_S = 120.0
+
 
 class RogueDetector:
     """Judges nodes that Sentinel names as the master but that follow another; logs each rogue once."""
 
     def __init__(
-        self, directory: Directory, tell: Callable[[Endpoint, Endpoint], None] | None = None
+        self,
+        directory: Directory,
+        tell: Callable[[Endpoint, Endpoint], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Call `tell`, if given, with each rogue once, and whom it follows."""
         self._directory = directory
         self._tell = tell
+        self._clock = clock
+        self._is_told = False
+        self._met_at = 0.0
         self._reported: tuple[Endpoint, Endpoint] | None = None
 
     def demoted(self, node: Endpoint, follows: Endpoint) -> MasterMoved:
@@ -41,8 +51,21 @@ class RogueDetector:
             log.error("%s", error)
             if self._tell is not None:
                 self._tell(node, follows)
+        self._met_at = self._clock()
+        self._note(is_one=True)
         return error
 
     def found_master(self) -> None:
         """Note that a master was found: the next rogue is reported again, even if it is the same."""
         self._reported = None
+        self._note(is_one=False)
+
+    def forget_unmet(self) -> None:
+        """Tell the observer that there is none where none was met for a while; a process may have nothing to do."""
+        if self._is_told and self._clock() - self._met_at > TOLD_FOR_S:
+            self._note(is_one=False)
+
+    def _note(self, *, is_one: bool) -> None:
+        if is_one != self._is_told:
+            self._is_told = is_one
+            self._directory.observer.rogue(is_one=is_one)

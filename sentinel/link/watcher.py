@@ -47,6 +47,7 @@ class Watcher:
         *,
         follow: Callable[[Endpoint], None],
         look_again: Callable[[], None],
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Do nothing yet.
 
@@ -56,12 +57,14 @@ class Watcher:
             events: keeps what is announced, for the history of the master.
             follow: is called with the new master when a majority confirms that the master has moved.
             look_again: is called when the master may have moved while nobody was listening.
+            tick: is called every half a second.
         """
         self._directory = directory
         self._failover_signal = failover_signal
         self._events = events
         self._hints = Hints(directory, follow)
         self._look_again = look_again
+        self._each_tick = tick
         self._stopping = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._wake_writer, self._wake_reader = socket.socketpair()
@@ -69,6 +72,7 @@ class Watcher:
         self._subscriptions: dict[Endpoint, Subscription] = {}
         self._reported: dict[Endpoint, str] = {}
         self._has_asked_all = False
+        self._told = (-1, -1)
         self._thread = threading.Thread(target=self._run, name="sentinel-watcher", daemon=True)
 
     def start(self) -> None:
@@ -108,6 +112,15 @@ class Watcher:
         for subscription in list(self._subscriptions.values()):
             if subscription.subscribed:
                 self._attempt(subscription, lambda each: each.check_alive(now))
+        self._tell_who_is_heard()
+        self._each_tick()
+
+    def _tell_who_is_heard(self) -> None:
+        subscriptions = self._subscriptions.values()
+        heard = sum(each.subscribed for each in subscriptions), len(subscriptions)
+        if heard != self._told:
+            self._told = heard
+            self._directory.observer.sentinels(*heard)
 
     def _subscribe_where_due(self) -> None:
         self._directory.learn_sentinels()

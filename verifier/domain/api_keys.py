@@ -31,6 +31,11 @@ class ApiKeys:
         """Return whether there are any."""
         return bool(self.entries)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return whose they are."""
+        return frozenset(name for name, _ in self.entries)
+
     def name_of(self, key: str) -> str | None:
         """Return whose key it is, or None where nobody's. All are compared, each in constant time."""
         digest = digest_of(key)

@@ -4,6 +4,7 @@ model        the settings as frozen values
 loading      from the environment and `.env` to the values, or to a sentence for each wrong one
 parsers      texts into values
 relays       the relays as a setting
+metrics      who may read the metrics
 weaknesses   what makes settings too weak
 """
 
@@ -16,5 +17,6 @@ from verifier.settings.loading import (
     load_settings,
     unknown_names,
 )
+from verifier.settings.metrics import MetricsSettings
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.relays import MailRelay, Security

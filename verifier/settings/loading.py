@@ -26,6 +26,7 @@ from verifier.domain.keys import parse_keys
 from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.rules import Rules
 from verifier.settings.alerts import AlertSettings, canary_address, webhook_url
+from verifier.settings.metrics import read_metrics
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import (
     endpoints,
@@ -72,6 +73,11 @@ def load_settings(dotenv: Path | None = Path(".env"), *, warn: bool = True) -> S
     if settings.api_keys and settings.api_open:
         raise SettingsError(
             "VERIFIER_API_OPEN: It can't be true while VERIFIER_API_KEYS has keys. Remove one of the two."
+        )
+    if settings.metrics.is_closed_to_others:
+        raise SettingsError(
+            "VERIFIER_WORKER_METRICS_HOST: Other machines reach it, and none may read metrics without a token. Set "
+            "VERIFIER_METRICS_TOKEN, or leave the host out."
         )
     weaknesses = weaknesses_of(settings)
     if weaknesses and not settings.unsafe_for_tests:
@@ -159,6 +165,7 @@ def _read(env: FileAwareEnv) -> Settings:
         redis=_read_redis(env),
         mail=_read_mail(env),
         alerts=_read_alerts(env),
+        metrics=read_metrics(env),
         development=EMBEDDED_MAILBOX in os.environ,
     )
 

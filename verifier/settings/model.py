@@ -11,6 +11,7 @@ from verifier.domain.keys import KeyRing
 from verifier.domain.limits import Limits
 from verifier.domain.rules import Rules
 from verifier.settings.alerts import AlertSettings
+from verifier.settings.metrics import MetricsSettings
 from verifier.settings.relays import MailRelay
 
 
@@ -69,5 +70,6 @@ class Settings:
     redis: RedisSettings = RedisSettings()
     mail: MailSettings = MailSettings()
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     development: bool = False
     """Whether these are the surroundings that `flask run` brings."""

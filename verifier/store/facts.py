@@ -18,6 +18,8 @@ HEARTBEAT = load_script("heartbeat", "clock")
 
 # A worker is taken for dead when it was not heard of for so long, in seconds; it speaks up each two.
 ALIVE_FOR_S = 15.0
+# A worker that was silent for longer is replaced, or all are gone; in seconds.
+REMEMBERED_FOR_S = 300.0
 # A replica acknowledges each second; who has not for so long, in seconds, acknowledges no write in time.
 CLOSE_WITHIN_S = 5
 
@@ -46,6 +48,14 @@ class WorkerReport:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """The memory of the master that counts towards its limit, in bytes; no limit is 0."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """The state of the service at one moment of Redis's clock; durations in seconds."""
 
@@ -63,24 +73,37 @@ class Facts:
     """How long ago the last canary went out, or the first one began; None where there was none."""
     canary_reply: str = ""
     """What a relay said to the last canary that did not go out."""
+    memory: Memory | None = None
+    """None where it may not be asked."""
+    replica_lag_s: float | None = None
+    """For how long the replica that is furthest behind was not heard of; None where none is online."""
+    replica_lag_bytes: int | None = None
+    heartbeat_ages_s: tuple[float, ...] = ()
+    """For how long each worker was silent, of those heard of within REMEMBERED_FOR_S."""
+    dead_letters: int = 0
 
 
 def read_facts(client: Redis, queue: Queue) -> Facts:
     """Ask Redis. Raises TransientError, PermanentError or Backpressure."""
     step = Step(
         FACTS,
-        [keyspace.DUE, keyspace.LATE, queue.key, keyspace.LAST_SENT, keyspace.WORKERS],
-        [keyspace.RECORD_PREFIX, keyspace.WORKER_PREFIX, ALIVE_FOR_S],
+        [keyspace.DUE, keyspace.LATE, queue.key, keyspace.LAST_SENT, keyspace.WORKERS, keyspace.DEAD],
+        [keyspace.RECORD_PREFIX, keyspace.WORKER_PREFIX, ALIVE_FOR_S, REMEMBERED_FOR_S],
     )
-    now, owed, oldest, last_sent, said = run_steps(client, [step], None)[0]
-    canary = read_canary(client)
+    now, owed, oldest, last_sent, said, heard, dead_letters = run_steps(client, [step], None)[0]
+    canary, memory, lags = read_canary(client), _memory(client), _lags(client)
     return Facts(
         owed=int(owed),
         oldest_owed_s=max(0.0, float(now) - float(oldest)) if oldest and owed else 0.0,
         last_sent_s=max(0.0, float(now) - float(last_sent)) if last_sent else None,
         workers=tuple(report for each in said if (report := _report_in(each)) is not None),
-        replicas=_replicas(client),
-        memory_share=_memory_share(client),
+        replicas=sum(lag_s <= CLOSE_WITHIN_S for lag_s, _ in lags),
+        memory_share=memory.used / memory.limit if memory and memory.limit else None,
+        memory=memory,
+        replica_lag_s=max((lag_s for lag_s, _ in lags), default=None),
+        replica_lag_bytes=max((behind for _, behind in lags), default=None),
+        heartbeat_ages_s=tuple(max(0.0, float(now) - float(each)) for each in heard),
+        dead_letters=int(dead_letters),
         canary_age_s=canary.age_s(float(now)),
         canary_reply=canary.reply,
     )
@@ -116,18 +139,19 @@ def _report_in(text: Any) -> WorkerReport | None:
         return None
 
 
-def _replicas(client: Redis) -> int:
-    """Count the replicas that INFO lists as online and heard of a moment ago."""
+def _lags(client: Redis) -> list[tuple[int, int]]:
+    """Return for how many seconds each replica that INFO lists as online was not heard of, and its lag in bytes."""
     found: Any = client.info("replication")
     listed = [each for name, each in found.items() if name.startswith("slave") and isinstance(each, dict)]
-    return sum(each.get("state") == "online" and int(each.get("lag", 0)) <= CLOSE_WITHIN_S for each in listed)
+    online = [each for each in listed if each.get("state") == "online"]
+    written = int(found.get("master_repl_offset", 0))
+    return [(int(each.get("lag", 0)), max(0, written - int(each.get("offset", 0)))) for each in online]
 
 
-def _memory_share(client: Redis) -> float | None:
+def _memory(client: Redis) -> Memory | None:
     try:
-        memory: Any = client.info("memory")
-        limit = int(memory["maxmemory"])
-        used = int(memory["used_memory"]) - int(memory.get("mem_not_counted_for_evict", 0))
+        found: Any = client.info("memory")
+        used = int(found["used_memory"]) - int(found.get("mem_not_counted_for_evict", 0))
+        return Memory(used, int(found["maxmemory"]))
     except (KeyError, ValueError):
         return None
-    return used / limit if limit else None

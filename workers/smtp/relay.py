@@ -18,9 +18,15 @@ from workers.smtp.relay_state import Recovered, RelayState, Trouble
 
 log = logging.getLogger(__name__)
 
+Answered = Callable[[Outcome, float], None]
+
 _NONE_FREE = "the relay takes no more connections, and none came free in time"
 _FAILED_BEFORE = "this relay failed a moment ago and is not asked again yet"
 _NO_TIME = "no time was left to send it"
+
+
+def nobody(outcome: Outcome, duration_s: float) -> None:
+    """Count nothing."""
 
 
 class Relay:
@@ -32,12 +38,14 @@ class Relay:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         limit: WaitLimit | None = None,
+        answered: Answered = nobody,
     ) -> None:
-        """`limit` ends every wait. Raises ValueError when the CA file cannot be read."""
+        """`limit` ends every wait, `answered` is told of each outcome and how many seconds it took. Raises ValueError when the CA file cannot be read."""
         self.settings = settings
         self._limit = limit or WaitLimit()
         self.connections = ConnectionPool(settings, tls_context(settings), self._limit)
         self._clock = clock
+        self._answered = answered
         self._state = RelayState(jitter)
         self._lock = threading.Lock()
 
@@ -105,7 +113,10 @@ class Relay:
                 self._state.note_unclear_probe(self._clock())
             return
         try:
+            began_at = time.monotonic()
             refusal = connection.check()
+            if refusal is not None:
+                self._answered(refusal, time.monotonic() - began_at)
         finally:
             self.connections.put_back(connection)
         if refusal is not None and not (_one_too_many(refusal) and self.connections.learn_limit()):
@@ -130,7 +141,11 @@ class Relay:
         try:
             if no_time:
                 return self._not_asked(_NO_TIME, cut_short=True)
-            return connection.deliver(mail, ends_at, may_send)
+            began_at = time.monotonic()
+            outcome = connection.deliver(mail, ends_at, may_send)
+            if outcome.kind is not Kind.WITHDRAWN:
+                self._answered(outcome, time.monotonic() - began_at)
+            return outcome
         finally:
             self.connections.put_back(connection)
 

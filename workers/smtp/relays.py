@@ -22,7 +22,7 @@ from dataclasses import replace
 from workers.smtp.answers import Kind, Outcome
 from workers.smtp.dialogue import WaitLimit
 from workers.smtp.outgoing_mail import OutgoingMail
-from workers.smtp.relay import Relay
+from workers.smtp.relay import Answered, Relay, nobody
 from workers.smtp.relay_settings import RelaySettings
 from workers.smtp.relay_state import Recovered, Trouble
 
@@ -42,8 +42,11 @@ class Relays:
         weights: Sequence[float] | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        answered: Answered = nobody,
     ) -> None:
         """Without weights the first relay is used while it works; with them the order is drawn for each mail.
+
+        `answered` is told of each outcome that a relay gave, and of how many seconds it took.
 
         Raises ValueError for no relays, names used twice, weights that are not one positive number a
         relay, or a CA file that cannot be read.
@@ -55,7 +58,7 @@ class Relays:
         if weights is not None and (len(weights) != len(relays) or min(weights) <= 0):
             raise ValueError("Relay weights must be one positive number for each relay.")
         self._limit = WaitLimit()
-        self._relays = tuple(Relay(settings, clock, jitter, self._limit) for settings in relays)
+        self._relays = tuple(Relay(settings, clock, jitter, self._limit, answered) for settings in relays)
         self._weights = tuple(weights) if weights else None
         self._jitter = jitter
 
@@ -110,6 +113,10 @@ class Relays:
             (recovered for recovered in (Recovered.WORKS, Recovered.PROBED) if recovered in shown), None
         )
 
+    def conditions(self) -> list[tuple[str, Trouble | None]]:
+        """Return the name of each relay, and what is wrong with it; None where it works."""
+        return [(relay.settings.name, relay.trouble()) for relay in self._relays]
+
     def troubles(self) -> list[str]:
         """Return a sentence for each relay that fails now."""
         return [trouble.sentence for trouble in self.failures()]
@@ -120,8 +127,7 @@ class Relays:
 
     def states(self) -> list[tuple[str, str]]:
         """Return the name of each relay, and a sentence where it fails now; an empty one where it works."""
-        troubles = [(relay.settings.name, relay.trouble()) for relay in self._relays]
-        return [(name, trouble.sentence if trouble else "") for name, trouble in troubles]
+        return [(name, trouble.sentence if trouble else "") for name, trouble in self.conditions()]
 
     def close_idle(self) -> None:
         """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.

@@ -104,6 +104,17 @@ def test_slow_clients_keep_nobody_else_waiting(proxy: Proxy, attack: Attack) -> 
     assert len(visits.waited_s) > 3
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/%6detrics", "/./metrics", "//metrics", "/metrics?a=b", "/metrics/"]
+)
+def test_metrics_are_not_passed_on(web: Web, proxy: Proxy, path: str) -> None:
+    """In no way of writing their address; gunicorn itself shows them."""
+    response, text = _ask(proxy.port, "GET", path)
+    assert response.status == 404
+    assert "verifier_" not in text
+    assert web.get("/metrics").status == 200
+
+
 def test_a_submission_goes_the_whole_way(proxy: Proxy) -> None:
     """From the client through the proxy to Redis."""
     response, text = _ask(

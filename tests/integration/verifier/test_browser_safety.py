@@ -17,12 +17,13 @@ from verifier import create_app
 from verifier.container import Container, install
 from verifier.dev import mailbox
 from verifier.dev.embedded import RunOptions
-from verifier.settings import Settings
+from verifier.settings import MetricsSettings, Settings
 from verifier.store import keyspace
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OURS = "verify.example.org"
 HEALTH = {"/healthz", "/livez", "/servez", "/readyz"}
+METRICS = "/metrics"
 NOT_THERE = ("/nowhere", "/v1/nowhere", "/static/nowhere", "/verify/", "//verify", "/dev/nowhere")
 Make = Callable[..., Flask]
 
@@ -111,13 +112,17 @@ FOREIGN = [
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_other_hosts_are_refused_everywhere(make_app: Make, master: Redis, host: str) -> None:
-    """400, as a problem to programs; nothing is done and no cookie is set. Health answers by any name."""
+    """400, as a problem to programs; nothing is done and no cookie is set. Health answers by any name, metrics by this machine's."""
     app = make_app()
     client = app.test_client()
     for method, path in _requests(app):
         answer = _open(client, method, path, environ_base={"HTTP_HOST": host}, json={"to": "a@example.org"})
         if path in HEALTH and method in {"GET", "HEAD", "OPTIONS"}:
             assert answer.status_code in {200, 503}
+            continue
+        if path == METRICS and method in {"GET", "HEAD", "OPTIONS"}:
+            is_here = host in {"127.0.0.1", "localhost"} or method == "OPTIONS"
+            assert answer.status_code == (200 if is_here else 404)
             continue
         assert answer.status_code == 400, f"{method} {path}"
         assert "Set-Cookie" not in answer.headers
@@ -130,6 +135,25 @@ def test_other_hosts_are_refused_everywhere(make_app: Make, master: Redis, host:
     # Health alone writes anything: the probe.
     written = master.keys()
     assert {each.decode() if isinstance(each, bytes) else each for each in written} <= {keyspace.PROBE}
+
+
+def test_metrics_are_there_for_this_machine_only(make_app: Make) -> None:
+    """Whatever a trusted proxy says of the client; with a token for whoever has it, by any way and name."""
+    near, far, by_proxy = (
+        {"REMOTE_ADDR": "127.0.0.1"},
+        {"REMOTE_ADDR": "10.0.0.7"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    )
+    for hops in (0, 1):
+        client = make_app(trusted_proxies=hops).test_client()
+        assert client.get(METRICS, environ_base=near).status_code == 200
+        assert client.get(METRICS, environ_base=far).status_code == 404
+        assert client.get(METRICS, environ_base=far, headers=by_proxy).status_code == 404
+        assert client.get(METRICS, environ_base=near, headers=by_proxy).status_code == 404
+    client = make_app(trusted_proxies=1, metrics=MetricsSettings(token="t" * 32)).test_client()
+    allowed = {"Authorization": f"Bearer {'t' * 32}", "Host": "web:8000", **by_proxy}
+    assert client.get(METRICS, environ_base=near).status_code == 404
+    assert client.get(METRICS, environ_base=far, headers=allowed).status_code == 200
 
 
 @pytest.mark.parametrize(

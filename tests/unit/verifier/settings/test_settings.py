@@ -130,6 +130,9 @@ READ = [
     ("ALERT_WEBHOOK", "https://hooks.example.org/a", "alerts.webhook", "https://hooks.example.org/a", ""),
     ("CANARY_ADDRESS", "Canary@Example.org", "alerts.canary_address", "Canary@example.org", ""),
     ("CANARY_INTERVAL", "30", "alerts.canary_interval_s", 30, 60),
+    ("METRICS_TOKEN", GOOD, "metrics.token", GOOD, ""),
+    ("WORKER_METRICS_PORT", "9187", "metrics.worker_port", 9187, 0),
+    ("WORKER_METRICS_HOST", "127.0.0.2", "metrics.worker_host", "127.0.0.2", "127.0.0.1"),
 ]
 
 
@@ -166,6 +169,15 @@ def test_unverified_tls_is_said_loudly(caplog: pytest.LogCaptureFixture) -> None
     """Somebody turned it off for a try, and forgot it."""
     assert _load(REDIS_TLS="true", REDIS_TLS_VERIFY="false").redis.tls == Tls(verify=False)
     assert "VERIFIER_REDIS_TLS_VERIFY is off" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "::"])  # noqa: S104 - it is refused
+def test_metrics_that_others_reach_want_a_token(host: str) -> None:
+    """Without one nobody else could read them; a host without a port is none."""
+    assert _load(WORKER_METRICS_HOST=host).metrics.worker_port == 0
+    with pytest.raises(SettingsError, match=r"VERIFIER_WORKER_METRICS_HOST: .* Set VERIFIER_METRICS_TOKEN"):
+        _load(WORKER_METRICS_PORT="9187")
+    assert _load(METRICS_TOKEN=GOOD).metrics.worker_host == host
 
 
 def test_secret_keys_are_read_in_their_order() -> None:
@@ -338,6 +350,13 @@ WRONG = [
     ("MAIL_COMMAND_TIMEOUT", "3600", "less than or equal to 300"),
     ("MAIL_ANSWER_TIMEOUT", "3601", "less than or equal to 3600"),
     ("MAIL_CONNECTIONS", "0", "greater than or equal to 1"),
+    ("METRICS_TOKEN", SECRET, "32 to 200 letters"),
+    ("METRICS_TOKEN", f"{SECRET} and some more of it, with spaces", "32 to 200 letters"),
+    ("METRICS_TOKEN", f"{SECRET * 2}é", "32 to 200 letters"),
+    ("WORKER_METRICS_PORT", "65536", "less than or equal to 65535"),
+    ("WORKER_METRICS_PORT", "-1", "greater than or equal to 0"),
+    ("WORKER_METRICS_PORT", "on", "Not a valid integer"),
+    ("WORKER_METRICS_HOST", "two\nlines", "one line"),
 ]
 
 
