@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     )
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, rehearse_switchover, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
+    from sentinel.topology.doctor import Diagnosis, diagnose
+    from sentinel.topology.doctor.reasons import why_of
     from sentinel.topology.findings import Finding, Severity
     from sentinel.topology.snapshot import NodeState, SentinelState, Topology
     from sentinel.topology.survey import survey
@@ -87,6 +89,8 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "switchover.report": ("Progress", "Step", "SwitchoverError", "SwitchoverRefused", "SwitchoverResult"),
     "switchover.switchover": ("HOLD_AT_MOST_S", "rehearse_switchover", "switch_over"),
     "topology.checks": ("findings_of", "refusals_of"),
+    "topology.doctor": ("Diagnosis", "diagnose"),
+    "topology.doctor.reasons": ("why_of",),
     "topology.findings": ("Finding", "Severity"),
     "topology.snapshot": ("NodeState", "SentinelState", "Topology"),
     "topology.survey": ("survey",),

@@ -123,7 +123,7 @@ def at_once(ask: Callable[[Target], Answer], targets: Iterable[Target]) -> list[
 
 def right_to(words: Words) -> str:
     """Return the name of the right to a command as ACL files do: with its subcommand, where it has one."""
-    has_subcommand = words[0] in {"CLIENT", "CONFIG", "SENTINEL"}
+    has_subcommand = words[0] in {"ACL", "CLIENT", "CONFIG", "SENTINEL"}
     return "|".join(words[: 2 if has_subcommand else 1]).lower()
 
 

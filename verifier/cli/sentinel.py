@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import click
 
+from verifier.cli.doctor import doctor_command
 from verifier.cli.history import history_command
 from verifier.cli.operators import queue, settings_of_redis
 from verifier.cli.repair import repair_command
@@ -24,6 +25,7 @@ def sentinel_group() -> None:
     """Look at the Redis topology, move its master, and repair it."""
 
 
+sentinel_group.add_command(doctor_command)
 sentinel_group.add_command(history_command)
 sentinel_group.add_command(switchover_command)
 sentinel_group.add_command(repair_command)
