@@ -65,12 +65,39 @@ def test_a_key_with_another_body_is_refused(app: Flask) -> None:
     assert app.test_client().get(f"{PATH}/{first.json['id']}").json["to"] == "ann@example.org"
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "\xe9", "a\tb"])
-def test_a_key_that_is_none_is_refused(app: Flask, key: str) -> None:
-    """Too long, not ASCII, or not printable; one sentence."""
-    answer = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers={"Idempotency-Key": key})
-    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+BAD_KEYS = [
+    "",
+    " ",
+    '""',
+    '"',
+    '"a',
+    'a"',
+    '"a"b"',
+    '"a\\b"',
+    '"a", "b"',
+    "a,b",
+    "a b",
+    "a\\b",
+    "x" * 256,
+    '"' + "x" * 256 + '"',
+    "\xe9",
+    '"\xe9"',
+    "a\tb",
+    "a\x00b",
+    "a\x7fb",
+]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS, ids=lambda key: ascii(key)[:20])
+@pytest.mark.parametrize("action", ["", "/check", "/resend"])
+def test_a_key_that_is_none_is_refused(app: Flask, master: Redis, key: str, action: str) -> None:
+    """Empty, too long, not ASCII, not printable, half a string, or two: 400 with one sentence, and nothing is done."""
+    body = {"": {"to": "ann@example.org"}, "/check": {"code": "123456"}, "/resend": {}}[action]
+    place = f"{PATH}/{'0' * 32}{action}" if action else PATH
+    answer = app.test_client().post(place, json=body, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.json["code"]) == (400, "invalid_idempotency_key")
     assert "Idempotency-Key" in answer.json["detail"]
+    assert master.dbsize() == 0
 
 
 def test_a_right_code_checked_again_with_the_same_key_is_still_valid(app: Flask) -> None:
