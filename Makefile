@@ -5,6 +5,8 @@ PORT ?= 8000
 JOBS ?= 4
 # How many random orders `make model` tries, each of up to 60 steps.
 EXAMPLES ?= 2000
+# How many requests of each kind `make api-fuzz` makes of each of the API's operations.
+API_EXAMPLES ?= 500
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -41,6 +43,10 @@ test-long: install ## Run the tests that take half a minute or more each
 .PHONY: model
 model: install ## Try random orders of all that can happen on real Redis processes (EXAMPLES=2000, some ten minutes)
 	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/model --capture=no --timeout=0
+
+.PHONY: api-fuzz
+api-fuzz: install ## Have schemathesis try the API with requests of all kinds (API_EXAMPLES=500, some minutes)
+	API_EXAMPLES=$(API_EXAMPLES) $(BIN)/pytest tests/integration/verifier/api/test_fuzzed.py --capture=no --timeout=0
 
 .PHONY: chaos
 chaos: install ## Practise every fault, at 50 and at 200 submissions a second, with reports

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from sentinel import LocalTopology, Login
+from tests.support.api.conforming import ConformingClient
 from tests.support.clock import RedisTime
 from tests.support.limits import ROOMY
 from tests.support.topologies import QUICK, logs_of
@@ -85,6 +86,7 @@ def container(settings: Settings) -> Iterator[Container]:
 def app(settings: Settings, container: Container) -> Flask:
     """An app on the shared topology; nobody works for its mails."""
     made = create_app(settings)
+    made.test_client_class = ConformingClient
     install(made, container)
     return made
 

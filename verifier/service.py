@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
@@ -39,7 +39,10 @@ from verifier.domain.requests import (
     fingerprint_of,
     is_same_body,
     key_id_in,
+    may_be_same_body,
     request_id_of,
+    resend_mark_in,
+    resend_mark_of,
     verification_ids_of,
 )
 from verifier.domain.rules import Rules
@@ -65,6 +68,8 @@ class CheckResult:
 
     valid: bool
     verification: Verification
+    repeated: bool = False
+    """Whether the same request came before."""
 
 
 @contextmanager
@@ -149,7 +154,13 @@ class VerificationService:
         return self._store.clock
 
     def start(
-        self, address: str, *, form_token: str = "", request_key: str = "", caller: Caller | None = None
+        self,
+        address: str,
+        *,
+        form_token: str = "",
+        request_key: str = "",
+        request_body: str | None = None,
+        caller: Caller | None = None,
     ) -> Verification:
         """Accept an address: once this returns, the mail goes out.
 
@@ -157,6 +168,7 @@ class VerificationService:
             address: as it was typed.
             form_token: of the form that was sent; the same form with the same address leads to the same verification.
             request_key: named by a caller of the API; the same one leads to the same verification.
+            request_body: what that caller says beside the address; a repeat says the same. None is not compared.
             caller: who starts it, and may do more with it than type its code; None is the program itself.
 
         Where the same caller has one pending for the address, it leads to that one, with its attempts as they are, and
@@ -164,11 +176,11 @@ class VerificationService:
 
         Raises:
             InvalidAddress, QueueFull, LimitReached: nothing was accepted.
-            RequestReused: the request key was used for another address.
+            RequestReused: the request key was used for another address, or another body.
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
         try:
-            verification, is_pending = self._start(address, form_token, request_key, caller)
+            verification, is_pending = self._start(address, form_token, request_key, request_body, caller)
         except VerifierError as error:
             self._note_limit(error)
             self._outcomes.submitted(submission_of(error))
@@ -177,7 +189,7 @@ class VerificationService:
         return verification
 
     def _start(
-        self, address: str, form_token: str, request_key: str, caller: Caller | None
+        self, address: str, form_token: str, request_key: str, request_body: str | None, caller: Caller | None
     ) -> tuple[Verification, bool]:
         """Return the verification, and whether it was pending before."""
         normal = normalise_address(address, for_tests=self._test_addresses)
@@ -191,15 +203,15 @@ class VerificationService:
                 self.rules.lifetime_s,
                 other_ids,
                 started_by=caller.mark if caller else "",
+                started_with=self._fingerprint_of(request_body),
                 count=self._counting.start(normal, caller, self.rules.max_check_attempts),
             )
+            self._require_same_start(verification, normal, request_body)
             is_pending = verification.id not in ids
             if is_pending:
                 verification = self._sent_again(
                     verification, request_id_of(request_key or form_token), caller
                 )
-        if verification.address != normal:
-            raise RequestReused
         return verification, is_pending
 
     def get(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
@@ -211,7 +223,13 @@ class VerificationService:
         return verification
 
     def check(
-        self, verification_id: str, typed: str, *, request_key: str = "", caller: Caller | None = None
+        self,
+        verification_id: str,
+        typed: str,
+        *,
+        request_key: str = "",
+        request_body: str | None = None,
+        caller: Caller | None = None,
     ) -> CheckResult:
         """Judge a typed code. The attempt is counted before it is judged, and a code works once.
 
@@ -220,7 +238,7 @@ class VerificationService:
         Raises:
             MalformedCode: what was typed can't be a code; no attempt is counted.
             LimitReached: too many wrong codes were typed for the address, or by the client; no attempt is counted.
-            RequestReused: the request key was used for another code.
+            RequestReused: the request key was used for another code, or with another body.
             ServiceUnavailable: also where this process lacks the key of the code; then no attempt is counted.
             VerificationNotFound.
         """
@@ -240,39 +258,47 @@ class VerificationService:
         code = normalise_typed_code(typed, self.rules.code_digits)
         request_id = request_id_of(request_key)
         counters = self._counting.wrong_codes(caller)
+        said = f"{verification_id}{code}{request_body or ''}"
         with redis_within(self._deadline_s):
             attempt, verification, fingerprint = self._store.count_attempt(
                 verification_id,
                 self.rules.max_check_attempts,
                 request_id,
-                fingerprint_of(self._keys, verification_id + code),
+                fingerprint_of(self._keys, said),
                 list(self._keys.secrets),
                 caller_mark=caller.mark if caller else "",
                 counters=counters,
             )
             if attempt is Attempt.UNKNOWN_KEY:
                 raise self._key_missing(verification.id, verification.key_id)
-            if attempt is Attempt.REPEATED:
-                self._require_same_code(verification_id, code, fingerprint)
+            repeated = attempt is Attempt.REPEATED
+            if repeated:
+                self._require_same_check(verification_id, said, fingerprint)
             if not attempt.may_be_judged or not self._is_code_of(verification, code):
-                return CheckResult(False, verification)
+                return CheckResult(False, verification, repeated)
             approved, verification = self._store.end(verification_id, Status.APPROVED, request_id, counters)
-            return CheckResult(approved, verification)
+            return CheckResult(approved, verification, repeated)
 
     def resend(
-        self, verification_id: str, *, request_key: str = "", caller: Caller | None = None
+        self,
+        verification_id: str,
+        *,
+        request_key: str = "",
+        request_body: str | None = None,
+        caller: Caller | None = None,
     ) -> Verification:
         """Have the mail sent again, with the same code; a repeat with the same request key sends no other.
 
         Raises:
             VerificationEnded, ResendTooSoon, TooManySends, LimitReached: the rules do not allow it.
+            RequestReused: the request key was used with another body.
             VerificationNotFound, StartedElsewhere: it is not the caller's.
             QueueFull, ServiceUnavailable.
         """
         try:
             _require_id(verification_id)
             with redis_within(self._deadline_s):
-                verification = self._resend(verification_id, request_id_of(request_key), caller)
+                verification = self._resend(verification_id, request_id_of(request_key), caller, request_body)
         except VerifierError as error:
             self._note_limit(error)
             self._outcomes.resent(submission_of(error))
@@ -304,15 +330,21 @@ class VerificationService:
         """Return the status at this moment."""
         return verification.status(self.clock(), self.rules)
 
-    def _resend(self, verification_id: str, request_id: str, caller: Caller | None) -> Verification:
+    def _resend(
+        self, verification_id: str, request_id: str, caller: Caller | None, request_body: str | None = None
+    ) -> Verification:
+        mark = resend_mark_of(request_id, self._fingerprint_of(request_body))
         for _ in range(_MOST_READS_BEFORE_RESEND):
             verification = self._store.get(verification_id)
             require_started(caller, verification)
-            if verification.resent_by == request_id:
-                return verification
+            repeated, fingerprint = resend_mark_in(verification.resent_by, request_id)
+            if repeated:
+                if not may_be_same_body(self._keys, request_body, fingerprint):
+                    raise RequestReused
+                return replace(verification, repeated=True)
             verification.require_resendable(self.clock(), self.rules)
             counters = self._counting.mails(verification.address, caller)
-            if self._store.resend(verification, request_id, counters) is Resend.ACCEPTED:
+            if self._store.resend(verification, mark, counters) is Resend.ACCEPTED:
                 return self._store.get(verification_id)
         raise ServiceUnavailable(words("This verification is changing too quickly. Please try again."), 1)
 
@@ -337,11 +369,21 @@ class VerificationService:
             return verification_ids_of(self._keys, "form", f"{form_token}\0{address}")
         return [new_verification_id()]
 
-    def _require_same_code(self, verification_id: str, code: str, fingerprint: str) -> None:
+    def _fingerprint_of(self, request_body: str | None) -> str:
+        """Return what tells the body of a request whose caller named a key; nothing for others."""
+        return "" if request_body is None else fingerprint_of(self._keys, request_body)
+
+    def _require_same_start(self, found: Verification, address: str, request_body: str | None) -> None:
+        if found.address != address:
+            raise RequestReused
+        if found.repeated and not may_be_same_body(self._keys, request_body, found.started_with):
+            raise RequestReused
+
+    def _require_same_check(self, verification_id: str, said: str, fingerprint: str) -> None:
         """Judge no repeat that may be of another code: it was not counted, so codes could be tried without end."""
         if key_id_in(fingerprint) not in self._keys.secrets:
             raise self._key_missing(verification_id, key_id_in(fingerprint))
-        if not is_same_body(self._keys, verification_id + code, fingerprint):
+        if not is_same_body(self._keys, said, fingerprint):
             raise RequestReused
 
     def _key_missing(self, verification_id: str, key_id: str) -> ServiceUnavailable:

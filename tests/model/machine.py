@@ -293,7 +293,7 @@ class StoreMachine(RuleBasedStateMachine):
             object.__setattr__(verification.delivery, "number", seen)
             return self._store.resend(verification, request), seen + 1
 
-        is_repeat = before.get("resent_by") == request
+        is_repeat = request in before.get("resent_by", "").split()
         if before and before["status"] == "pending" and not behind and int(before["delivery"]) >= 5:
             return
         try:

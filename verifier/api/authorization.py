@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flask import g, request
+from msgspec import UNSET, UnsetType
 
-from verifier.api.bodies import text_in_body_or_none
 from verifier.container import current_container
 from verifier.domain.api_keys import is_api_key
 from verifier.domain.callers import Caller, CallerKind, read_client_ip
@@ -27,21 +27,19 @@ def authorize() -> None:
     request.environ["verifier.caller"] = g.caller.name or "-"
 
 
-def caller() -> Caller:
+def caller(client_ip: str | UnsetType = UNSET) -> Caller:
     """Return who calls, with the address of the person behind, where the body names one.
 
     Raises:
         InvalidRequest: it is no address, or the caller has no key.
-        UnsupportedMediaType, BadRequest: the body can't be read.
     """
     found: Caller = g.caller
-    text = text_in_body_or_none(CLIENT_IP)
-    if text is None:
+    if client_ip is UNSET:
         return found
     if found.kind is not CallerKind.KEY:
         raise InvalidRequest(f'Only a caller with an API key may send the member "{CLIENT_IP}".')
     try:
-        return replace(found, client_ip=read_client_ip(text))
+        return replace(found, client_ip=read_client_ip(client_ip))
     except ValueError:
         raise InvalidRequest(
             f'The member "{CLIENT_IP}" must be the IPv4 or IPv6 address of the person, such as 192.0.2.7.'

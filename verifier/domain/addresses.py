@@ -66,10 +66,11 @@ def normalise_address(text: str, *, for_tests: bool = False) -> str:
     Raises:
         InvalidAddress: no mail can be sent to it; the sentence says why.
     """
+    too_long = len(text) > MAX_ADDRESS_CHARACTERS
     text = text.strip(" ")
     if not text:
         raise InvalidAddress(words("Enter your email address."))
-    if len(text) > MAX_ADDRESS_CHARACTERS:
+    if too_long:
         raise InvalidAddress(
             words("An email address has at most %(most)s characters.", most=MAX_ADDRESS_CHARACTERS)
         )

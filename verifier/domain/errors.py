@@ -46,8 +46,16 @@ class MalformedCode(VerifierError):
     title = words("Malformed code")
 
 
+class MalformedRequest(VerifierError):
+    """The body can't be read."""
+
+    status = 400
+    code = "malformed_request"
+    title = words("Malformed request")
+
+
 class InvalidRequest(VerifierError):
-    """The body is readable but does not hold what is needed."""
+    """The body is readable but does not hold what is needed, or holds something else."""
 
     status = 422
     code = "invalid_request"
@@ -188,6 +196,20 @@ class LimitReached(VerifierError):
     def members(self) -> dict[str, str]:
         """Return the limit's name."""
         return {"limit": self.limit}
+
+
+class InvalidIdempotencyKey(VerifierError):
+    """The Idempotency-Key header holds no key."""
+
+    status = 400
+    code = "invalid_idempotency_key"
+    title = words("Invalid idempotency key")
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(
+            f"Idempotency-Key must hold one key of 1 to {longest} printable ASCII characters, best in quotes: "
+            'Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
+        )
 
 
 class RequestReused(VerifierError):

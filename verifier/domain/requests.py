@@ -44,6 +44,27 @@ def fingerprint_of(keys: KeyRing, text: str, key_id: str = "") -> str:
     return f"{key_id or keys.current}:{hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:12]}"
 
 
+def resend_mark_of(request_id: str, fingerprint: str) -> str:
+    """Return what is kept of a resend: which request it was, and the fingerprint of its body, where there is one."""
+    return f"{request_id}={fingerprint}" if fingerprint else request_id
+
+
+def resend_mark_in(marks: str, request_id: str) -> tuple[bool, str]:
+    """Return whether a request is among those of `resent_by`, and the fingerprint of its body."""
+    for mark in marks.split():
+        found, _, fingerprint = mark.partition("=")
+        if found == request_id:
+            return True, fingerprint
+    return False, ""
+
+
+def may_be_same_body(keys: KeyRing, text: str | None, fingerprint: str) -> bool:
+    """Return whether nothing speaks against it; also where there is nothing, or no key, to compare with."""
+    if text is None or key_id_in(fingerprint) not in keys.secrets:
+        return True
+    return is_same_body(keys, text, fingerprint)
+
+
 def is_same_body(keys: KeyRing, text: str, fingerprint: str) -> bool:
     """Return whether a fingerprint is of this text; without its key nobody knows, so it is not."""
     again = fingerprint_of(keys, text, key_id_in(fingerprint))

@@ -8,7 +8,7 @@ All times are Unix times in seconds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from verifier.domain.errors import ResendTooSoon, TooManySends, VerificationEnded
@@ -80,9 +80,13 @@ class Verification:
     sends: int = 1
     last_sent_at: float = 0.0
     resent_by: str = ""
-    """The request by which the mail was asked for again the last time."""
+    """The requests by which the mail was asked for again, as `domain/requests.py` writes them, separated by blanks."""
     started_by: str = ""
     """The mark of who started it (domain/callers.py); empty where an older release wrote it."""
+    started_with: str = ""
+    """The fingerprint of what the request that started it said beside the address; empty where nobody asked for it."""
+    repeated: bool = field(default=False, compare=False)
+    """Whether what was asked for had been asked for before, by the same request; nothing of the record."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Return the status at `now`."""

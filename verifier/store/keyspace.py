@@ -1,6 +1,7 @@
 """The keys in Redis, and the RQ job that stands for a delivery.
 
-    verifier:verification:<id>   hash, with a TTL: the record of one verification and of its newest delivery
+    verifier:verification:<id>   hash, with a TTL: the record of one verification and of its newest delivery; or, where the
+                                 request that would have made it led to another one, which (lua/accept.lua)
     verifier:due                 sorted set: the ids of verifications that owe a mail, by when it is next due
     verifier:late                sorted set: of these, the ids of those that the first try did not settle, by when each was accepted
     verifier:waiting-for-relay   sorted set: of these, the ids of those deferred because a relay failed, by when each code dies

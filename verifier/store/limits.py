@@ -126,7 +126,7 @@ class Counting:
     def logins(self, client_ip: str) -> Counter:
         """Return what a try to log in at the operators' page counts towards; also where all other limits are off."""
         tag = self._tag("network", self._network(client_ip))
-        return Counter(LOGINS, keyspace.limit_key(LOGINS, tag), LOGINS_PER_NETWORK)
+        return Counter(LOGINS, keyspace.limit_key(LOGINS, tag), _packed_rates(LOGINS_PER_NETWORK))
 
     def _counters(self, *named: tuple[str, str]) -> list[Counter]:
         """Return those that have a subject and limit something."""

@@ -58,6 +58,7 @@ def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verifica
             last_sent_at=float(text.get("last_sent_at", text["created_at"])),
             resent_by=text.get("resent_by", ""),
             started_by=text.get("started_by", ""),
+            started_with=text.get("started_with", ""),
             delivery=Delivery(
                 number=int(text["delivery"]),
                 status=DeliveryStatus(text["delivery_status"]),

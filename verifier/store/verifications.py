@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -95,6 +96,7 @@ class VerificationStore:
         other_ids: Sequence[str] = (),
         *,
         started_by: str = "",
+        started_with: str = "",
         count: StartCount = NOT_COUNTED,
     ) -> Verification:
         """Write a new verification, its due entry and its RQ job, and count it towards the limits, all or nothing.
@@ -107,8 +109,12 @@ class VerificationStore:
             lifetime_s: for how many seconds the code lives.
             other_ids: ids under which an earlier try of the same request may have arrived, too.
             started_by: the mark of who starts it.
+            started_with: the fingerprint of what else the request said, where its caller named a key. Then the request
+                is remembered, too, where it leads to what the same caller has pending.
             count: what it is counted as. Where the same caller has one pending for the address, that is returned as
                 it is now, and nothing is counted; its id is none of the given ones.
+
+        What is returned says whether it was asked for before, and with which fingerprint.
 
         Raises:
             LimitReached: one of the limits is used up; nothing was written or counted.
@@ -133,7 +139,7 @@ class VerificationStore:
                 min(LEAST_LIFE_S, lifetime_s / 10),
                 how_many_limits,
                 count.max_attempts,
-                *(address, key_id, started_by, count.address_tag),
+                *(address, key_id, started_by, count.address_tag, started_with),
                 *limits,
             ],
             [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
@@ -147,9 +153,12 @@ class VerificationStore:
         if outcome == b"exists":
             position = int(told[1])
             found_id = verification_id if position == 1 else other_ids[position - 8]
-            return read_record(found_id, pairs_to_fields(told[2]))
-        if outcome == b"pending":
-            return read_record(told[1].decode(), pairs_to_fields(told[2]))
+            return replace(read_record(found_id, pairs_to_fields(told[2])), repeated=True)
+        if outcome in {b"pending", b"led before"}:
+            pending = read_record(told[1].decode(), pairs_to_fields(told[2]))
+            return replace(
+                pending, repeated=outcome == b"led before", started_with=b"".join(told[3:]).decode()
+            )
         return new_verification(
             verification_id, address, key_id, float(told[0]), float(told[1]), started_by=started_by
         )
@@ -237,8 +246,13 @@ class VerificationStore:
         ours, verification = self._reply_and_record(verification_id, self._commit(step))
         return bool(ours), verification
 
-    def resend(self, verification: Verification, request_id: str, counters: Sequence[Counter] = ()) -> Resend:
+    def resend(self, verification: Verification, mark: str, counters: Sequence[Counter] = ()) -> Resend:
         """Owe the mail once more, unless the verification has changed since it was read.
+
+        Args:
+            verification: as it was read.
+            mark: of the request (domain/requests.py); a repeat of the same request owes no other mail.
+            counters: the limits that it is counted towards; all of them, or nothing is counted.
 
         Raises:
             LimitReached: one of the limits is used up; nothing was written or counted.
@@ -255,7 +269,7 @@ class VerificationStore:
                 verification.id,
                 keyspace.job_id(verification.id, number + 1),
                 number,
-                request_id,
+                mark,
                 SHARE_FOR_NEW_WORK,
                 *arguments_of(counters),
             ],

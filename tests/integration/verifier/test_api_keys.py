@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
+from tests.support.api.conforming import ConformingClient
 from tests.support.clock import RedisTime
 from verifier import create_app
 from verifier.cli.api_keys import api_keys_group
@@ -41,6 +42,7 @@ def client(settings: Settings, container: Container, clock: RedisTime, master: R
             **{"api_open": False, "hosts": ("localhost",), "api_keys": parse_api_keys(KEYS), **changes},
         )
         app = create_app(ours)
+        app.test_client_class = ConformingClient
         install(app, replace(container, settings=ours))
         return app.test_client()
 
@@ -211,7 +213,8 @@ def test_a_backend_may_name_the_person_behind_it(client: Client, clock: RedisTim
     clock.move(31)
     url = START if not path else f"{START}/{body['id']}{path}"
     for client_ip, status in (("192.0.2.7", (200, 201)), ("192.0.2.7:80", (422,)), ("", (422,)), (7, (422,))):
-        sent = {"to": "ann@example.org", "code": "123456", "client_ip": client_ip}
+        beside = {"": {"to": "ann@example.org"}, "/check": {"code": "123456"}, "/resend": {}}[path]
+        sent = {**beside, "client_ip": client_ip}
         answer = api.post(url, json=sent, headers=_bearer(SHOP))
         assert answer.status_code in status
         if status == (422,):

@@ -13,9 +13,11 @@ from redis import Redis
 from tests.support.apps import container_of
 from tests.support.clock import RedisTime
 from verifier.container import Container
+from verifier.domain.callers import Caller, CallerKind
 from verifier.domain.codes import code_of
 from verifier.domain.errors import RequestReused, ServiceUnavailable
 from verifier.domain.keys import KeyRing
+from verifier.domain.verifications import Status
 from verifier.service import VerificationService
 from verifier.store import keyspace
 
@@ -63,12 +65,39 @@ def test_a_key_with_another_body_is_refused(app: Flask) -> None:
     assert app.test_client().get(f"{PATH}/{first.json['id']}").json["to"] == "ann@example.org"
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "\xe9", "a\tb"])
-def test_a_key_that_is_none_is_refused(app: Flask, key: str) -> None:
-    """Too long, not ASCII, or not printable; one sentence."""
-    answer = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers={"Idempotency-Key": key})
-    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+BAD_KEYS = [
+    "",
+    " ",
+    '""',
+    '"',
+    '"a',
+    'a"',
+    '"a"b"',
+    '"a\\b"',
+    '"a", "b"',
+    "a,b",
+    "a b",
+    "a\\b",
+    "x" * 256,
+    '"' + "x" * 256 + '"',
+    "\xe9",
+    '"\xe9"',
+    "a\tb",
+    "a\x00b",
+    "a\x7fb",
+]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS, ids=lambda key: ascii(key)[:20])
+@pytest.mark.parametrize("action", ["", "/check", "/resend"])
+def test_a_key_that_is_none_is_refused(app: Flask, master: Redis, key: str, action: str) -> None:
+    """Empty, too long, not ASCII, not printable, half a string, or two: 400 with one sentence, and nothing is done."""
+    body = {"": {"to": "ann@example.org"}, "/check": {"code": "123456"}, "/resend": {}}[action]
+    place = f"{PATH}/{'0' * 32}{action}" if action else PATH
+    answer = app.test_client().post(place, json=body, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.json["code"]) == (400, "invalid_idempotency_key")
     assert "Idempotency-Key" in answer.json["detail"]
+    assert master.dbsize() == 0
 
 
 def test_a_right_code_checked_again_with_the_same_key_is_still_valid(app: Flask) -> None:
@@ -105,6 +134,102 @@ def test_a_resend_with_the_same_key_sends_once(app: Flask, clock: RedisTime, mas
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert {answer.json["delivery"]["number"] for answer in answers} == {2}
     assert client.post(f"{PATH}/{verification_id}/resend").status_code == 429
+
+
+# What is remembered, and for how long
+
+
+def test_the_key_of_an_earlier_resend_sends_no_other_mail(
+    container: Container, clock: RedisTime, master: Redis
+) -> None:
+    """However many there were since."""
+    service = container.service
+    first = service.start("ann@example.org")
+    for number, key in enumerate(["one", "two"], start=2):
+        clock.move(70)
+        assert service.resend(first.id, request_key=key).delivery.number == number
+    clock.move(300)
+    again = service.resend(first.id, request_key="one")
+    assert (again.delivery.number, again.repeated) == (2 + 1, True)
+    assert master.llen(keyspace.QUEUE) == 3
+
+
+def _shop(client_ip: str = "") -> Caller:
+    return Caller(CallerKind.KEY, "shop", client_ip)
+
+
+def test_a_start_that_led_to_a_pending_verification_leads_there_again(
+    container: Container, app: Flask, master: Redis
+) -> None:
+    """Also when that one has ended by then, where a start with another key makes a new one."""
+    service = container.service
+    pending = service.start("ann@example.org", request_key="one", request_body="", caller=_shop())
+    led = service.start("ann@example.org", request_key="two", request_body="", caller=_shop())
+    assert (led.id, led.repeated) == (pending.id, False)
+    assert service.check(pending.id, _code(app, pending.id), caller=_shop()).valid
+    again = service.start("ann@example.org", request_key="two", request_body="", caller=_shop())
+    assert (again.id, again.decided, again.repeated) == (pending.id, Status.APPROVED, True)
+    with pytest.raises(RequestReused):
+        service.start("bob@example.org", request_key="two", request_body="", caller=_shop())
+    assert master.llen(keyspace.QUEUE) == 1
+    other = service.start("ann@example.org", request_key="three", request_body="", caller=_shop())
+    assert (other.id == pending.id, other.repeated) == (False, False)
+
+
+def test_so_many_starts_that_led_to_one_verification_are_remembered(
+    container: Container, master: Redis
+) -> None:
+    """Whoever starts in a loop fills no memory; and what nobody named a key for is not remembered at all."""
+    service = container.service
+    pending = service.start("ann@example.org", caller=_shop())
+    for number in range(40):
+        key = f"key {number}"
+        assert service.start("ann@example.org", request_key=key, caller=_shop()).id == pending.id
+    assert len(master.keys(keyspace.record_key("*"))) == 1
+    for number in range(40):
+        key = f"key {number}"
+        led = service.start("ann@example.org", request_key=key, request_body="", caller=_shop())
+        assert led.id == pending.id
+    assert len(master.keys(keyspace.record_key("*"))) == 1 + 16
+    assert all(0 < master.pttl(key) <= 670_000 for key in master.keys(keyspace.record_key("*")))
+
+
+def test_what_led_to_a_canceled_verification_leads_nowhere_when_that_is_gone(
+    container: Container, master: Redis
+) -> None:
+    """Then it makes a new one, which is whole."""
+    service = container.service
+    pending = service.start("ann@example.org", request_key="one", request_body="", caller=_shop())
+    service.start("ann@example.org", request_key="two", request_body="", caller=_shop())
+    master.delete(keyspace.record_key(pending.id))
+    other = service.start("ann@example.org", request_key="two", request_body="", caller=_shop())
+    assert other.id != pending.id
+    assert service.get(other.id, caller=_shop()).address == "ann@example.org"
+
+
+@pytest.mark.parametrize("action", ["start", "check", "resend"])
+def test_repeats_that_come_at_the_same_time_get_the_same_answer(
+    container: Container, clock: RedisTime, app: Flask, master: Redis, action: str
+) -> None:
+    """Nobody has to be told that the first is still being worked on: each step is one step in Redis."""
+    service = container.service
+    found = service.start("ann@example.org", caller=_shop())
+    code = _code(app, found.id)
+    clock.move(31)
+
+    def ask(_: int) -> tuple[str, int, bool]:
+        known = {"request_key": "k", "request_body": "", "caller": _shop()}
+        if action == "start":
+            started = service.start("bob@example.org", **known)
+            return started.id, started.delivery.number, True
+        if action == "check":
+            result = service.check(found.id, code, **known)
+            return found.id, result.verification.check_attempts, result.valid
+        return found.id, service.resend(found.id, **known).delivery.number, True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(12)))) == 1
+    assert master.llen(keyspace.QUEUE) == (1 if action == "check" else 2)
 
 
 def test_a_form_sent_twice_leads_to_the_same_page(app: Flask, master: Redis) -> None:

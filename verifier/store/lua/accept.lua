@@ -4,11 +4,15 @@
 --       job id, share of the memory for new work, key of what the same caller has pending for the address (empty: none),
 --       record prefix, least life left of that (s), number of limit arguments, most attempts at a code, address,
 --       id of the secret key, who started it (may be empty), tag of the address (may be empty),
+--       fingerprint of what the request says beside the address (empty: it named no key),
 --       limits ... (prelude/limits.lua), job fields and values ...
+-- A request that named a key and led to what was pending leaves a hash in its record's place that says so, 16 at the most a
+-- verification: a repeat leads there, too, also when that one has ended.
 -- Returns one of
 --   { "accepted", created at (s), expires at (s) }
 --   { "exists", time (s), position of its key, record fields and values ... }, an earlier try of the same request has arrived
 --   { "pending", time (s), verification id, record fields and values ... }, which the same caller has started for the address
+--   { "led before", time (s), verification id, record fields and values ..., fingerprint }, an earlier try led to that one
 --   { "full" }, Redis or the list of owed mails is
 --   { "limited", position of the limit, wait (s) }
 for position = 1, #KEYS do
@@ -18,7 +22,14 @@ for position = 1, #KEYS do
       -- A write, so that WAIT on this connection also covers the earlier try.
       redis.call('HDEL', KEYS[position], '')
       redis.call('HSET', KEYS[position], found[1], found[2])
-      return { 'exists', written(now), position, found }
+      if found[1] ~= 'leads_to' then
+        return { 'exists', written(now), position, found }
+      end
+      local led_to = redis.call('HGETALL', ARGV[9] .. found[2])
+      if #led_to > 0 then
+        return { 'led before', written(now), found[2], led_to, found[4] }
+      end
+      redis.call('DEL', KEYS[position])
     end
   end
 end
@@ -32,14 +43,18 @@ if pending_id then
   if found[1] == 'pending' and may_arrive and has_life and has_attempts then
     redis.call('HDEL', record, '')
     redis.call('HSET', record, 'status', 'pending')
+    if ARGV[17] ~= '' and has_room(KEYS[7], ARGV[7]) and redis.call('HINCRBY', record, 'led_here', 1) <= 16 then
+      redis.call('HSET', KEYS[1], 'leads_to', pending_id, 'started_with', ARGV[17])
+      redis.call('PEXPIRE', KEYS[1], redis.call('PTTL', record))
+    end
     return { 'pending', written(now), pending_id, redis.call('HGETALL', record) }
   end
 end
 if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
   return { 'full' }
 end
-local first_job = 17 + tonumber(ARGV[11])
-local limits = read_limits(17, first_job - 1)
+local first_job = 18 + tonumber(ARGV[11])
+local limits = read_limits(18, first_job - 1)
 local which, wait_s = used_up(limits)
 if which then
   return { 'limited', which, written(wait_s) }
@@ -55,6 +70,9 @@ if ARGV[15] ~= '' then
 end
 if ARGV[16] ~= '' then
   marks[#marks + 1], marks[#marks + 2] = 'address_tag', ARGV[16]
+end
+if ARGV[17] ~= '' then
+  marks[#marks + 1], marks[#marks + 2] = 'started_with', ARGV[17]
 end
 redis.call('HSET', KEYS[1], 'created_at', created_at, 'expires_at', expires_at, 'queued_at', created_at, 'sequence',
   redis.call('INCR', KEYS[6]), 'address', ARGV[13], 'key_id', ARGV[14], 'status', 'pending', 'attempts', '0', 'sends', '1',
