@@ -243,7 +243,7 @@ class VerificationService:
             VerificationNotFound.
         """
         try:
-            result = self._check(verification_id, typed, request_key, caller)
+            result = self._check(verification_id, typed, request_key, request_body, caller)
         except VerifierError as error:
             self._note_limit(error)
             self._outcomes.judged(judgement_of(error))
@@ -252,7 +252,12 @@ class VerificationService:
         return result
 
     def _check(
-        self, verification_id: str, typed: str, request_key: str, caller: Caller | None
+        self,
+        verification_id: str,
+        typed: str,
+        request_key: str,
+        request_body: str | None,
+        caller: Caller | None,
     ) -> CheckResult:
         _require_id(verification_id)
         code = normalise_typed_code(typed, self.rules.code_digits)
