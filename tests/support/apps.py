@@ -17,6 +17,7 @@ from verifier.metrics.link import LinkMetrics
 from verifier.metrics.state import StateCollector
 from verifier.metrics.visits import VisitMetrics
 from verifier.settings import Settings
+from verifier.settings.alerts import AlertSettings
 from verifier.store.facts import Facts, Memory, WorkerReport
 from workers.metrics.counters import WorkerMetrics
 
@@ -49,6 +50,7 @@ FACTS = Facts(
     memory=Memory(used=100, limit=1000),
     replica_lag_s=1.0,
     replica_lag_bytes=37,
+    canary_age_s=8.0,
     heartbeat_ages_s=(1.0, 2.0),
     dead_letters=6,
 )
@@ -88,7 +90,9 @@ def all_families() -> Iterator[Family]:
         for each in cast("Any", registry)._collector_to_names:
             total = "_total" if each._type == "counter" else ""
             yield Family(each._name + total, each._type, tuple(each._labelnames), of, each._documentation)
-    settings = Settings(keys=KeyRing("test", {"test": b"t" * 64}))
+    settings = Settings(
+        keys=KeyRing("test", {"test": b"t" * 64}), alerts=AlertSettings(canary_address="canary@example.org")
+    )
     for each in StateCollector(cast("Any", FakeLink()), settings).collect():
         yield Family(each.name, each.type, tuple(each.samples[0].labels), "both", each.documentation)
 

@@ -80,6 +80,12 @@ class StateCollector:
         settings = self._settings
         yield _gauge("oldest_owed_limit_seconds", "VERIFIER_OLDEST_OWED_LIMIT.", settings.oldest_owed_limit_s)
         yield _gauge("no_success_limit_seconds", "VERIFIER_NO_SUCCESS_LIMIT.", settings.no_success_limit_s)
+        if settings.alerts.canary_late_s is not None:
+            yield _gauge(
+                "canary_limit_seconds",
+                "When a canary is too old: VERIFIER_CANARY_INTERVAL.",
+                settings.alerts.canary_late_s,
+            )
         yield _gauge(
             "redis_replicas_required",
             "VERIFIER_REPLICAS_TO_ACKNOWLEDGE.",
@@ -92,6 +98,8 @@ def _facts(facts: Facts) -> Iterator[Metric]:
     yield _gauge("oldest_owed_seconds", "For how long the oldest of them has been owed.", facts.oldest_owed_s)
     if facts.last_sent_s is not None:
         yield _gauge("last_sent_seconds", "How long ago a mail was handed to a relay.", facts.last_sent_s)
+    if facts.canary_age_s is not None:
+        yield _gauge("canary_age_seconds", "How long ago the last canary went out.", facts.canary_age_s)
     yield _gauge("workers_alive", "Workers that were heard of a moment ago.", len(facts.workers))
     troubled = sum(bool(worker.troubles) for worker in facts.workers)
     yield _gauge("workers_in_trouble", "Workers alive that say what keeps them from sending.", troubled)
