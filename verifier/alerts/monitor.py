@@ -91,7 +91,12 @@ class Monitor:
             if self._stopping.wait(min(left_s, COURIER_EVERY_S) if self._courier.is_busy else left_s):
                 return
             if self._courier.is_busy:
-                self._courier.step(self._book, self._now())
+                self._tell()
+
+    def _tell(self) -> None:
+        """Go on telling; who was told is written down at once, since the next to tell would repeat it."""
+        if self._courier.step(self._book, self._now()) and self._tells:
+            self._take_turn()
 
     def _round(self) -> None:
         if self._courier.fails and not self._courier.is_busy:
@@ -104,7 +109,7 @@ class Monitor:
         elif self._book.entries:
             # What this process alone told while Redis was away: with Redis back it is over.
             self._book.observe(Conditions({}), self._now())
-        self._courier.step(self._book, self._now())
+        self._tell()
 
     def _stand_back(self) -> None:
         """Let another process try: perhaps only this one does not reach the webhook."""
