@@ -16,6 +16,7 @@ from sentinel import LocalTopology, PortReservation, wait_for
 from tests.integration.verifier.alerts.receiver import Receiver
 from tests.integration.workers.relay_server import EVERYTHING, FakeRelay, Say
 from tests.support.apps import container_of
+from tests.support.clock import RedisTime
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.topologies import FAILOVER_WITHIN_S
@@ -162,6 +163,21 @@ def test_a_relay_that_refuses_our_login(
             assert "535 5.7.8 Error: authentication failed" in receiver.sentence("RelayRefusesLogin")
             assert "relay_refuses_us" in _codes(app)
     assert _is_told(receiver, "RelayRefusesLogin", "firing", "resolved")
+
+
+@pytest.mark.usefixtures("alive")
+def test_mail_owed_too_long(
+    receiver: Receiver, begin: Begin, store: Store, clock: RedisTime, mailing: Settings
+) -> None:
+    """By Redis's clock; over when it went out."""
+    begin()
+    store.accepted()
+    clock.move(200)
+    assert _is_told(receiver, "MailOwedTooLong", "firing")
+    assert _is_told(receiver, "NoMailGoesOut", "firing")
+    with RunningWorker(mailing):
+        assert _is_told(receiver, "MailOwedTooLong", "firing", "resolved")
+        assert _is_told(receiver, "NoMailGoesOut", "firing", "resolved")
 
 
 @pytest.mark.usefixtures("alive")
