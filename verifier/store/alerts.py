@@ -29,15 +29,15 @@ class Telling:
     known: str
 
 
-def take_turn(client: Redis, name: str, known: str) -> Telling:
-    """Become or stay the teller where nobody else is, and then keep `known`, unless it is empty.
+def take_turn(client: Redis, name: str, known: str, *, may_begin: bool = True) -> Telling:
+    """Stay the teller, or with `may_begin` become it where nobody is, and then keep `known`, unless it is empty.
 
     Raises TransientError, PermanentError or Backpressure.
     """
     step = Step(
         STEP,
         [keyspace.TELLER, keyspace.ALERTS, keyspace.DUE],
-        [name, int(LEASE_S * 1000), known, int(KEPT_FOR_S * 1000)],
+        [name, int(LEASE_S * 1000), known, int(KEPT_FOR_S * 1000), int(may_begin)],
     )
     now, teller, kept = run_steps(client, [step], None)[0]
     return Telling(float(now), teller.decode(), kept.decode())

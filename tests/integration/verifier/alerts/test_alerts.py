@@ -181,18 +181,25 @@ def test_mail_owed_too_long(
 
 
 @pytest.mark.usefixtures("alive")
-def test_refused_writes(app: Flask, receiver: Receiver, begin: Begin, master: Redis) -> None:
-    """Nobody can take the lease then: whoever held it last tells, and the others keep silent."""
-    begin(), begin()
+def test_refused_writes(
+    app: Flask, receiver: Receiver, begin: Begin, master: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can take the lease then: whoever held it last tells, has the next turn, and so repeats nothing."""
+    monkeypatch.setattr("verifier.store.alerts.LEASE_S", 2.0)
+    monitors = [begin(), begin()]
     before: Any = master.config_get("min-replicas-to-write")["min-replicas-to-write"]
+    teller = master.get(keyspace.TELLER)
     try:
         master.config_set("min-replicas-to-write", 5)
         assert _is_told(receiver, "WritesRefused", "firing")
         assert "NOREPLICAS" in receiver.sentence("WritesRefused")
         assert _codes(app) == {"no_replica"}
+        assert wait_for(lambda: master.get(keyspace.TELLER) is None, WITHIN_S)  # its lease has run out
     finally:
         master.config_set("min-replicas-to-write", before)
     assert _is_told(receiver, "WritesRefused", "firing", "resolved")
+    assert wait_for(lambda: master.get(keyspace.TELLER) == teller, WITHIN_S)
+    assert sum(each._tells for each in monitors) == 1
     assert {body["name"] for body in receiver.bodies} == {"WritesRefused"}
 
 
