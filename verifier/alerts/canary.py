@@ -16,7 +16,7 @@ from verifier.domain.errors import VerificationNotFound, VerifierError
 from verifier.domain.verifications import DeliveryStatus, Verification
 from verifier.logs import ThrottledLog
 from verifier.service import VerificationService
-from verifier.store.canary import CanaryRecord, keep_canary, read_canary
+from verifier.store.alerts import CanaryRecord, keep_canary, read_canary
 from verifier.store.dead_letters import discard_dead_letters
 from verifier.store.keyspace import job_id
 

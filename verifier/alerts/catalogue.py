@@ -42,7 +42,7 @@ _QUORUM_LOST = Alert("QuorumLost", Severity.WARNING, after_s=10)
 # By the code of a reason; a worker's other troubles lead to NoMailGoesOut when they matter.
 _BY_CODE: Mapping[str, Alert] = {
     "oldest_owed": Alert("MailOwedTooLong"),
-    "no_worker": Alert("NoWorker", after_s=5),
+    "no_worker": Alert("NoWorker", after_s=10),
     "no_success": Alert("NoMailGoesOut", after_s=5),
     "redis_full": Alert("RedisFull", after_s=5),
     "relay_refuses_us": Alert("RelayRefusesLogin", after_s=5),

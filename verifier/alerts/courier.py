@@ -65,14 +65,15 @@ class Courier:
         """Return whether an attempt is under way."""
         return self._attempt is not None
 
-    def step(self, book: Book, now: float) -> None:
-        """See what became of the attempt under way, and begin the next; return at once."""
+    def step(self, book: Book, now: float) -> bool:
+        """See what became of the attempt under way, and begin the next; return at once whether somebody was told."""
         if not self._url:
             for _, entry in book.to_tell(now):
                 entry.told()
-            return
-        if self._attempt is not None and not self._finish(self._attempt, book, now):
-            return
+            return False
+        attempt = self._attempt
+        if attempt is not None and not self._finish(attempt, book, now):
+            return False
         for name, entry in book.to_tell(now):
             self._begin(
                 name,
@@ -80,7 +81,8 @@ class Courier:
                 entry.decided_at,
                 payload_of(ALERTS[name], entry, self._service),
             )
-            return
+            break
+        return attempt is not None and attempt.failure is None
 
     def wind_up(self, book: Book, now: float, within_s: float) -> None:
         """Wait for the attempt under way, so that nobody tells the same once more; begin no other."""

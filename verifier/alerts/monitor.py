@@ -30,6 +30,8 @@ COURIER_EVERY_S = 0.1
 WIND_UP_S = 2.0
 # Who does not reach the webhook leaves it to others for so long; where there are none, it goes on then.
 STAND_BACK_S = 10.0
+# For so long after an outage a process that did not tell before leaves it to the one that did.
+AFTER_OUTAGE_S = 8.0
 
 
 class Monitor:
@@ -57,6 +59,7 @@ class Monitor:
         self._book = Book(pace or Pace())
         self._tells = False
         self._stands_back_until = 0.0
+        self._waits_until = 0.0
         self._ahead_s = 0.0
         """By how much Redis's clock was ahead of this machine's monotonic one, when it was last heard of."""
         self._heard = False
@@ -91,7 +94,12 @@ class Monitor:
             if self._stopping.wait(min(left_s, COURIER_EVERY_S) if self._courier.is_busy else left_s):
                 return
             if self._courier.is_busy:
-                self._courier.step(self._book, self._now())
+                self._tell()
+
+    def _tell(self) -> None:
+        """Go on telling; who was told is written down at once, since the next to tell would repeat it."""
+        if self._courier.step(self._book, self._now()) and self._tells:
+            self._take_turn()
 
     def _round(self) -> None:
         if self._courier.fails and not self._courier.is_busy:
@@ -104,7 +112,7 @@ class Monitor:
         elif self._book.entries:
             # What this process alone told while Redis was away: with Redis back it is over.
             self._book.observe(Conditions({}), self._now())
-        self._courier.step(self._book, self._now())
+        self._tell()
 
     def _stand_back(self) -> None:
         """Let another process try: perhaps only this one does not reach the webhook."""
@@ -116,9 +124,14 @@ class Monitor:
     def _take_turn(self) -> Telling | None:
         """Return who tells; None while Redis does not take that step."""
         known = self._book.as_json() if self._tells else ""
+        # After an outage whoever told last goes first, since it alone knows what was told meanwhile.
+        may_begin = self._tells or time.monotonic() >= self._waits_until
         try:
-            return self._link.run(lambda client: take_turn(client, self.name, known), LEASE_STEP_S)
+            return self._link.run(
+                lambda client: take_turn(client, self.name, known, may_begin=may_begin), LEASE_STEP_S
+            )
         except (*TRANSIENT, PermanentError, Backpressure):
+            self._waits_until = time.monotonic() + AFTER_OUTAGE_S
             return None
 
     def _follow(self, telling: Telling) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from verifier.store import keyspace
-from verifier.store.canary import read_canary
+from verifier.store.alerts import read_canary
 from verifier.store.keyspace import Queue
 from verifier.store.scripts import Argument, Step, load_script, run_steps
 

@@ -16,6 +16,7 @@ from sentinel import LocalTopology, PortReservation, wait_for
 from tests.integration.verifier.alerts.receiver import Receiver
 from tests.integration.workers.relay_server import EVERYTHING, FakeRelay, Say
 from tests.support.apps import container_of
+from tests.support.clock import RedisTime
 from tests.support.sink import MailSink
 from tests.support.stores import Store
 from tests.support.topologies import FAILOVER_WITHIN_S
@@ -165,18 +166,40 @@ def test_a_relay_that_refuses_our_login(
 
 
 @pytest.mark.usefixtures("alive")
-def test_refused_writes(app: Flask, receiver: Receiver, begin: Begin, master: Redis) -> None:
-    """Nobody can take the lease then: whoever held it last tells, and the others keep silent."""
-    begin(), begin()
+def test_mail_owed_too_long(
+    receiver: Receiver, begin: Begin, store: Store, clock: RedisTime, mailing: Settings
+) -> None:
+    """By Redis's clock; over when it went out."""
+    begin()
+    store.accepted()
+    clock.move(200)
+    assert _is_told(receiver, "MailOwedTooLong", "firing")
+    assert _is_told(receiver, "NoMailGoesOut", "firing")
+    with RunningWorker(mailing):
+        assert _is_told(receiver, "MailOwedTooLong", "firing", "resolved")
+        assert _is_told(receiver, "NoMailGoesOut", "firing", "resolved")
+
+
+@pytest.mark.usefixtures("alive")
+def test_refused_writes(
+    app: Flask, receiver: Receiver, begin: Begin, master: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can take the lease then: whoever held it last tells, has the next turn, and so repeats nothing."""
+    monkeypatch.setattr("verifier.store.alerts.LEASE_S", 2.0)
+    monitors = [begin(), begin()]
     before: Any = master.config_get("min-replicas-to-write")["min-replicas-to-write"]
+    teller = master.get(keyspace.TELLER)
     try:
         master.config_set("min-replicas-to-write", 5)
         assert _is_told(receiver, "WritesRefused", "firing")
         assert "NOREPLICAS" in receiver.sentence("WritesRefused")
         assert _codes(app) == {"no_replica"}
+        assert wait_for(lambda: master.get(keyspace.TELLER) is None, WITHIN_S)  # its lease has run out
     finally:
         master.config_set("min-replicas-to-write", before)
     assert _is_told(receiver, "WritesRefused", "firing", "resolved")
+    assert wait_for(lambda: master.get(keyspace.TELLER) == teller, WITHIN_S)
+    assert sum(each._tells for each in monitors) == 1
     assert {body["name"] for body in receiver.bodies} == {"WritesRefused"}
 
 
