@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from verifier.logs import ThrottledLog
-from verifier.store import series
 from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
 from verifier.store.historian import Historian
 from verifier.store.keyspace import Queue
+from verifier.store.ops import series
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
-from verifier.store import series
 from verifier.store.deliveries import Settlement
+from verifier.store.ops import series
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.retry_policy import Stopping

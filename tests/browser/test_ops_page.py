@@ -15,7 +15,7 @@ from sentinel import LocalTopology
 from tests.support.topologies import FAILOVER_WITHIN_S
 from verifier import create_app
 from verifier.container import Container, install
-from verifier.ops.page.desk import desk_of
+from verifier.ops.page.board import board_of
 from verifier.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -34,9 +34,9 @@ def app(settings: Settings, container: Container) -> Iterator[Flask]:
     made = create_app(ours)
     install(made, replace(container, settings=ours))
     yield made
-    desk = desk_of(made)
-    assert desk is not None
-    desk.close()
+    board = board_of(made)
+    assert board is not None
+    board.close()
 
 
 @pytest.fixture

@@ -24,10 +24,9 @@ from verifier.cli.delivery_tables import (
     listing_as_json,
     listing_for_people,
 )
-from verifier.domain.revivals import ON_ITS_WAY, why_not_revived
 from verifier.domain.verifications import DeliveryStatus
 from verifier.settings import Settings, SettingsError, load_settings
-from verifier.store.dead_letters import dead_letters_of, discard_dead_letters
+from verifier.store.dead_letters import ON_ITS_WAY, dead_letters_of, discard_dead_letters, why_not_revived
 from verifier.store.deliveries import Deliveries
 from verifier.store.delivery_reports import Filter
 from verifier.store.delivery_search import find_dead_letters, find_details, find_listing

@@ -21,6 +21,24 @@ from verifier.store.scripts import Argument
 
 BATCH = 500
 
+# What the store says of a delivery that an operator wants to have tried again (lua/revive.lua), in words.
+_REFUSALS = {
+    "gone": "its verification is unknown, or ended so long ago that nothing could be sent for it",
+    "superseded": "the person asked for the mail again, and delivery {number} took its place",
+    "approved": "the address is verified already",
+    "canceled": "the verification was canceled",
+    "max_attempts_reached": "its code was typed wrong too often and is not valid any more",
+    "expired": "its code has expired",
+    "too late": "its code lives for less than {least_life_s:g} seconds more, too little to be mailed",
+    "malformed": "its record in Redis lacks a field or has a wrong value in one",
+    "sent": "it was sent: the relay has accepted it",
+}
+ON_ITS_WAY = {
+    "requeued": "is due now.",
+    "queued": "is in the queue already.",
+    "sending": "is being sent at the moment.",
+}
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -90,6 +108,11 @@ def discard_dead_letters(client: Redis, names: Sequence[str]) -> None:
             pipeline.zrem(keyspace.DEAD, *batch)
             pipeline.unlink(*(keyspace.dead_letter_key(name) for name in batch))
             pipeline.execute()
+
+
+def why_not_revived(what: str, number: int, least_life_s: float) -> str:
+    """Return why a delivery is not tried again, to stand in a sentence; `what` is what the store said."""
+    return _REFUSALS[what].format(number=number, least_life_s=least_life_s)
 
 
 def _read_letter(name: str, given_up_at: float, letter: bytes) -> DeliveryReport:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from verifier.ops.page.wording import amount, span
 from verifier.store.facts import Facts
-from verifier.store.series import Minute, Series
+from verifier.store.ops.series import Minute, Series
 
 WIDTH, HEIGHT = 240, 44
 # Room for the line's own thickness.

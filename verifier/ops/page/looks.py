@@ -19,8 +19,8 @@ from verifier.store.delivery_reports import DeliveryReport
 from verifier.store.facts import Facts, read_facts
 from verifier.store.history import HistoryEvent, read_history
 from verifier.store.keyspace import Queue
-from verifier.store.logins import ended_sessions
-from verifier.store.series import Series, SeriesReader, note_minute
+from verifier.store.ops.logins import ended_sessions
+from verifier.store.ops.series import Series, SeriesReader, note_minute
 from verifier.wiring import access_of_operators, deadline_of
 
 # Sentinels and nodes answer from memory. A silent one must not keep the others from being seen within two seconds of a

@@ -14,7 +14,7 @@ from verifier.domain.errors import LimitReached
 from verifier.logs import ThrottledLog
 from verifier.settings import Settings
 from verifier.store.limits import LOGINS, Counter, Counting
-from verifier.store.logins import count_login
+from verifier.store.ops.logins import count_login
 
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log, every_s=60.0)

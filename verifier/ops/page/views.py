@@ -24,11 +24,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from sentinel import TRANSIENT, Backpressure, PermanentError
 from verifier.container import current_container
 from verifier.domain.errors import LimitReached
-from verifier.domain.revivals import ON_ITS_WAY, why_not_revived
-from verifier.ops.page.desk import current_desk
+from verifier.ops.page.board import current_board
 from verifier.ops.page.sessions import forget
-from verifier.store.dead_letters import dead_letters_named, discard_dead_letters
-from verifier.store.logins import end_session
+from verifier.store.dead_letters import ON_ITS_WAY, dead_letters_named, discard_dead_letters, why_not_revived
+from verifier.store.ops.logins import end_session
 from verifier.web.security import PAGE_HEADERS, csrf
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def _let_nobody_frame(response: Response) -> Response:
 
 @blueprint.before_request
 def _require_login() -> Answer | tuple[Response, int] | None:
-    if request.endpoint in _OPEN or current_desk().session() is not None:
+    if request.endpoint in _OPEN or current_board().session() is not None:
         return None
     if request.endpoint == "ops.state":
         return jsonify(error="Log in at /ops."), 401
@@ -85,17 +84,17 @@ def _require_token() -> Answer | None:
 @blueprint.get("")
 def page() -> Answer:
     """Show how things are, or ask for the password."""
-    desk = current_desk()
-    if desk.session() is None:
+    board = current_board()
+    if board.session() is None:
         return _login()
-    state = desk.state()
+    state = board.state()
     return render_template("ops/page.html", state=state, renew_after_s=RENEW_AFTER_S)
 
 
 @blueprint.get("/state")
 def state() -> Response:
     """Return the parts of the page as they are now, for its script."""
-    found = current_desk().state()
+    found = current_board().state()
     sight, verdict = found.sight, found.verdict
     return jsonify(
         tone=verdict.tone,
@@ -110,24 +109,24 @@ def state() -> Response:
 @blueprint.post("/login")
 def log_in() -> Answer:
     """Judge the typed password."""
-    desk = current_desk()
+    board = current_board()
     try:
-        is_right = desk.passwords.is_right(request.form.get("password", ""), request.remote_addr or "")
+        is_right = board.passwords.is_right(request.form.get("password", ""), request.remote_addr or "")
     except LimitReached as error:
         return _login(str(error), error.status, {"Retry-After": str(error.retry_after_s)})
     if not is_right:
         return _login("This is not the password.", 422)
     response = make_response(redirect(url_for("ops.page"), 303))
-    desk.sessions.begin(response)
+    board.sessions.begin(response)
     return response
 
 
 @blueprint.post("/logout")
 def log_out() -> Answer:
     """End this login, in all processes; where Redis is away at least in this one and in the browser."""
-    desk = current_desk()
-    if (session := desk.session()) is not None:
-        desk.end(session)
+    board = current_board()
+    if (session := board.session()) is not None:
+        board.end(session)
         with suppress(*_AWAY):
             current_container().link.run(
                 lambda client: end_session(client, session.id, session.ends_at), deadline_s=_ACT_FOR_S
@@ -171,7 +170,7 @@ def act(name: str, action: str) -> Answer:
 
 
 def _requeue(verification_id: str, number: int) -> str:
-    deliveries = current_desk().deliveries
+    deliveries = current_board().deliveries
     what, newest = current_container().link.run(
         lambda client: deliveries.revive(client, verification_id, number), deadline_s=_ACT_FOR_S
     )

@@ -19,7 +19,7 @@ from tests.support.stores import Store
 from verifier import create_app
 from verifier.container import Container, install
 from verifier.domain.verifications import DeliveryStatus
-from verifier.ops.page.desk import desk_of
+from verifier.ops.page.board import board_of
 from verifier.ops.page.sessions import LIFE_S
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -46,8 +46,8 @@ def make_app(settings: Settings, container: Container, master: Redis) -> Iterato
 
     yield make
     for app in made:
-        if (desk := desk_of(app)) is not None:
-            desk.close()
+        if (board := board_of(app)) is not None:
+            board.close()
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from tests.support.sink import MailSink
 from tests.support.stores import Store, lose_answers
 from tests.support.workers import RunningWorker
 from verifier.settings import Settings
-from verifier.store import keyspace, series
+from verifier.store import keyspace
 from verifier.store.keyspace import Queue
-from verifier.store.series import Minute, SeriesReader, Tally, note_minute
+from verifier.store.ops import series
+from verifier.store.ops.series import Minute, SeriesReader, Tally, note_minute
 
 QUEUE = Queue()
 

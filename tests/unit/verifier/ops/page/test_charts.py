@@ -6,7 +6,7 @@ import re
 
 from verifier.ops.page.charts import HEIGHT, WIDTH, Chart, charts_of
 from verifier.store.facts import Facts
-from verifier.store.series import Minute, Series
+from verifier.store.ops.series import Minute, Series
 
 FACTS = Facts(owed=3, oldest_owed_s=130.0, last_sent_s=1.0, workers=(), replicas=2, memory_share=None)
 

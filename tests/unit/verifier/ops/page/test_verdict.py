@@ -14,7 +14,7 @@ from verifier.ops.page.verdict import Sight, Verdict, verdict_of
 from verifier.ops.page.watch import Seen
 from verifier.readiness import Limits, Look
 from verifier.store.facts import Facts, WorkerReport
-from verifier.store.series import Series
+from verifier.store.ops.series import Series
 
 NOW = 1000.0
 WELL = Facts(0, 0.0, 1.0, (WorkerReport("w"),), replicas=2, memory_share=0.1)

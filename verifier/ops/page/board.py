@@ -51,7 +51,7 @@ class State:
         return 500 if unsettled or self.verdict.tone == MOVING else 1000
 
 
-class Desk:
+class Board:
     """Safe for threads."""
 
     def __init__(self, settings: Settings, container: Callable[[], Container]) -> None:
@@ -147,20 +147,20 @@ def relays_of(workers: tuple[WorkerReport, ...]) -> list[tuple[RelayReport, int]
 
 def init_app(app: Flask) -> None:
     """Keep the parts in the app."""
-    app.extensions[_EXTENSION] = Desk(container_of(app).settings, lambda: container_of(app))
+    app.extensions[_EXTENSION] = Board(container_of(app).settings, lambda: container_of(app))
 
 
-def desk_of(app: Flask) -> Desk | None:
+def board_of(app: Flask) -> Board | None:
     """Return the parts of an app; None where it has no such page."""
-    desk = app.extensions.get(_EXTENSION)
-    return desk if isinstance(desk, Desk) else None
+    board = app.extensions.get(_EXTENSION)
+    return board if isinstance(board, Board) else None
 
 
-def current_desk() -> Desk:
+def current_board() -> Board:
     """Return the parts of the app that serves this request."""
-    desk = desk_of(current_app)
-    assert desk is not None  # noqa: S101 - for the type checker: without the page nobody gets here
-    return desk
+    board = board_of(current_app)
+    assert board is not None  # noqa: S101 - for the type checker: without the page nobody gets here
+    return board
 
 
 def _pace(topology: Topology | None) -> float:

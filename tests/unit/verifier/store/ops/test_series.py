@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.store.series import Minute, minutes_of
+from verifier.store.ops.series import Minute, minutes_of
 
 
 def written(sequence: int, **more: int) -> dict[str, str]:
