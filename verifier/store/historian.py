@@ -27,6 +27,7 @@ _KINDS = {
     MasterEventKind.ABORTED: EventKind.FAILOVER_ABORTED,
     MasterEventKind.RESTARTED: EventKind.RESTART,
     MasterEventKind.ROGUE: EventKind.ROGUE,
+    MasterEventKind.REPAIRED: EventKind.REPAIR,
 }
 
 
@@ -37,7 +38,7 @@ class _Pending:
     epoch: int | None = None
 
     def entry(self) -> HistoryEvent:
-        by = f"sentinel {self.event.sentinel}" if self.event.sentinel else ""
+        by = f"sentinel {self.event.sentinel}" if self.event.sentinel else self.event.by
         kind = _KINDS[self.event.kind]
         return HistoryEvent(kind, self.event.old, self.event.new, self.event.why, by, epoch=self.epoch)
 
