@@ -35,7 +35,7 @@ class World:
         assert within_s > 0
         return self.named
 
-    def newest_epoch(self) -> int:
+    def config_epoch(self) -> int:
         return 7
 
     def record(self, client: object, event: HistoryEvent, *, age_s: float = 0.0) -> bool:
