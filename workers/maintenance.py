@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from verifier.logs import ThrottledLog
 from verifier.store import series
 from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
-from verifier.store.historian import Historian
+from verifier.store.history.historian import Historian
+from verifier.store.history.repair_turns import BY_WORKER, RepairTurns
 from verifier.store.keyspace import Queue
-from verifier.store.repair_turns import BY_WORKER, RepairTurns
 from verifier.wiring import access_of_operators
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
