@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from sentinel.local.topology import LocalTopology
     from sentinel.local.waiting import is_listening, wait_for
     from sentinel.protocol import Role
-    from sentinel.switchover.repair import NothingToRepair, RepairError, plan_repair, repair
+    from sentinel.switchover.repair import NothingToRepair, RepairError, RepairResult, plan_repair, repair
     from sentinel.switchover.report import (
         Progress,
         Step,
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         SwitchoverRefused,
         SwitchoverResult,
     )
+    from sentinel.switchover.self_repair import SelfRepair
     from sentinel.switchover.switchover import HOLD_AT_MOST_S, rehearse_switchover, switch_over
     from sentinel.topology.checks import findings_of, refusals_of
     from sentinel.topology.doctor import Diagnosis, diagnose
@@ -85,8 +86,9 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "local.topology": ("LocalTopology",),
     "local.waiting": ("is_listening", "wait_for"),
     "protocol": ("Role",),
-    "switchover.repair": ("NothingToRepair", "RepairError", "plan_repair", "repair"),
+    "switchover.repair": ("NothingToRepair", "RepairError", "RepairResult", "plan_repair", "repair"),
     "switchover.report": ("Progress", "Step", "SwitchoverError", "SwitchoverRefused", "SwitchoverResult"),
+    "switchover.self_repair": ("SelfRepair",),
     "switchover.switchover": ("HOLD_AT_MOST_S", "rehearse_switchover", "switch_over"),
     "topology.checks": ("findings_of", "refusals_of"),
     "topology.doctor": ("Diagnosis", "diagnose"),

@@ -39,6 +39,7 @@ class MasterEventKind(StrEnum):
     ABORTED = "aborted"
     RESTARTED = "restarted"
     ROGUE = "rogue"
+    REPAIRED = "repaired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class MasterEvent:
     """Who promoted, or gave up; None where that is not known."""
     heard_at: float
     """By the monotonic clock, in seconds."""
+    by: str = ""
+    """Who did it, where that was no sentinel."""
 
 
 class MasterEvents:
@@ -119,6 +122,13 @@ class MasterEvents:
         with self._lock:
             why = "somebody gave it REPLICAOF, past the sentinels"
             self._add(MasterEvent(MasterEventKind.ROGUE, node, follows, why, None, self._clock()))
+
+    def repaired(self, node: Endpoint, follows: Endpoint, by: str) -> None:
+        """Note that this process gave the master its role back, and in whose name."""
+        with self._lock:
+            why = "given its role back without an operator"
+            now = self._clock()
+            self._add(MasterEvent(MasterEventKind.REPAIRED, follows, node, why, None, now, by))
 
     def _reason(self, old: Endpoint | None, now: float) -> str:
         """Say why the sentinels moved it, as far as they let us hear."""

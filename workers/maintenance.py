@@ -10,18 +10,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from verifier.logs import ThrottledLog
 from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
-from verifier.store.historian import Historian
+from verifier.store.history.historian import Historian
+from verifier.store.history.repair_turns import BY_WORKER, RepairTurns
 from verifier.store.keyspace import Queue
 from verifier.store.ops import series
+from verifier.wiring import access_of_operators
 from workers.container import WorkerContainer
 from workers.in_flight import InFlight
 from workers.recovery import Recovery
 from workers.retry_policy import STATES_OF_REDIS
 from workers.settler import Throughput
 from workers.smtp.relay_state import Recovered
+
+if TYPE_CHECKING:
+    from sentinel import Endpoint, RepairResult, SelfRepair
 
 log = logging.getLogger(__name__)
 throttled_log = ThrottledLog(log, every_s=60.0)
@@ -57,6 +63,8 @@ class Maintenance:
         self._tally = tally or series.Tally()
         self._recovery = Recovery(container.deliveries, container.writing)
         self._historian = Historian(container.link)
+        self._turns = RepairTurns(container.link, name)
+        self._self_repair: SelfRepair | None = None
         self._recovered: Recovered | None = None
         self._cannot_reclaim_since = time.monotonic()
         self._extended_at = time.monotonic()
@@ -65,6 +73,7 @@ class Maintenance:
 
     def start(self) -> None:
         """Start the thread."""
+        self._self_repair = self._make_self_repair()
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -103,9 +112,29 @@ class Maintenance:
             self._do("Writing the minute's figures", self._count)
         self._do("Recovery", self._recover)
         self._do("Writing the history of the master", self._historian.run)
+        if self._self_repair is not None:
+            self._self_repair.look(self._container.link.rogue)
+            self._do("Looking whose turn it would be to repair", self._turns.refresh)
         if now - self._announced_at >= ANNOUNCE_EVERY_S:
             self._announced_at = now
             self._do("Writing the worker's record for RQ", self._announce)
+
+    def _make_self_repair(self) -> SelfRepair | None:
+        redis = self._container.settings.redis
+        if not redis.repair_rogue_master:
+            return None
+        # Imported when it is first asked for: the others carry nothing of it.
+        from sentinel import SelfRepair  # noqa: PLC0415
+
+        return SelfRepair(
+            access_of_operators(redis),
+            rank=self._turns.rank,
+            repaired_lately=self._turns.repaired_lately,
+            done=self._repaired,
+        )
+
+    def _repaired(self, result: RepairResult, follows: Endpoint) -> None:
+        self._container.link.events.repaired(result.node, follows, f"{BY_WORKER}{self._name}")
 
     def _do(self, what: str, step: Callable[[], None]) -> None:
         try:

@@ -184,10 +184,6 @@ class Directory:
         """Ask who is the master; return whom a majority of the sentinels that can be reached names within this time."""
         return self._poll.take(self._sentinels.clients(), within_s).majority()
 
-    def newest_epoch(self) -> int | None:
-        """Return the newest version of the sentinels' configuration of the master; None where none tells it."""
-        return max(ask_each(self._sentinels.clients(), SentinelClient.config_epoch).values(), default=None)
-
     def _choose(self, votes: Votes) -> Endpoint:
         """Return the majority's answer, else the newest configuration's; never the master that was just replaced."""
         chosen = votes.majority() or self._newest_known(votes)

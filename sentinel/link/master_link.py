@@ -206,6 +206,11 @@ class MasterLink:
         with request_deadline(within_s):
             return self.directory.config_epoch()
 
+    @property
+    def rogue(self) -> tuple[Endpoint, Endpoint] | None:
+        """The master that somebody made a stranger's replica, and that stranger; None where there is none now."""
+        return self._rogue_detector.rogue
+
     def master_moved(self, master: Endpoint) -> None:
         """Follow: believe it, hang up on everybody else, wake whoever waits. The watcher calls this."""
         self.directory.announced(master)

@@ -55,6 +55,11 @@ class RogueDetector:
         self._note(is_one=True)
         return error
 
+    @property
+    def rogue(self) -> tuple[Endpoint, Endpoint] | None:
+        """The master that was led away, and whom it follows; None where there is none now."""
+        return self._reported
+
     def found_master(self) -> None:
         """Note that a master was found: the next rogue is reported again, even if it is the same."""
         self._reported = None

@@ -214,6 +214,7 @@ def _read_redis(env: FileAwareEnv) -> RedisSettings:
             "ACKNOWLEDGE_TIMEOUT_MS", usual.acknowledge_timeout_ms, validate=Range(10, 10_000)
         ),
         request_deadline_s=env.float("REQUEST_DEADLINE", usual.request_deadline_s, validate=Range(0.5, 60)),
+        repair_rogue_master=env.bool("REPAIR_ROGUE_MASTER", usual.repair_rogue_master),
     )
 
 

@@ -29,6 +29,8 @@ class RedisSettings:
     replicas_to_acknowledge: int = 1
     acknowledge_timeout_ms: int = 500
     request_deadline_s: float = 10
+    repair_rogue_master: bool = False
+    """Whether a worker gives a master its role back that somebody took from it with REPLICAOF."""
 
 
 @dataclass(frozen=True)

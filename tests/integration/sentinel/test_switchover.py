@@ -40,8 +40,7 @@ from sentinel.topology.node_commands import NodeCommands
 from tests.support.links import subscribed_to
 from tests.support.switchover import Submitters, service_on
 from tests.support.topologies import FAILOVER_WITHIN_S
-from verifier.cli import operators
-from verifier.cli.sentinel import sentinel_group
+from verifier.cli.sentinel import operators, sentinel_group
 
 pytestmark = pytest.mark.chaos
 

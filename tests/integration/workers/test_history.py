@@ -18,10 +18,10 @@ from tests.support.topologies import FAILOVER_WITHIN_S, QUICK
 from tests.support.workers import RunningWorker
 from verifier.cli.sentinel import sentinel_group
 from verifier.settings import Settings
-from verifier.store import historian as historian_module
 from verifier.store import keyspace
-from verifier.store.historian import Historian
 from verifier.store.history import EventKind, HistoryEvent, read_history
+from verifier.store.history import historian as historian_module
+from verifier.store.history.historian import Historian
 
 pytestmark = [pytest.mark.chaos, pytest.mark.long]
 

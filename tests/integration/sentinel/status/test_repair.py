@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
 from redis.exceptions import RedisError
 
-from sentinel import LocalOptions, LocalTopology, wait_for
+from sentinel import LocalOptions, LocalTopology, Login, TopologyError, wait_for
+from tests.support.switchover import service_on
 from tests.support.topologies import FAILOVER_WITHIN_S
+from tests.support.workers import RunningWorker
 from verifier.cli.sentinel import sentinel_group
+from verifier.store.history import EventKind, HistoryEvent, read_history
 
 pytestmark = pytest.mark.chaos
 
@@ -119,3 +123,42 @@ def test_the_rights_it_lacks_are_named(own: LocalTopology) -> None:
     )
     assert told.exit_code == 1
     assert "lacks the rights +replicaof, +config|rewrite" in told.output
+
+
+def test_a_worker_does_it_by_itself_where_it_may(own: LocalTopology) -> None:
+    """Opted in, one of two workers gives the order, once, and the history says which."""
+    assert own.credentials is not None
+    assert wait_for(lambda: _writes(own, "before"), FAILOVER_WITHIN_S)
+    with service_on(own) as container:
+        redis = replace(container.settings.redis, repair_rogue_master=True)
+        settings = replace(container.settings, redis=redis)
+    assert redis.ops_login != Login()
+    master = own.current_master()
+    with RunningWorker(settings, name="one") as one, RunningWorker(settings, name="two"):
+        one.wait(lambda: _alive(own) == 2)
+        own.make_rogue(own.start_stranger().endpoint)
+        one.wait(lambda: bool(_repairs_by_workers(own)), FAILOVER_WITHIN_S)
+    [repaired] = _repairs_by_workers(own)
+    assert repaired.new == master.endpoint
+    assert repaired.by in {"worker one", "worker two"}
+    assert EventKind.ROGUE in {each.kind for each in _history(own)}
+    assert own.current_master() is master
+
+
+def _alive(topology: LocalTopology) -> int:
+    with topology.admin(topology.current_master()) as client:
+        return int(client.zcard("verifier:workers"))  # type: ignore[arg-type] # not asynchronous
+
+
+def _repairs_by_workers(topology: LocalTopology) -> list[HistoryEvent]:
+    return [
+        each for each in _history(topology) if each.kind is EventKind.REPAIR and each.by.startswith("worker ")
+    ]
+
+
+def _history(topology: LocalTopology) -> list[HistoryEvent]:
+    try:
+        with topology.admin(topology.current_master()) as client:
+            return read_history(client)
+    except (RedisError, TopologyError):
+        return []

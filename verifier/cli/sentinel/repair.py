@@ -6,9 +6,9 @@ import click
 from rich.text import Text
 
 from sentinel import NothingToRepair, RepairError, plan_repair, repair, survey
-from verifier.cli.operators import ask, settings_of_redis, who, write_down
+from verifier.cli.sentinel.operators import ask, settings_of_redis, who, write_down
+from verifier.cli.sentinel.topology_tables import as_tables
 from verifier.cli.sheets import console_for_operators
-from verifier.cli.topology_tables import as_tables
 from verifier.store.history import EventKind, HistoryEvent
 from verifier.wiring import access_of_operators
 

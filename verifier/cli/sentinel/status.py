@@ -16,8 +16,8 @@ from rich.text import Text
 
 from sentinel import Finding, Role, Severity, Topology, findings_of, survey
 from verifier.cli.delivery_tables import span
-from verifier.cli.history import event_as_json, moment
-from verifier.cli.topology_tables import as_sentences, as_tables, plain
+from verifier.cli.sentinel.history import event_as_json, moment
+from verifier.cli.sentinel.topology_tables import as_sentences, as_tables, plain
 from verifier.settings import RedisSettings
 from verifier.store.facts import Facts, read_facts
 from verifier.store.history import HistoryEvent, read_history

@@ -30,9 +30,9 @@ from sentinel import (
     survey,
     switch_over,
 )
-from verifier.cli.operators import ask, settings_of_redis, who, write_down
+from verifier.cli.sentinel.operators import ask, settings_of_redis, who, write_down
+from verifier.cli.sentinel.topology_tables import as_sentences, as_tables, plain
 from verifier.cli.sheets import console_for_operators
-from verifier.cli.topology_tables import as_sentences, as_tables, plain
 from verifier.settings import RedisSettings
 from verifier.store.history import EventKind, HistoryEvent
 from verifier.wiring import access_of_operators

@@ -11,13 +11,13 @@ from contextlib import suppress
 
 import click
 
-from verifier.cli.doctor import doctor_command
-from verifier.cli.history import history_command
-from verifier.cli.operators import queue, settings_of_redis
-from verifier.cli.repair import repair_command
+from verifier.cli.sentinel.doctor import doctor_command
+from verifier.cli.sentinel.history import history_command
+from verifier.cli.sentinel.operators import queue, settings_of_redis
+from verifier.cli.sentinel.repair import repair_command
+from verifier.cli.sentinel.status import Status, take_status
+from verifier.cli.sentinel.switchover import switchover_command
 from verifier.cli.sheets import console_for_operators
-from verifier.cli.status import Status, take_status
-from verifier.cli.switchover import switchover_command
 
 
 @click.group("sentinel")

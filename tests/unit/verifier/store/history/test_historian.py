@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sentinel import Endpoint, MasterEvents, TransientError
-from verifier.store import historian as historian_module
-from verifier.store.historian import CONFIRMED_WITHIN_S, UNHEARD_AFTER_S, Historian
 from verifier.store.history import EventKind, HistoryEvent
+from verifier.store.history import historian as historian_module
+from verifier.store.history.historian import CONFIRMED_WITHIN_S, UNHEARD_AFTER_S, Historian
 
 ONE, TWO, THREE = (Endpoint("10.0.0.1", port) for port in (6379, 6380, 6381))
 SENTINEL = Endpoint("10.0.0.1", 26379)
@@ -35,7 +35,7 @@ class World:
         assert within_s > 0
         return self.named
 
-    def newest_epoch(self) -> int:
+    def config_epoch(self) -> int:
         return 7
 
     def record(self, client: object, event: HistoryEvent, *, age_s: float = 0.0) -> bool:

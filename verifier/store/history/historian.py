@@ -27,6 +27,7 @@ _KINDS = {
     MasterEventKind.ABORTED: EventKind.FAILOVER_ABORTED,
     MasterEventKind.RESTARTED: EventKind.RESTART,
     MasterEventKind.ROGUE: EventKind.ROGUE,
+    MasterEventKind.REPAIRED: EventKind.REPAIR,
 }
 
 
@@ -37,7 +38,7 @@ class _Pending:
     epoch: int | None = None
 
     def entry(self) -> HistoryEvent:
-        by = f"sentinel {self.event.sentinel}" if self.event.sentinel else ""
+        by = f"sentinel {self.event.sentinel}" if self.event.sentinel else self.event.by
         kind = _KINDS[self.event.kind]
         return HistoryEvent(kind, self.event.old, self.event.new, self.event.why, by, epoch=self.epoch)
 
@@ -74,7 +75,7 @@ class Historian:
         named = self._link.directory.named_by_majority(ASK_WITHIN_S)
         for each in moves:
             if each.event.new == named:
-                each.confirmed, each.epoch = True, self._link.directory.newest_epoch()
+                each.confirmed, each.epoch = True, self._link.directory.config_epoch()
             elif any(later.event.old == each.event.new for later in moves if later is not each):
                 each.confirmed = True
             elif self._clock() - each.event.heard_at > CONFIRMED_WITHIN_S:
@@ -91,7 +92,7 @@ class Historian:
         named = self._link.directory.named_by_majority(ASK_WITHIN_S)
         if last is not None and named is not None and last.new != named:
             why = "found later: no worker heard of it when it happened"
-            epoch = self._link.directory.newest_epoch()
+            epoch = self._link.directory.config_epoch()
             record_event(
                 self._link.redis, HistoryEvent(EventKind.FAILOVER, last.new, named, why, epoch=epoch)
             )

@@ -16,9 +16,9 @@ from rich.console import Group
 from rich.text import Text
 
 from sentinel import Diagnosis, Severity, diagnose, why_of
-from verifier.cli.operators import settings_of_redis
+from verifier.cli.sentinel.operators import settings_of_redis
+from verifier.cli.sentinel.topology_tables import plain
 from verifier.cli.sheets import console_for_operators
-from verifier.cli.topology_tables import plain
 from verifier.wiring import access_of_operators, deadline_of
 
 OK, CRITICAL, WARNING = 0, 1, 2

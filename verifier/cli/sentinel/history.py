@@ -11,7 +11,7 @@ import click
 from redis import RedisError
 from rich.text import Text
 
-from verifier.cli.operators import settings_of_redis
+from verifier.cli.sentinel.operators import settings_of_redis
 from verifier.cli.sheets import Sheet, console_for_operators
 from verifier.domain.times import iso_time
 from verifier.store.history import MOST_EVENTS, EventKind, HistoryEvent, read_history
