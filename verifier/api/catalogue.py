@@ -63,7 +63,7 @@ def examples_of(operation: Operation) -> list[Example]:
         kinds |= set(OF_A_KEY)
     found = [_of_error(each) for each in _EXAMPLES if type(each) in kinds]
     found += [_of_status(status) for status in statuses]
-    found.append(_too_many_at_once())
+    found += _of_the_proxy()
     return sorted(found, key=lambda each: (each.status, each.code))
 
 
@@ -84,8 +84,13 @@ def _of_status(status: int) -> Example:
     return Example(status, code, problems.body_of(status, code, title, str(problems.DETAILS[status])))
 
 
-def _too_many_at_once() -> Example:
-    """Return what the proxy answers (deploy/proxy/nginx.conf)."""
+def _of_the_proxy() -> list[Example]:
+    """Return what the proxy in front answers by itself (deploy/proxy/nginx.conf and start-proxy.sh)."""
     sentence = "Too many requests come from your address at the same time: try again in a few seconds."
-    body = problems.body_of(429, "too_many_requests", "Too many requests", sentence)
-    return Example(429, "too_many_requests", body, 5)
+    too_many = problems.body_of(429, "too_many_requests", "Too many requests", sentence)
+    sentence = (
+        "This API is served by https only. What was sent went over the network in the clear: replace the API key, "
+        "if there was one."
+    )
+    in_clear = problems.body_of(403, "https_required", "Forbidden", sentence)
+    return [Example(429, "too_many_requests", too_many, 5), Example(403, "https_required", in_clear)]

@@ -127,7 +127,7 @@ def _success(operation: Operation) -> dict[str, Any]:
             for each in (_READS, *_CHANGES)
         }
     if operation.may_be_repeated:
-        headers[REPLAYED] = _header("`true` where the same request came before, with the same key.", "true")
+        headers[REPLAYED] = _header("Where the same request came before, with the same key.", "true")
     return {**response, "headers": headers} if headers else response
 
 

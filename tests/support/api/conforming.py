@@ -15,6 +15,8 @@ from verifier.api.catalogue import all_examples
 from verifier.api.openapi import build_document, operations_in
 from verifier.container import Container
 
+_MADE = "tests.openapi"
+
 
 class ConformingClient(FlaskClient):
     """Fails with the first answer that is not documented: its status, type, members, their order, code or headers."""
@@ -29,10 +31,14 @@ class ConformingClient(FlaskClient):
 
 
 def document_of(app: Flask) -> dict[str, Any]:
-    """Return the document of an app."""
-    container = app.extensions["verifier"]
-    assert isinstance(container, Container)
-    return build_document(app, service_name=container.settings.name, is_open=False)
+    """Return the document of an app; it is made once."""
+    made: dict[str, Any] | None = app.extensions.get(_MADE)
+    if made is None:
+        container = app.extensions["verifier"]
+        assert isinstance(container, Container)
+        made = build_document(app, service_name=container.settings.name, is_open=False)
+        app.extensions[_MADE] = made
+    return made
 
 
 def require_documented(app: Flask, method: str, path: str, answer: TestResponse) -> None:

@@ -95,6 +95,20 @@ def test_every_error_has_an_example(app: Flask) -> None:
     assert missing == set()
 
 
+def test_what_the_proxy_answers_by_itself_is_in_it(app: Flask) -> None:
+    """Its codes are the app's, or documented beside them."""
+    every = all_examples(operation for *_, operation in operations_in(app))
+    documented = {(each.status, each.code) for each in every}
+    answered = set()
+    for name in ("nginx.conf", "start-proxy.sh"):
+        text = (ROOT / "deploy/proxy" / name).read_text(encoding="utf-8")
+        answered |= {
+            (int(status), code) for status, code in re.findall(r'"status": (\d+), "code": "(\w+)"', text)
+        }
+    assert len(answered) == 4
+    assert answered <= documented
+
+
 def test_the_examples_are_what_their_schemas_want(document: dict[str, Any]) -> None:
     """Of problems, members and headers."""
     whole = {"components": document["components"]}
