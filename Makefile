@@ -110,6 +110,14 @@ lock: install ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade requirements-bench.in -o requirements-bench.txt
 	$(LOCK) --upgrade requirements-deployment.in -o requirements-deployment.txt
 
+# A sentence that changed has to be translated anew: nothing is guessed.
+CATALOGUES := verifier/translations
+.PHONY: translations
+translations: install ## Bring the catalogues of all languages up to date with the sentences in the code, and compile them
+	$(BIN)/pybabel -q extract -F $(CATALOGUES)/babel.cfg -k words -k counted:1,2 --no-location --sort-output --project Verifier --version "" --msgid-bugs-address "" --copyright-holder "" -o $(VENV)/messages.pot .
+	$(BIN)/pybabel -q update -i $(VENV)/messages.pot -d $(CATALOGUES) --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -d $(CATALOGUES)
+
 .PHONY: clean
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .venv-bench .venv-deployment .mypy_cache .ruff_cache .pytest_cache

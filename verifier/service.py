@@ -161,6 +161,7 @@ class VerificationService:
         request_key: str = "",
         request_body: str | None = None,
         caller: Caller | None = None,
+        language: str = "",
     ) -> Verification:
         """Accept an address: once this returns, the mail goes out.
 
@@ -170,6 +171,7 @@ class VerificationService:
             request_key: named by a caller of the API; the same one leads to the same verification.
             request_body: what that caller says beside the address; a repeat says the same. None is not compared.
             caller: who starts it, and may do more with it than type its code; None is the program itself.
+            language: of the mails, one that there is a catalogue of; empty is English.
 
         Where the same caller has one pending for the address, it leads to that one, with its attempts as they are, and
         counts as a resend, which sends none where that would not be allowed now.
@@ -204,6 +206,7 @@ class VerificationService:
                 other_ids,
                 started_by=caller.mark if caller else "",
                 started_with=self._fingerprint_of(request_body),
+                language=language,
                 count=self._counting.start(normal, caller, self.rules.max_check_attempts),
             )
             self._require_same_start(verification, normal, request_body)

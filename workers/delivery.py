@@ -93,6 +93,7 @@ class Deliverer:
                 expires_in_s=expires_in_s,
                 now=time.time(),
                 site=key_name_in(verification.started_by),
+                language=verification.language,
                 page=verification.id if any_page_shows(verification.started_by) else "",
             )
         except ValueError as error:

@@ -30,6 +30,14 @@ ClientIp = Annotated[
         extra_json_schema={"maxLength": 45, "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
     ),
 ]
+Locale = Annotated[
+    str,
+    Meta(
+        description="The language of the mail, as BCP 47 writes it, such as `ko` or `ko-KR`; without one it is English.",
+        examples=["ko"],
+        extra_json_schema={"maxLength": 35},
+    ),
+]
 Time = Annotated[str, Meta(extra_json_schema=_A_TIME)]
 
 
@@ -49,6 +57,7 @@ class StartBody(Body, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     client_ip: ClientIp | UnsetType = UNSET
+    locale: Locale | UnsetType = UNSET
 
 
 class CheckBody(Body, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from verifier.api.authorization import authorize, caller, challenge
 from verifier.api.bodies import read_body, said_beside
 from verifier.api.contract import CancelBody, CheckBody, ResendBody, StartBody
 from verifier.api.idempotency import name_made_up_key, read_key
+from verifier.api.locales import read_locale
 from verifier.api.operations import Operation, described
 from verifier.container import current_service
 from verifier.domain import errors
@@ -46,6 +47,7 @@ def start() -> Response:
         request_key=key.text,
         request_body=said_beside(body, "to") if key.is_callers else None,
         caller=caller(body.client_ip),
+        language=read_locale(body.locale),
     )
     answer = of_verification(verification, HTTPStatus.CREATED)
     # As url_for("api.read") makes it, which takes longer than everything else here.

@@ -87,6 +87,8 @@ class Verification:
     """The fingerprint of what the request that started it said beside the address; empty where nobody asked for it."""
     repeated: bool = field(default=False, compare=False)
     """Whether what was asked for had been asked for before, by the same request; nothing of the record."""
+    language: str = ""
+    """The language of its mails, such as `ko`; empty is English."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Return the status at `now`."""

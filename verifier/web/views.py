@@ -26,7 +26,7 @@ from verifier.domain.errors import (
 )
 from verifier.domain.typos import intended_address
 from verifier.domain.verifications import Status, Verification
-from verifier.languages import said
+from verifier.languages import current_language, said
 from verifier.web.browsers import starting_browser, this_browser
 from verifier.web.errors import REPLACES, SURE, verifier_error
 from verifier.web.form_tokens import form_token
@@ -75,7 +75,9 @@ def start() -> Answer:
     if request.form.get(SURE) != typed and (meant := intended_address(typed)):
         return suggestion_page(typed, meant, replaces)
     try:
-        verification = current_service().start(typed, form_token=form_token(), caller=starting_browser())
+        verification = current_service().start(
+            typed, form_token=form_token(), caller=starting_browser(), language=current_language()
+        )
     except InvalidAddress as error:
         return address_page(typed, Problem(error.sentence), replaces)
     except LimitReached as error:
@@ -126,7 +128,9 @@ def new_code(verification_id: str) -> Answer:
         return to_page_of(verification_id)
     try:
         require_started(caller, seen)
-        verification = current_service().start(seen.address, form_token=form_token(), caller=caller)
+        verification = current_service().start(
+            seen.address, form_token=form_token(), caller=caller, language=current_language()
+        )
     except (InvalidAddress, LimitReached, StartedElsewhere) as error:
         return answer_to_new_code(seen, _not_now(error))
     _cancel_replaced(verification_id, verification)

@@ -8,10 +8,13 @@ built by Flask-Mail; see `workers.mail.message` for how, and for why no line of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from email.utils import formatdate
+from typing import NamedTuple
 
+from verifier.catalogues import SOURCE, catalogue_of, languages
 from workers.mail.addresses import Address, parse_sender, recipient_address
-from workers.mail.message import life_in_words, message_template, subject_end
+from workers.mail.message import in_quoted_printable, life_in_words, message_template, subject_of
 from workers.mail.template import Template
 from workers.smtp.outgoing_mail import OutgoingMail
 
@@ -20,6 +23,14 @@ _CODE = re.compile(r"[0-9A-Za-z]{1,16}")
 _PAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")
 # Each is built once. There are as many sites as names of API keys.
 _MOST_TEMPLATES = 100
+
+
+class Kind(NamedTuple):
+    """What makes one template another: where its code is asked for, its language, and whether it leads to a page."""
+
+    site: str
+    language: str
+    leads_to_page: bool
 
 
 class Mailer:
@@ -41,10 +52,12 @@ class Mailer:
         self._service_name = service_name
         self._site = site or service_name
         self._pages_at = pages_at
-        self._templates: dict[tuple[str, bool], Template] = {}
-        for leads_to_page in {False, bool(pages_at)}:
-            self._template_for(self._site, leads_to_page=leads_to_page)
-        self._subject_end = subject_end(service_name)
+        self._templates: dict[Kind, Template] = {}
+        self._subjects: dict[str, Callable[[bytes], bytes]] = {}
+        for language in languages():
+            self._subjects[language] = subject_of(service_name, language)
+            for leads_to_page in {False, bool(pages_at)}:
+                self._template_for(Kind(self._site, language, leads_to_page))
         self._date = (0, b"")
 
     def render(
@@ -57,6 +70,7 @@ class Mailer:
         now: float,
         site: str = "",
         page: str = "",
+        language: str = "",
     ) -> OutgoingMail:
         """Return the finished mail. It states the life of the code in whole minutes.
 
@@ -68,6 +82,7 @@ class Mailer:
             now: a Unix time.
             site: where the code was asked for; our own where it is empty.
             page: the name of the page where the code can be typed; empty where there is none.
+            language: of the mail; English where we do not speak it.
 
         Raises:
             ValueError: for an address, name or code that is none; they are checked long before.
@@ -78,12 +93,15 @@ class Mailer:
             raise ValueError("The page of a mail needs a plain name.")
         recipient = recipient_address(to).spec
         message_id = f"<{message_name}@{self._sender.domain}>"
+        language = language if language in self._subjects else SOURCE
+        life = life_in_words(expires_in_s).in_language(catalogue_of(language))
         values = {
             "to": recipient.encode(),
             "message id": message_id.encode(),
-            "subject": code.encode() + self._subject_end,
+            "subject": self._subjects[language](code.encode()),
             "code": code.encode(),
-            "life": life_in_words(expires_in_s).encode(),
+            "life": in_quoted_printable(life),
+            "life in HTML": life.encode("ascii", "xmlcharrefreplace"),
             "date": self._date_of(now),
             "page": page.encode(),
         }
@@ -91,17 +109,16 @@ class Mailer:
             sender=self._sender.spec,
             recipient=recipient,
             message_id=message_id,
-            payload=self._template_for(site or self._site, leads_to_page=bool(page)).fill(values),
+            payload=self._template_for(Kind(site or self._site, language, bool(page))).fill(values),
             needs_smtputf8=not recipient.isascii(),
             code=code,
         )
 
-    def _template_for(self, site: str, *, leads_to_page: bool) -> Template:
-        kind = site, leads_to_page
+    def _template_for(self, kind: Kind) -> Template:
         template = self._templates.get(kind)
         if template is None:
-            pages_at = self._pages_at if leads_to_page else ""
-            template = message_template(self._sender, self._service_name, site, pages_at)
+            pages_at = self._pages_at if kind.leads_to_page else ""
+            template = message_template(self._sender, self._service_name, kind.site, pages_at, kind.language)
             if len(self._templates) < _MOST_TEMPLATES:
                 self._templates[kind] = template
         return template

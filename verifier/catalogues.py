@@ -1,0 +1,43 @@
+"""The languages that pages and mails speak, each a catalogue of sentences: `translations/<language>/LC_MESSAGES`.
+
+English is what the code is written in and has none. Another language is one more catalogue, which `make translations`
+fills with the sentences that are to be translated; nothing else names it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from gettext import NullTranslations
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError, negotiate_locale
+from babel.support import Translations
+
+from verifier.domain.words import Catalogue
+
+DIRECTORY = Path(__file__).parent / "translations"
+SOURCE = "en"
+
+
+@cache
+def languages() -> dict[str, str]:
+    """Return the languages by their code, each with its own name for itself."""
+    found = sorted(path.parts[-3] for path in DIRECTORY.glob("*/LC_MESSAGES/messages.mo"))
+    return {code: str(Locale.parse(code).get_display_name(code)) for code in (SOURCE, *found)}
+
+
+def known_language(tag: str) -> str | None:
+    """Return our language for a tag such as `ko`, `ko-KR` or `ko_KR` (BCP 47); None where we speak none like it."""
+    try:
+        wanted = str(Locale.parse(tag.strip().replace("-", "_")))
+    except (UnknownLocaleError, ValueError, TypeError):
+        return None
+    return negotiate_locale([wanted], list(languages()))
+
+
+@cache
+def catalogue_of(language: str) -> Catalogue:
+    """Return the sentences of a language; English ones where we do not speak it, or not any more."""
+    if language == SOURCE or language not in languages():
+        return NullTranslations()
+    return Translations.load(DIRECTORY, [language])
