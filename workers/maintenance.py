@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from sentinel import TRANSIENT
 from verifier.logs import ThrottledLog
 from verifier.store import series
 from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
@@ -110,6 +111,9 @@ class Maintenance:
     def _do(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
+        except TRANSIENT as error:
+            # The loops that send mails wait meanwhile, and say so where it is more than a failover.
+            log.debug("%s did not work and is tried again: %s", what, error)
         except STATES_OF_REDIS as error:
             throttled_log.log(logging.WARNING, "%s did not work and is tried again: %s", what, error)
         except Exception:

@@ -79,6 +79,8 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> tuple[Path,
         require_free(options)
         if options.port:
             environ.setdefault("VERIFIER_PUBLIC_URL", options.url)
+        # For the worker, whose lines stand between ours.
+        environ.setdefault("VERIFIER_LOG_FORMAT", "text")
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
         if not _names_a_relay(environ):
             for name, limit in ROOMY_LIMITS.items():

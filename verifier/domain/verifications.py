@@ -87,6 +87,8 @@ class Verification:
     """The fingerprint of what the request that started it said beside the address; empty where nobody asked for it."""
     repeated: bool = field(default=False, compare=False)
     """Whether what was asked for had been asked for before, by the same request; nothing of the record."""
+    http_request_id: str = ""
+    """The request that started it, as the log names it."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Return the status at `now`."""

@@ -21,6 +21,7 @@ def new_verification(
     expires_at: float,
     *,
     started_by: str = "",
+    http_request_id: str = "",
 ) -> Verification:
     """Return what a new record says, as lua/accept.lua writes it."""
     return Verification(
@@ -31,6 +32,7 @@ def new_verification(
         expires_at=expires_at,
         last_sent_at=created_at,
         started_by=started_by,
+        http_request_id=http_request_id,
         delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=created_at),
     )
 
@@ -59,6 +61,7 @@ def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verifica
             resent_by=text.get("resent_by", ""),
             started_by=text.get("started_by", ""),
             started_with=text.get("started_with", ""),
+            http_request_id=text.get("http_request_id", ""),
             delivery=Delivery(
                 number=int(text["delivery"]),
                 status=DeliveryStatus(text["delivery_status"]),

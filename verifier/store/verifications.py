@@ -97,6 +97,7 @@ class VerificationStore:
         *,
         started_by: str = "",
         started_with: str = "",
+        http_request_id: str = "",
         count: StartCount = NOT_COUNTED,
     ) -> Verification:
         """Write a new verification, its due entry and its RQ job, and count it towards the limits, all or nothing.
@@ -111,6 +112,7 @@ class VerificationStore:
             started_by: the mark of who starts it.
             started_with: the fingerprint of what else the request said, where its caller named a key. Then the request
                 is remembered, too, where it leads to what the same caller has pending.
+            http_request_id: of the request that starts it, for the log.
             count: what it is counted as. Where the same caller has one pending for the address, that is returned as
                 it is now, and nothing is counted; its id is none of the given ones.
 
@@ -139,7 +141,7 @@ class VerificationStore:
                 min(LEAST_LIFE_S, lifetime_s / 10),
                 how_many_limits,
                 count.max_attempts,
-                *(address, key_id, started_by, count.address_tag, started_with),
+                *(address, key_id, started_by, count.address_tag, started_with, http_request_id),
                 *limits,
             ],
             [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
@@ -160,7 +162,13 @@ class VerificationStore:
                 pending, repeated=outcome == b"led before", started_with=b"".join(told[3:]).decode()
             )
         return new_verification(
-            verification_id, address, key_id, float(told[0]), float(told[1]), started_by=started_by
+            verification_id,
+            address,
+            key_id,
+            float(told[0]),
+            float(told[1]),
+            started_by=started_by,
+            http_request_id=http_request_id,
         )
 
     def get(self, verification_id: str) -> Verification:
