@@ -170,5 +170,5 @@ class Maintenance:
                 "read this worker's log."
             )
         if self._container.suspended.is_set():
-            troubles.append("Work is suspended: run `rq resume`.")
+            troubles.append("Work is suspended: run `rq resume -c verifier.cli.rq_config`.")
         return troubles

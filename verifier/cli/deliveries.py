@@ -24,6 +24,7 @@ from verifier.cli.delivery_tables import (
     listing_as_json,
     listing_for_people,
 )
+from verifier.cli.second_terminal import find_running
 from verifier.domain.revivals import ON_ITS_WAY, why_not_revived
 from verifier.domain.verifications import DeliveryStatus
 from verifier.settings import Settings, SettingsError, load_settings
@@ -48,6 +49,7 @@ class CommandContext:
 @click.group("deliveries")
 def deliveries_group() -> None:
     """Look after mails that are owed, and after dead letters."""
+    find_running()
 
 
 @deliveries_group.command("list")

@@ -15,6 +15,7 @@ from verifier.cli.doctor import doctor_command
 from verifier.cli.history import history_command
 from verifier.cli.operators import queue, settings_of_redis
 from verifier.cli.repair import repair_command
+from verifier.cli.second_terminal import find_running
 from verifier.cli.sheets import console_for_operators
 from verifier.cli.status import Status, take_status
 from verifier.cli.switchover import switchover_command
@@ -23,6 +24,7 @@ from verifier.cli.switchover import switchover_command
 @click.group("sentinel")
 def sentinel_group() -> None:
     """Look at the Redis topology, move its master, and repair it."""
+    find_running()
 
 
 sentinel_group.add_command(doctor_command)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel import LocalOptions, LocalTopology, wait_for
-from verifier.dev import MAILBOX_VARIABLE
+from verifier.dev import MAILBOX_VARIABLE, running
 from verifier.dev.mail_server import ADDRESS_FILE, MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.domain.hosts import is_loopback_name
@@ -89,6 +89,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> tuple[Path,
         if not settings.api_keys:
             environ.setdefault("VERIFIER_API_OPEN", "true")
         _start_surroundings(environ)
+        running.publish(environ, options.url if options.port else "", options.port)
     mailbox = Path(environ[MAILBOX_VARIABLE])
     note = where_mails_go(load_settings(warn=False).mail, (mailbox.parent / ADDRESS_FILE).read_text())
     if not (outer and options.reloads):

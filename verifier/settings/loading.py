@@ -48,7 +48,7 @@ from verifier.settings.weaknesses import weaknesses_of
 PREFIX = "VERIFIER_"
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
 EMBEDDED_MAILBOX = "VERIFIER_EMBEDDED_MAILBOX"
-OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", EMBEDDED_MAILBOX})
+OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_RUN", EMBEDDED_MAILBOX})
 
 _NOT_SET = {"VERIFIER_SECRET_KEYS": "It is not set. Make a key with: flask secret-keys new"}
 
