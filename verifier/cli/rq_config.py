@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from sentinel import Login, Tls
-from verifier.cli.operators import queue, settings_of_redis
-from verifier.cli.second_terminal import find_running
+from verifier.cli.operators import find_running, queue, settings_of_redis
 from verifier.settings import RedisSettings
 
 

@@ -13,9 +13,8 @@ import click
 
 from verifier.cli.doctor import doctor_command
 from verifier.cli.history import history_command
-from verifier.cli.operators import queue, settings_of_redis
+from verifier.cli.operators import find_running, queue, settings_of_redis
 from verifier.cli.repair import repair_command
-from verifier.cli.second_terminal import find_running
 from verifier.cli.sheets import console_for_operators
 from verifier.cli.status import Status, take_status
 from verifier.cli.switchover import switchover_command

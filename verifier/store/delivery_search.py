@@ -57,6 +57,12 @@ def find_dead_letters(client: Redis, wanted: Filter, now: float) -> Iterator[Del
         yield from (letter for letter in letters if wanted.wants(letter, now))
 
 
+def find_all(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
+    """Return what is owed, then dead letters."""
+    yield from _find_owed(client, wanted, now)
+    yield from find_dead_letters(client, wanted, now)
+
+
 def find_details(client: Redis, verification_id: str, number: int | None, rules: Rules) -> Details:
     """Return all that is known of a verification, or only of the delivery with this number."""
     letters = tuple(dead_letters_of(client, verification_id, rules.max_sends, number))
