@@ -171,10 +171,12 @@ FIGURES = {
 def tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
     """Lay out the outcomes, whosever they are, in tables that a terminal is wide enough for."""
     for title, columns in FIGURES.items():
-        laid_out = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+        laid_out = Table(
+            title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+        )
         laid_out.add_column("fault", no_wrap=True)
         for column in columns:
-            laid_out.add_column(column.heading, justify="right")
+            laid_out.add_column(column.heading, justify="right", overflow="fold")
         for outcome in outcomes:
             name = Text(name_of(outcome), style="bold red" if outcome.breaches else "green")
             laid_out.add_row(name, *(_cell(column, outcome) for column in columns))
@@ -185,7 +187,7 @@ def legend() -> Iterator[str]:
     """Say what each column means, a line a column."""
     for columns in FIGURES.values():
         for column in columns:
-            yield f"{column.heading:17}{column.meaning}"
+            yield f"{column.heading:18}{column.meaning}"
 
 
 def is_broken(column: Column, outcome: Outcome) -> bool:

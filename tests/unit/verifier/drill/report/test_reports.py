@@ -45,6 +45,7 @@ def test_tables_fit_a_terminal_and_show_every_fault() -> None:
         for each in found:
             console.print(each)
     assert all(len(line) <= 80 for line in captured.get().splitlines())
+    assert "\u2026" not in captured.get()  # nothing is shortened
 
 
 def test_durations_are_written_as_people_read_them() -> None:
