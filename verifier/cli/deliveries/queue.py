@@ -14,9 +14,9 @@ from verifier.cli.deliveries.context import command_context
 from verifier.cli.deliveries.tables import span
 from verifier.cli.sheets import Sheet, console_for_operators
 from verifier.domain.times import iso_time
+from verifier.store.delivery_search import QueueState, read_queue_state
 from verifier.store.facts import read_facts
 from verifier.store.keyspace import Queue
-from verifier.store.queue_state import QueueState, read_queue_state
 
 
 @click.command("queue")

@@ -86,6 +86,8 @@ FIGURES = {
             ("twice",),
             "mailed more than once; promised in some faults, with the same code and Message-ID",
         ),
+    ),
+    "How long it took people": (
         Column(
             "codes taken",
             _checks,
