@@ -30,8 +30,8 @@ threads = 16
 timeout = 60
 graceful_timeout = 30
 accesslog = None
-# With `--access-logfile -` on: the holder of the API key, by name, where the common format has a user.
-access_log_format = '%(h)s %({verifier.caller}e)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
+# With `--access-logfile -` on. Beside it stand the fields of AccessLog; who called is the name of the API key.
+access_log_format = "%(m)s %(U)s %(s)s"
 # gunicorn 27 would write a control socket into the home directory.
 control_socket_disable = True
 # Nobody is believed because of where they connect from: only VERIFIER_TRUSTED_PROXIES says how many hops are.
@@ -78,7 +78,41 @@ worker_class = Worker
 
 
 class AccessLog(Logger):  # type: ignore[misc]
-    """Writes a line a request, whatever the request holds: gunicorn decodes %0d%0a in a path."""
+    """Writes gunicorn's lines as all others are written (loglines/), and of each request one line.
+
+    Whatever the request holds: gunicorn decodes %0d%0a in a path.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        """Let gunicorn open its logs, and format what goes there."""
+        super().setup(cfg)
+        # Here, where the directory of the app is on the path already.
+        from loglines import early_settings, formatter_for  # noqa: PLC0415
+
+        settings = early_settings(os.environ)
+        if cfg.loglevel == "info":
+            self.error_log.setLevel(settings.level)
+        for log in (self.error_log, self.access_log):
+            for handler in log.handlers:
+                if getattr(handler, "_gunicorn", False):
+                    handler.setFormatter(formatter_for(settings, getattr(handler, "stream", None)))
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Write the line of a request, with its parts as fields."""
+        if not self.access_log_enabled:
+            return
+        atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
+        fields = {
+            "client": atoms["h"],
+            "caller": atoms["{verifier.caller}e"],
+            "method": atoms["m"],
+            "path": atoms["U"],
+            "status": int(atoms["s"]) if str(atoms["s"]).isdigit() else atoms["s"],
+            "bytes": atoms["B"],
+            "duration_ms": atoms["M"],
+            "request_id": atoms["{verifier.request_id}e"],
+        }
+        self.access_log.info(self.cfg.access_log_format, atoms, extra=fields)
 
     def atoms(self, *request: Any) -> dict[str, Any]:
         """Return what may stand in a line, without line breaks and what would command a terminal."""

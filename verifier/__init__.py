@@ -15,6 +15,7 @@ from verifier import api, languages, ops, web
 from verifier.container import install, make_container
 from verifier.ops import requests
 from verifier.settings import Settings, load_settings
+from verifier.web.request_ids import RequestIds
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -45,6 +46,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = RequestIds(  # type: ignore[method-assign]
+        app.wsgi_app, trusts_proxy=settings.trusted_proxies > 0
+    )
     install(app, container)
     _say_what_is_open(settings)
     # An address with a second slash is another one: werkzeug would lead from there to one that begins with //.

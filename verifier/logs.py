@@ -1,4 +1,4 @@
-"""Logging to standard error, one line an event, with the time in UTC."""
+"""What keeps the log short: throttled lines, and a line a minute for nonsense. How lines look: loglines/."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-
-def configure_logging(level: int = logging.INFO) -> None:
-    """Log everything from `level` on; a second call changes nothing."""
-    root = logging.getLogger()
-    if root.handlers:
-        return
-    handler = logging.StreamHandler()
-    formatter = logging.Formatter(LINE, datefmt="%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    root.addHandler(handler)
-    root.setLevel(level)
+def quieten_nonsense() -> None:
+    """Have what strangers cause leave no lines of its own; a second call changes nothing."""
     # Anybody can send a form without its token, and is told so.
     logging.getLogger("flask_wtf.csrf").setLevel(logging.WARNING)
-    logging.getLogger("gunicorn.error").addFilter(NonsenseFilter())
+    gunicorn = logging.getLogger("gunicorn.error")
+    if not any(isinstance(each, NonsenseFilter) for each in gunicorn.filters):
+        gunicorn.addFilter(NonsenseFilter())
 
 
 class NonsenseFilter(logging.Filter):

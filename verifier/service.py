@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from loglines import about, current_request_id
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
 from verifier.domain.callers import Caller, CallerKind, require_seen, require_started
@@ -73,18 +74,23 @@ class CheckResult:
 
 
 @contextmanager
-def redis_within(deadline_s: float) -> Iterator[None]:
+def redis_within(deadline_s: float, verification_id: str = "") -> Iterator[None]:
     """Let all that is asked of Redis here take so long in all; raise the sentence for people in place of an error.
 
-    Operators find the error of the link in the log.
+    Operators find the error of the link in the log, under the verification.
 
     Raises:
         ServiceUnavailable: it can't be reached, has no room, or refuses us. The sentence claims nothing that an earlier
             command of the same request may have made untrue.
     """
+    with about(verification_id=verification_id), _errors_for_people(), request_deadline(deadline_s):
+        yield
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
     try:
-        with request_deadline(deadline_s):
-            yield
+        yield
     except LimitReached as error:
         refusals_log.log(logging.WARNING, "Somebody was refused by the limit %s.", error.limit)
         raise
@@ -182,7 +188,9 @@ class VerificationService:
             ServiceUnavailable: nobody knows yet; trying again with the same token or key is safe.
         """
         try:
-            verification, is_pending = self._start(address, form_token, request_key, request_body, caller)
+            verification, is_pending = self._start(
+                address, form_token, request_key, request_body, caller, language
+            )
         except VerifierError as error:
             self._note_limit(error)
             self._outcomes.submitted(submission_of(error))
@@ -191,13 +199,19 @@ class VerificationService:
         return verification
 
     def _start(
-        self, address: str, form_token: str, request_key: str, request_body: str | None, caller: Caller | None
+        self,
+        address: str,
+        form_token: str,
+        request_key: str,
+        request_body: str | None,
+        caller: Caller | None,
+        language: str,
     ) -> tuple[Verification, bool]:
         """Return the verification, and whether it was pending before."""
         normal = normalise_address(address, for_tests=self._test_addresses)
         ids = self._ids_of(normal, form_token, request_key, caller)
         first_id, *other_ids = ids
-        with redis_within(self._deadline_s):
+        with redis_within(self._deadline_s, first_id):
             verification = self._store.accept(
                 first_id,
                 normal,
@@ -207,6 +221,7 @@ class VerificationService:
                 started_by=caller.mark if caller else "",
                 started_with=self._fingerprint_of(request_body),
                 language=language,
+                http_request_id=current_request_id(),
                 count=self._counting.start(normal, caller, self.rules.max_check_attempts),
             )
             self._require_same_start(verification, normal, request_body)
@@ -215,12 +230,13 @@ class VerificationService:
                 verification = self._sent_again(
                     verification, request_id_of(request_key or form_token), caller
                 )
+        _log_accepted(verification)
         return verification, is_pending
 
     def get(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
         """Read a verification. Raises VerificationNotFound, also where it is not the caller's; ServiceUnavailable."""
         _require_id(verification_id)
-        with redis_within(self._deadline_s):
+        with redis_within(self._deadline_s, verification_id):
             verification = self._store.get(verification_id)
         require_seen(caller, verification)
         return verification
@@ -267,7 +283,7 @@ class VerificationService:
         request_id = request_id_of(request_key)
         counters = self._counting.wrong_codes(caller)
         said = f"{verification_id}{code}{request_body or ''}"
-        with redis_within(self._deadline_s):
+        with redis_within(self._deadline_s, verification_id):
             attempt, verification, fingerprint = self._store.count_attempt(
                 verification_id,
                 self.rules.max_check_attempts,
@@ -305,13 +321,14 @@ class VerificationService:
         """
         try:
             _require_id(verification_id)
-            with redis_within(self._deadline_s):
+            with redis_within(self._deadline_s, verification_id):
                 verification = self._resend(verification_id, request_id_of(request_key), caller, request_body)
         except VerifierError as error:
             self._note_limit(error)
             self._outcomes.resent(submission_of(error))
             raise
         self._outcomes.resent(Submission.ACCEPTED)
+        _log_accepted(verification)
         return verification
 
     def cancel(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
@@ -323,7 +340,7 @@ class VerificationService:
             ServiceUnavailable.
         """
         _require_id(verification_id)
-        with redis_within(self._deadline_s):
+        with redis_within(self._deadline_s, verification_id):
             verification = self._store.get(verification_id)
             require_started(caller, verification)
             if verification.decided is Status.CANCELED:
@@ -413,6 +430,11 @@ class VerificationService:
     def _is_code_of(self, verification: Verification, code: str) -> bool:
         expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
         return expected is not None and same_code(expected, code)
+
+
+def _log_accepted(verification: Verification) -> None:
+    with about(verification_id=verification.id):
+        log.info("Delivery %d of verification %s is accepted.", verification.delivery.number, verification.id)
 
 
 def _require_id(verification_id: str) -> None:

@@ -16,12 +16,13 @@ import click
 from flask import Flask
 from flask.helpers import get_debug_flag
 
+from loglines import configure_logging, early_settings
 from verifier import create_app
 from verifier.alerts.wiring import monitor_of
 from verifier.cli import add_commands
 from verifier.container import Container, container_of
 from verifier.dev import is_wanted
-from verifier.logs import configure_logging
+from verifier.logs import quieten_nonsense
 from verifier.settings import SettingsError
 from verifier.time_check import check_time_budget
 
@@ -35,7 +36,9 @@ def make_app() -> Flask:
     command = context.info_name if context else None
     if context is not None and context.parent is None:
         return _only_commands()
-    configure_logging()
+    # gunicorn has no command.
+    configure_logging(early_settings(os.environ), for_a_person=command is not None)
+    quieten_nonsense()
     try:
         app = _served_by_flask_run(context) if context and command == "run" else create_app()
     except SettingsError as error:

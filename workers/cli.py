@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -16,7 +17,7 @@ import click
 def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
-    from verifier.logs import configure_logging  # noqa: PLC0415
+    from loglines import configure_logging, early_settings  # noqa: PLC0415
     from verifier.metrics import shared  # noqa: PLC0415
     from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
     from workers.container import WorkerContainer, make_worker_container  # noqa: PLC0415
@@ -24,7 +25,7 @@ def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     from workers.processes import Processes  # noqa: PLC0415
     from workers.worker import MailWorker  # noqa: PLC0415
 
-    configure_logging()
+    configure_logging(early_settings(os.environ))
     try:
         settings = load_settings()
         if processes > 1 and settings.metrics.worker_port:

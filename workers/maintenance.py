@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sentinel import TRANSIENT
 from verifier.logs import ThrottledLog
 from verifier.store.facts import RelayReport, WorkerReport, say_goodbye, send_heartbeat
 from verifier.store.history.historian import Historian
@@ -139,6 +140,9 @@ class Maintenance:
     def _do(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
+        except TRANSIENT as error:
+            # The loops that send mails wait meanwhile, and say so where it is more than a failover.
+            log.debug("%s did not work and is tried again: %s", what, error)
         except STATES_OF_REDIS as error:
             throttled_log.log(logging.WARNING, "%s did not work and is tried again: %s", what, error)
         except Exception:
@@ -195,5 +199,5 @@ class Maintenance:
                 "read this worker's log."
             )
         if self._container.suspended.is_set():
-            troubles.append("Work is suspended: run `rq resume`.")
+            troubles.append("Work is suspended: run `rq resume -c verifier.cli.rq_config`.")
         return troubles

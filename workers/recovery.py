@@ -12,9 +12,12 @@ from collections.abc import Callable
 
 from redis import Redis
 
+from verifier.logs import ThrottledLog
 from verifier.store.deliveries import LEASE_S, Deliveries
 
 log = logging.getLogger(__name__)
+# While a relay is away some are put back each second.
+throttled_log = ThrottledLog(log, every_s=60.0)
 
 BATCH = 200
 # Those that only wait are many when the queue is long, and cost much less to look at.
@@ -72,7 +75,9 @@ class Recovery:
             if len(overdue) < BATCH:
                 break
         if requeued:
-            log.info("Recovery put %d deliveries that were due into the queue again.", requeued)
+            throttled_log.log(
+                logging.INFO, "Recovery put %d deliveries that were due into the queue again.", requeued
+            )
         return requeued
 
     def wake(self, client: Redis, *, one: bool) -> None:

@@ -24,8 +24,11 @@ FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 NOTICE_STOP_WITHIN_S = 0.5
 LOG_AGAIN_AFTER_S = 60.0
-# Shorter than this is a reconnect, not an outage, and is not logged.
-SHORTEST_OUTAGE_S = 0.5
+# Shorter than this is a reconnect or a failover, not an outage, and is not logged: with the shipped times a failover
+# takes some six seconds, and the line that the master has moved tells it. From ten seconds on requests are refused.
+SHORTEST_OUTAGE_S = 8.0
+# No failover mends a Redis without room.
+SHORTEST_SHORTAGE_S = 0.5
 # What a state of Redis may raise; anything else is a mistake of ours.
 STATES_OF_REDIS = (*TRANSIENT, Backpressure, PermanentError)
 
@@ -174,7 +177,8 @@ class Outage:
     def _is_to_be_logged(self, error: Exception, now: float) -> bool:
         permanent = isinstance(error, PermanentError)
         if self._logged_at is None:
-            return permanent or now - (self._since or now) >= SHORTEST_OUTAGE_S
+            shortest_s = SHORTEST_SHORTAGE_S if isinstance(error, Backpressure) else SHORTEST_OUTAGE_S
+            return permanent or now - (self._since or now) >= shortest_s
         if permanent and self._kind is not type(error):
             return True
         return now - self._logged_at >= LOG_AGAIN_AFTER_S

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from loglines import about
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery import Deliverer
@@ -70,6 +71,11 @@ class Senders:
                 self._settle(self._send(claim))
 
     def _send(self, claim: Claim) -> Settlement:
+        verification = claim.verification
+        with about(verification_id=verification.id, request_id=verification.http_request_id):
+            return self._send_whatever_happens(claim)
+
+    def _send_whatever_happens(self, claim: Claim) -> Settlement:
         try:
             return self._deliverer.deliver(claim, lambda: self._may_send(claim))
         except Exception:

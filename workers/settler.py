@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from loglines import about
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Settlement
@@ -140,10 +141,19 @@ class Settler:
                     settlement.claim.verification.id,
                     settlement.outcome,
                 )
-            log.debug(
-                "Delivery %d of verification %s: %s (%s)",
-                settlement.claim.number,
-                settlement.claim.verification.id,
-                settlement.outcome,
-                reply,
-            )
+            _log(settlement, reply)
+
+
+def _log(settlement: Settlement, reply: str) -> None:
+    """Log what came of a delivery; that nobody was asked is no news."""
+    verification = settlement.claim.verification
+    with about(verification_id=verification.id, request_id=verification.http_request_id):
+        log.log(
+            logging.INFO if settlement.tried else logging.DEBUG,
+            "Delivery %d of verification %s: %s%s%s",
+            settlement.claim.number,
+            verification.id,
+            settlement.outcome,
+            f", {settlement.relay_reply}" if settlement.relay_reply else "",
+            "" if reply == "settled" else f" ({reply})",
+        )

@@ -118,7 +118,9 @@ class MailWorker(Worker):
             self._retry_policy.pulse.moves()
             try:
                 if burst and self._suspended.is_set():
-                    log.warning("Work is suspended, so nothing was sent: run `rq resume`.")
+                    log.warning(
+                        "Work is suspended, so nothing was sent: run `rq resume -c verifier.cli.rq_config`."
+                    )
                     return
                 if not self._claim_some() and burst:
                     self._in_flight.wait_until_empty(timeout_s=3600)
@@ -240,7 +242,11 @@ class MailWorker(Worker):
 
     def _note_suspension(self, *, suspended: bool) -> None:
         if suspended != self._suspended.is_set():
-            log.warning("Work is suspended: run `rq resume`." if suspended else "Work is resumed.")
+            log.warning(
+                "Work is suspended: run `rq resume -c verifier.cli.rq_config`."
+                if suspended
+                else "Work is resumed."
+            )
         (self._suspended.set if suspended else self._suspended.clear)()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:

@@ -84,6 +84,7 @@ class MasterLink:
         self._pools: list[weakref.ref[MasterPool]] = []
         self._watcher: Watcher | None = None
         self._client: Redis | None = None
+        self._told_master: Endpoint | None = None
 
     @property
     def redis(self) -> Redis:
@@ -234,8 +235,18 @@ class MasterLink:
         self._breaker.reconsider()
         # Where it has not moved, a replica may just be on its way to take over: a hold outlasts this.
         self.failover_signal.moved_to(master)
-        if hung_up:
-            log.info("The master is now %s; %d connections to the old one were shut down.", master, hung_up)
+        self._tell(master, hung_up)
+
+    def _tell(self, master: Endpoint, hung_up: int) -> None:
+        """Log one line for a move, however many hints of it come; the first master is no move."""
+        with self._lock:
+            before, self._told_master = self._told_master, master
+        if before is not None and before != master:
+            log.info(
+                "The master is now %s, no longer %s; connections shut down: %d.", master, before, hung_up
+            )
+        elif hung_up:
+            log.debug("Connections shut down that led elsewhere than to the master %s: %d.", master, hung_up)
 
     def close(self) -> None:
         """Stop the watcher and close all connections."""

@@ -143,3 +143,12 @@ class Problem(Struct, frozen=True):
     detail: str
     code: str
     limit: Annotated[str, Meta(description="Which limit, where `code` is limit_reached.")] | UnsetType = UNSET
+    request_id: (
+        Annotated[
+            str,
+            Meta(
+                description="By it the operators find the request in their log; it is in the header X-Request-ID, too."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
+from loglines import current_request_id
 from verifier.domain.errors import VerifierError
 from verifier.domain.words import words
 from verifier.languages import said
@@ -52,9 +53,13 @@ def problem(  # noqa: PLR0917 - what a problem detail has
 def body_of(
     status: int, code: str, title: str, detail: str, members: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return a problem; `type` is about:blank, so `title` and `code` tell what it is, and `members` more of it."""
+    """Return a problem; `type` is about:blank, so `title` and `code` tell what it is, and `members` more of it.
+
+    By its `request_id` operators find the request in their log.
+    """
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    return {**body, **(members or {})}
+    known = current_request_id()
+    return {**body, **(members or {}), **({"request_id": known} if known else {})}
 
 
 def of_verifier_error(error: VerifierError) -> Response:

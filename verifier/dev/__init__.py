@@ -4,6 +4,7 @@ embedded         the embedded surroundings: topology, mail server and worker, st
 mail_server      takes every mail and keeps it in a Maildir
 maildir          reads that Maildir
 mailbox          shows the mails at /dev/mailbox
+running          leaves for a second terminal what leads its commands here
 worker_process   keeps a worker running beside the app
 
 This file needs nothing but Python, so that a deployment can ask whether it is a developer's.

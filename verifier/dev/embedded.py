@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel import LocalOptions, LocalTopology, wait_for
-from verifier.dev import MAILBOX_VARIABLE
+from verifier.dev import MAILBOX_VARIABLE, running
 from verifier.dev.mail_server import ADDRESS_FILE, MaildirHandler, MailServer
 from verifier.dev.worker_process import WorkerProcess
 from verifier.domain.hosts import is_loopback_name
@@ -79,6 +79,8 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> tuple[Path,
         require_free(options)
         if options.port:
             environ.setdefault("VERIFIER_PUBLIC_URL", options.url)
+        # For the worker, whose lines stand between ours.
+        environ.setdefault("VERIFIER_LOG_FORMAT", "text")
         environ.setdefault("VERIFIER_SECRET_KEYS", f"embedded:{secrets.token_hex(32)}")
         if not _names_a_relay(environ):
             for name, limit in ROOMY_LIMITS.items():
@@ -87,6 +89,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> tuple[Path,
         if not settings.api_keys:
             environ.setdefault("VERIFIER_API_OPEN", "true")
         _start_surroundings(environ)
+        running.publish(environ, options.url if options.port else "", options.port)
     mailbox = Path(environ[MAILBOX_VARIABLE])
     note = where_mails_go(load_settings(warn=False).mail, (mailbox.parent / ADDRESS_FILE).read_text())
     if not (outer and options.reloads):

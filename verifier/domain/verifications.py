@@ -89,6 +89,8 @@ class Verification:
     """Whether what was asked for had been asked for before, by the same request; nothing of the record."""
     language: str = ""
     """The language of its mails, such as `ko`; empty is English."""
+    http_request_id: str = ""
+    """The request that started it, as the log names it."""
 
     def status(self, now: float, rules: Rules) -> Status:
         """Return the status at `now`."""

@@ -106,7 +106,7 @@ def _of_processes(outcome: Outcome) -> Iterator[Breach]:
     if outcome.worker_exits:
         yield Breach("worker_exits", f"{outcome.worker_exits} workers ended by themselves.")
     if outcome.trouble:
-        yield Breach("switch_s", outcome.trouble)
+        yield Breach("trouble", outcome.trouble)
     if not outcome.healthy:
         yield Breach(
             "healthy", "In the end not all Redis nodes, sentinels and web workers were healthy again."

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
+from loglines import LogSettings, log_format, log_level, shows_addresses
 from sentinel import Login, Tls
 from verifier.domain.api_keys import parse_api_keys
 from verifier.domain.hosts import parse_hosts
@@ -47,7 +48,7 @@ from verifier.settings.weaknesses import weaknesses_of
 PREFIX = "VERIFIER_"
 # Read by other parts before or beside the settings: the binary of the embedded topology, compose's own.
 EMBEDDED_MAILBOX = "VERIFIER_EMBEDDED_MAILBOX"
-OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", EMBEDDED_MAILBOX})
+OTHER_NAMES = frozenset({"VERIFIER_REDIS_SERVER", "VERIFIER_RUN", EMBEDDED_MAILBOX})
 
 _NOT_SET = {"VERIFIER_SECRET_KEYS": "It is not set. Make a key with: flask secret-keys new"}
 
@@ -166,6 +167,7 @@ def _read(env: FileAwareEnv) -> Settings:
         mail=_read_mail(env),
         alerts=_read_alerts(env),
         metrics=read_metrics(env),
+        logs=_read_logs(env),
         development=EMBEDDED_MAILBOX in os.environ,
     )
 
@@ -264,6 +266,15 @@ def _read_alerts(env: FileAwareEnv) -> AlertSettings:
         canary_interval_s=env.float(
             "CANARY_INTERVAL", AlertSettings.canary_interval_s, validate=Range(10, 3600)
         ),
+    )
+
+
+def _read_logs(env: FileAwareEnv) -> LogSettings:
+    """Read how the log is written once more, to name what is wrong: `loglines.early_settings` takes the usual instead."""
+    return LogSettings(
+        format=parsed(env, "LOG_FORMAT", log_format, "auto"),
+        level=parsed(env, "LOG_LEVEL", log_level, "info"),
+        shows_addresses=parsed(env, "LOG_ADDRESSES", shows_addresses, "masked"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loglines import LogSettings
 from sentinel import Endpoint, Login, Tls
 from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing
@@ -73,5 +74,6 @@ class Settings:
     mail: MailSettings = MailSettings()
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
     development: bool = False
     """Whether these are the surroundings that `flask run` brings."""

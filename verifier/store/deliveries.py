@@ -34,6 +34,7 @@ OVERDUE = load_script("overdue", "clock")
 PUT_OFF = load_script("put_off", "clock", "full", "records", "queue_head")
 REQUEUE = load_script("requeue", "clock", "full", "queue", "records", "queue_head", "dead_letters")
 REVIVE = load_script("revive", "clock", "full", "records", "dead_letters")
+ABANDON = load_script("abandon", "clock", "full", "records")
 WAKE = load_script("wake", "clock", "records")
 
 # A code that lives for less than this is not mailed any more, in seconds.
@@ -203,7 +204,29 @@ class Deliveries:
 
         Without a number it is the newest of the verification. Gives what the script said, and the number.
         """
-        step = Step(
+        step = self._revive_step(verification_id, number)
+        what, found_number = run_steps(client, [step], self._acknowledgement)[0]
+        return what.decode(), int(found_number or 0)
+
+    def revive_all(self, client: Redis, turns: Sequence[tuple[str, int, float]]) -> list[str]:
+        """Make deliveries due, each after so many seconds; return for each what the script said, in one round trip."""
+        steps = [self._revive_step(*turn) for turn in turns]
+        results = run_steps(client, steps, self._acknowledgement, each_for_itself=True)
+        return ["malformed" if isinstance(each, Exception) else each[0].decode() for each in results]
+
+    def abandon(self, client: Redis, verification_id: str, number: int) -> str:
+        """Give up what is owed because an operator says so; return what the script said."""
+        keys = [
+            keyspace.record_key(verification_id),
+            keyspace.DUE,
+            keyspace.LATE,
+            keyspace.WAITING_FOR_RELAY,
+        ]
+        step = Step(ABANDON, keys, [verification_id, number])
+        return str(run_steps(client, [step], self._acknowledgement)[0].decode())
+
+    def _revive_step(self, verification_id: str, number: int | None, in_s: float = 0.0) -> Step:
+        return Step(
             REVIVE,
             [keyspace.record_key(verification_id), keyspace.DUE, keyspace.DEAD],
             [
@@ -211,10 +234,9 @@ class Deliveries:
                 "" if number is None else number,
                 self.least_life_s,
                 self._rules.max_check_attempts,
+                in_s,
             ],
         )
-        what, found_number = run_steps(client, [step], self._acknowledgement)[0]
-        return what.decode(), int(found_number or 0)
 
     def _settle_step(self, settlement: Settlement) -> Step:
         claim = settlement.claim

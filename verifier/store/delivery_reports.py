@@ -65,6 +65,9 @@ class Filter:
     statuses: frozenset[DeliveryStatus] = frozenset()
     address_part: str = ""
     older_than_s: float = 0.0
+    reply_part: str = ""
+    domain: str = ""
+    younger_than_s: float | None = None
 
     def wants(self, report: DeliveryReport, now: float) -> bool:
         """Return whether this one is."""
@@ -72,6 +75,9 @@ class Filter:
             (not self.statuses or report.status in self.statuses)
             and self.address_part.casefold() in report.address.casefold()
             and report.age_s(now) >= self.older_than_s
+            and (self.younger_than_s is None or report.age_s(now) <= self.younger_than_s)
+            and self.reply_part.casefold() in report.relay_reply.casefold()
+            and (not self.domain or report.address.casefold().endswith(f"@{self.domain.casefold()}"))
         )
 
 

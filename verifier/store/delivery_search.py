@@ -5,15 +5,18 @@ Only these two are indexed. Each function reads once and may be repeated.
 
 from __future__ import annotations
 
+import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from rq.suspension import WORKERS_SUSPENDED
 
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import OWED, Verification
+from verifier.domain.verifications import OWED, DeliveryStatus, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import (
     dead_letters_of,
@@ -22,7 +25,10 @@ from verifier.store.dead_letters import (
 )
 from verifier.store.deliveries import owed_deliveries
 from verifier.store.delivery_reports import DeliveryReport, Filter, report_of_record
+from verifier.store.keyspace import Queue
 from verifier.store.records import read_record
+
+NEXT_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ def find_dead_letters(client: Redis, wanted: Filter, now: float) -> Iterator[Del
         yield from (letter for letter in letters if wanted.wants(letter, now))
 
 
+def find_all(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
+    """Return what is owed, then dead letters."""
+    yield from _find_owed(client, wanted, now)
+    yield from find_dead_letters(client, wanted, now)
+
+
 def find_details(client: Redis, verification_id: str, number: int | None, rules: Rules) -> Details:
     """Return all that is known of a verification, or only of the delivery with this number."""
     letters = tuple(dead_letters_of(client, verification_id, rules.max_sends, number))
@@ -73,3 +85,44 @@ def find_details(client: Redis, verification_id: str, number: int | None, rules:
 def _find_owed(client: Redis, wanted: Filter, now: float) -> Iterator[DeliveryReport]:
     if not wanted.statuses or wanted.statuses & OWED:
         yield from (report for report in owed_deliveries(client) if wanted.wants(report, now))
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """Counts at about one moment; `next_tries` are Unix times in seconds."""
+
+    jobs: int
+    by_status: dict[str, int]
+    late: int
+    waiting_for_relay: int
+    dead_letters: int
+    suspended: bool
+    next_tries: tuple[float, ...]
+
+
+def read_queue_state(client: Redis, queue: Queue) -> QueueState:
+    """Ask Redis. Raises TransientError, PermanentError or Backpressure."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.llen(queue.key)
+        pipeline.zcard(keyspace.LATE)
+        pipeline.zcard(keyspace.WAITING_FOR_RELAY)
+        pipeline.zcard(keyspace.DEAD)
+        pipeline.exists(WORKERS_SUSPENDED)
+        jobs, late, waiting, dead, suspended = pipeline.execute()
+    statuses: Counter[str] = Counter()
+    tries: list[float] = []
+    for report in owed_deliveries(client):
+        statuses[report.status.value] += 1
+        if report.status is DeliveryStatus.DEFERRED and report.next_try_at is not None:
+            tries.append(report.next_try_at)
+    return QueueState(
+        jobs=jobs,
+        by_status={
+            status.value: statuses[status.value] for status in DeliveryStatus if statuses[status.value]
+        },
+        late=late,
+        waiting_for_relay=waiting,
+        dead_letters=dead,
+        suspended=bool(suspended),
+        next_tries=tuple(heapq.nsmallest(NEXT_TRIES, tries)),
+    )

@@ -22,6 +22,7 @@ def new_verification(
     *,
     started_by: str = "",
     language: str = "",
+    http_request_id: str = "",
 ) -> Verification:
     """Return what a new record says, as lua/accept.lua writes it."""
     return Verification(
@@ -33,6 +34,7 @@ def new_verification(
         last_sent_at=created_at,
         started_by=started_by,
         language=language,
+        http_request_id=http_request_id,
         delivery=Delivery(number=1, status=DeliveryStatus.QUEUED, queued_at=created_at),
     )
 
@@ -62,6 +64,7 @@ def read_record(verification_id: str, fields: Mapping[bytes, bytes]) -> Verifica
             started_by=text.get("started_by", ""),
             started_with=text.get("started_with", ""),
             language=text.get("language", ""),
+            http_request_id=text.get("http_request_id", ""),
             delivery=Delivery(
                 number=int(text["delivery"]),
                 status=DeliveryStatus(text["delivery_status"]),

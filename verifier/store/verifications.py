@@ -98,6 +98,7 @@ class VerificationStore:
         started_by: str = "",
         started_with: str = "",
         language: str = "",
+        http_request_id: str = "",
         count: StartCount = NOT_COUNTED,
     ) -> Verification:
         """Write a new verification, its due entry and its RQ job, and count it towards the limits, all or nothing.
@@ -113,6 +114,7 @@ class VerificationStore:
             started_with: the fingerprint of what else the request said, where its caller named a key. Then the request
                 is remembered, too, where it leads to what the same caller has pending.
             language: of its mails; empty is English.
+            http_request_id: of the request that starts it, for the log.
             count: what it is counted as. Where the same caller has one pending for the address, that is returned as
                 it is now, and nothing is counted; its id is none of the given ones.
 
@@ -141,7 +143,7 @@ class VerificationStore:
                 min(LEAST_LIFE_S, lifetime_s / 10),
                 how_many_limits,
                 count.max_attempts,
-                *(address, key_id, started_by, count.address_tag, started_with, language),
+                *(address, key_id, started_by, count.address_tag, started_with, language, http_request_id),
                 *limits,
             ],
             [keyspace.ROOM, *map(keyspace.record_key, other_ids)],
@@ -169,6 +171,7 @@ class VerificationStore:
             float(told[1]),
             started_by=started_by,
             language=language,
+            http_request_id=http_request_id,
         )
 
     def get(self, verification_id: str) -> Verification:

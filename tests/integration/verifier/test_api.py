@@ -70,12 +70,13 @@ def _is_problem(answer: TestResponse, status: int, code: str) -> None:
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
     problem = json.loads(answer.data)
-    assert set(problem) == {"type", "title", "status", "detail", "code"}
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
     assert problem["type"] == "about:blank"
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["detail"].endswith(".")
     assert len(problem["detail"]) < 250
     assert problem["title"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
 
 
 # What works

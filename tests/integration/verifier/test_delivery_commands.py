@@ -19,6 +19,7 @@ from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.store import keyspace
 from verifier.store.dead_letters import names_of_dead_letters
 from verifier.store.deliveries import Claim, Deliveries, Settlement
+from verifier.store.facts import WorkerReport, send_heartbeat
 
 REPLY = "relay.test:25: 5.1.1 no such user"
 
@@ -227,7 +228,103 @@ def test_only_dead_letters_are_discarded(counter: Counter) -> None:
     assert result.exit_code == 1
     assert result.stdout == "Discarded 1 dead letter.\n"
     assert f"no dead letter of {owed.id}" in result.stderr
+    assert "only with --owed" in result.stderr
     assert counter.listed() == ([owed.id], [])
+
+
+def test_an_owed_mail_is_discarded_only_by_who_has_read_what_it_is(counter: Counter) -> None:
+    """To whom, masked, since when, in which state, in the relay's words, and what the person will see."""
+    owed = counter.deferred()
+    refused = counter.run("discard", owed.id, "--owed", answer="n\n")
+    assert refused.exit_code == 1
+    for words in (
+        f"{owed.id}-1 to a***@example.org: deferred after 1 try, still owed, accepted ",
+        "451 later",
+        "The person's page will say",
+        "Discard 1 mail that is owed for good?",
+    ):
+        assert words in refused.output
+    assert counter.listed() == ([owed.id], [])
+    done = counter.run("discard", owed.id, "--owed", "--yes")
+    assert (done.exit_code, counter.listed()) == (0, ([], []))
+    assert "will not go out" in done.stdout
+    assert counter.store.get(owed.id).delivery.status is DeliveryStatus.ABANDONED
+
+
+def test_a_mail_on_its_way_is_not_discarded(counter: Counter) -> None:
+    """It may have arrived by then."""
+    verification = counter.store.accepted()
+    counter.deliveries.claim(counter.client, "lease", 1)
+    result = counter.run("discard", verification.id, "--owed", "--yes")
+    assert result.exit_code == 1
+    assert "handed to a relay at this moment" in result.stderr
+    assert counter.listed() == ([verification.id], [])
+
+
+def test_many_are_requeued_one_after_the_other(counter: Counter) -> None:
+    """Those that the filters match, over the time that is asked for; dead codes are counted, and left alone."""
+    deferred, *dead = counter.deferred(), counter.dead(), counter.dead()
+    expired = counter.dead()
+    counter.master.hset(keyspace.record_key(expired.id), "expires_at", repr(time.time() - 1))
+    name = keyspace.dead_letter_key(f"{expired.id}-1")
+    letter = json.loads(counter.master.get(name))  # type: ignore[arg-type] # redis-py's types
+    counter.master.set(name, json.dumps(letter | {"expires_at": repr(time.time() - 1)}))
+    preview = counter.run("requeue", "--all", "--over", "5m", "--dry-run")
+    assert preview.exit_code == 0
+    assert "2 dead letters and 1 deferred mails would be tried again, over 5m 0s" in preview.stdout
+    assert f"     2  {REPLY}" in preview.stdout
+    assert "1 more match" in preview.stdout
+    assert counter.run("requeue", "--all", answer="n\n").exit_code == 1
+    assert len(counter.dead_names()) == 3
+    result = counter.run("requeue", "--all", "--over", "5m", "--yes")
+    assert "3 of 3 are on their way" in result.stdout
+    assert counter.dead_names() == {f"{expired.id}-1"}
+    due_in = sorted(due_in_s(counter.master, each) or 0.0 for each in (deferred, *dead))
+    for wanted, found in zip((0, 100, 200), due_in, strict=True):
+        assert wanted - 90 < found <= wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "dead", "deferred"),
+    [
+        (("--reply", "NO SUCH"), 1, 0),
+        (("--status", "deferred"), 0, 1),
+        (("--domain", "@Example.ORG"), 1, 1),
+        (("--domain", "ample.org"), 0, 0),
+        (("--since", "30m"), 0, 1),
+        (("--older-than", "30m"), 1, 0),
+    ],
+)
+def test_the_filters_choose(counter: Counter, words: tuple[str, ...], dead: int, deferred: int) -> None:
+    """The same for a listing and for what is done to many."""
+    counter.deferred()
+    counter.age(counter.dead(), 3600)
+    owed, letters = counter.listed(*words)
+    assert (len(letters), len(owed)) == (dead, deferred)
+    preview = counter.run("requeue", "--all", "--dry-run", *words).stdout
+    assert f"{dead} dead letters and {deferred} deferred mails would be tried again" in preview
+
+
+def test_the_queue_tells_how_it_stands(counter: Counter) -> None:
+    """What waits, what is owed in which state, the next tries, the dead, and the workers."""
+    counter.deferred()
+    counter.dead()
+    counter.store.accepted()
+    text = counter.run("queue").stdout
+    for words in (
+        "1 jobs wait.",
+        "Owed: 2 (1 queued, 1 deferred)",
+        "in 59s",
+        "Dead letters: 1.",
+        "No worker is alive",
+    ):
+        assert words in text
+    send_heartbeat(counter.client, WorkerReport("w1", ("Work is suspended.",), 7))
+    counter.master.set("rq:suspended", 1)
+    assert "WORK IS SUSPENDED" in counter.run("queue").stdout
+    told = json.loads(counter.run("queue", "--json").stdout)
+    assert (told["jobs"], told["owed"], told["suspended"], len(told["next_tries"])) == (1, 2, True, 1)
+    assert told["workers"] == [{"name": "w1", "sent_last_minute": 7, "troubles": ["Work is suspended."]}]
 
 
 def test_a_refused_login_is_said_as_such(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

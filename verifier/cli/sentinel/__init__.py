@@ -13,7 +13,7 @@ import click
 
 from verifier.cli.sentinel.doctor import doctor_command
 from verifier.cli.sentinel.history import history_command
-from verifier.cli.sentinel.operators import queue, settings_of_redis
+from verifier.cli.sentinel.operators import find_running, queue, settings_of_redis
 from verifier.cli.sentinel.repair import repair_command
 from verifier.cli.sentinel.status import Status, take_status
 from verifier.cli.sentinel.switchover import switchover_command
@@ -23,6 +23,7 @@ from verifier.cli.sheets import console_for_operators
 @click.group("sentinel")
 def sentinel_group() -> None:
     """Look at the Redis topology, move its master, and repair it."""
+    find_running()
 
 
 sentinel_group.add_command(doctor_command)

@@ -1,4 +1,4 @@
-"""What the commands of `flask sentinel` have in common: the settings, who runs them, and what they write down."""
+"""What operators' commands have in common: the settings, also beside a `flask run`, who runs them, and what they write down."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ import click
 from redis import RedisError
 
 from sentinel import Access
+from verifier.dev.running import WhichRun, adopt
 from verifier.settings import RedisSettings, SettingsError, load_redis_settings, load_settings
 from verifier.store.history import HistoryEvent, record_event
 from verifier.store.keyspace import Queue
 from verifier.wiring import access_of_operators, ask_as_app
 
 _WRITE_WITHIN_S = 5.0
+
+
+def find_running() -> None:
+    """Point the settings to the `flask run` that is on, where no sentinels are named; say so on standard error.
+
+    Raises ClickException where several are.
+    """
+    try:
+        found = adopt(os.environ)
+    except WhichRun as error:
+        raise click.ClickException(str(error)) from None
+    if found:
+        click.echo(found, err=True)
 
 
 def settings_of_redis() -> RedisSettings:

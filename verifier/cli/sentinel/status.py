@@ -15,7 +15,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sentinel import Finding, Role, Severity, Topology, findings_of, survey
-from verifier.cli.delivery_tables import span
+from verifier.cli.deliveries.tables import span
 from verifier.cli.sentinel.history import event_as_json, moment
 from verifier.cli.sentinel.topology_tables import as_sentences, as_tables, plain
 from verifier.settings import RedisSettings

@@ -6,7 +6,10 @@ import re
 import time
 from pathlib import Path
 
-_ALARM = re.compile(rb" (?:WARNING|ERROR|CRITICAL) ")
+# As `logging` and its formatters write it, for the peers; as loglines/ does, in text and in JSON.
+_ALARM = re.compile(
+    rb''' (?:WARNING|ERROR|CRITICAL) | \[(?:warning|error|critical) *\]|"level": "(?:warning|error|critical)"'''
+)
 
 
 class LogAlarm:

@@ -5,7 +5,7 @@
 --       record prefix, least life left of that (s), number of limit arguments, most attempts at a code, address,
 --       id of the secret key, who started it (may be empty), tag of the address (may be empty),
 --       fingerprint of what the request says beside the address (empty: it named no key),
---       language of the mails (may be empty),
+--       language of the mails (may be empty), id of the HTTP request (may be empty),
 --       limits ... (prelude/limits.lua), job fields and values ...
 -- A request that named a key and led to what was pending leaves a hash in its record's place that says so, 16 at the most a
 -- verification: a repeat leads there, too, also when that one has ended.
@@ -54,8 +54,8 @@ end
 if not has_room(KEYS[7], ARGV[7]) or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then
   return { 'full' }
 end
-local first_job = 19 + tonumber(ARGV[11])
-local limits = read_limits(19, first_job - 1)
+local first_job = 20 + tonumber(ARGV[11])
+local limits = read_limits(20, first_job - 1)
 local which, wait_s = used_up(limits)
 if which then
   return { 'limited', which, written(wait_s) }
@@ -77,6 +77,9 @@ if ARGV[17] ~= '' then
 end
 if ARGV[18] ~= '' then
   marks[#marks + 1], marks[#marks + 2] = 'language', ARGV[18]
+end
+if ARGV[19] ~= '' then
+  marks[#marks + 1], marks[#marks + 2] = 'http_request_id', ARGV[19]
 end
 redis.call('HSET', KEYS[1], 'created_at', created_at, 'expires_at', expires_at, 'queued_at', created_at, 'sequence',
   redis.call('INCR', KEYS[6]), 'address', ARGV[13], 'key_id', ARGV[14], 'status', 'pending', 'attempts', '0', 'sends', '1',

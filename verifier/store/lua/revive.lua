@@ -1,7 +1,8 @@
--- Make a deferred delivery due now, or owe one again that was given up, because an operator says so.
+-- Make a deferred delivery due now or a little later, or owe one again that was given up, because an operator says so.
 -- Recovery gives it a fresh job as soon as it looks. Safe to repeat. Works although Redis is full.
 -- KEYS: record, due, dead letters
--- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts
+-- ARGV: verification id, delivery number (empty for the newest), least life left (s), max attempts,
+--       how long from now on (s); less where the code would not live as long
 -- Returns { what, delivery number }, what being "requeued", or why not: gone, superseded, approved, canceled,
 -- max_attempts_reached, expired, too late, malformed, or what it is anyway: queued, sending, sent.
 local id = ARGV[1]
@@ -29,7 +30,7 @@ end
 if tonumber(found[5]) >= tonumber(ARGV[4]) then
   return { 'max_attempts_reached', number }
 end
-local due_at = written(now)
+local due_at = written(now + math.min(tonumber(ARGV[5]), life_s - tonumber(ARGV[3])))
 write_although_full(KEYS[2])
 redis.call('HSET', KEYS[1], 'delivery_status', 'deferred', 'next_try_at', due_at)
 redis.call('ZADD', KEYS[2], due_at, id)

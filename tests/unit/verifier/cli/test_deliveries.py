@@ -12,7 +12,7 @@ from rich.console import Console
 
 from verifier.cli.arguments import DurationType, NameType
 from verifier.cli.deliveries import deliveries_group
-from verifier.cli.delivery_tables import Listing, listing_as_json, listing_for_people, moment, span
+from verifier.cli.deliveries.tables import Listing, listing_as_json, listing_for_people, moment, span
 from verifier.domain.keys import new_secret
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.delivery_reports import DeliveryReport, Filter
@@ -55,7 +55,16 @@ def run(*words: str) -> Result:
 
 
 ALL_COMMANDS = pytest.mark.parametrize(
-    "words", [("list",), ("show", ID), ("requeue", ID), ("discard", ID), ("discard", "--all", "--yes")]
+    "words",
+    [
+        ("list",),
+        ("show", ID),
+        ("requeue", ID),
+        ("requeue", "--all", "--yes"),
+        ("queue",),
+        ("discard", ID),
+        ("discard", "--all", "--yes"),
+    ],
 )
 
 
@@ -96,7 +105,13 @@ def test_with_redis_away_each_says_so_and_ends(
     [
         (("show", "abc"), "32 hexadecimal digits"),
         (("show", f"{ID}-x"), "32 hexadecimal digits"),
-        (("requeue",), "Missing argument"),
+        (("requeue",), "either ids, or --all"),
+        (("requeue", ID, "--all"), "either ids, or --all"),
+        (("requeue", ID, "--over", "10m"), "go with --all"),
+        (("requeue", ID, "--reply", "451"), "go with --all"),
+        (("requeue", "--all", "--status", "sent"), "in no index"),
+        (("discard", "--all", "--owed"), "nobody discards all"),
+        (("list", "--since", "soon"), "not a duration"),
         (("discard",), "either ids, or --all"),
         (("discard", ID, "--all"), "either ids, or --all"),
         (("discard", ID, "--older-than", "1d"), "either ids, or --all"),

@@ -41,7 +41,7 @@ def test_perfect_outcome_breaks_nothing(fault: Any) -> None:
         ({"first_mail_s": None}, "first_mail_s"),
         ({"worker_exits": 1}, "worker_exits"),
         ({"healthy": False}, "healthy"),
-        ({"trouble": "It was refused."}, "switch_s"),
+        ({"trouble": "It was refused."}, "trouble"),
     ],
 )
 def test_each_spoiled_figure_breaks_its_promise(changes: dict[str, Any], figure: str) -> None:

@@ -134,6 +134,9 @@ READ = [
     ("METRICS_TOKEN", GOOD, "metrics.token", GOOD, ""),
     ("WORKER_METRICS_PORT", "9187", "metrics.worker_port", 9187, 0),
     ("WORKER_METRICS_HOST", "127.0.0.2", "metrics.worker_host", "127.0.0.2", "127.0.0.1"),
+    ("LOG_FORMAT", "JSON", "logs.format", "json", "auto"),
+    ("LOG_LEVEL", "debug", "logs.level", logging.DEBUG, logging.INFO),
+    ("LOG_ADDRESSES", "full", "logs.shows_addresses", True, False),
 ]
 
 
@@ -359,6 +362,9 @@ WRONG = [
     ("WORKER_METRICS_PORT", "-1", "greater than or equal to 0"),
     ("WORKER_METRICS_PORT", "on", "Not a valid integer"),
     ("WORKER_METRICS_HOST", "two\nlines", "one line"),
+    ("LOG_FORMAT", "xml", "must be json, text or auto"),
+    ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
+    ("LOG_ADDRESSES", "hidden", "must be masked or full"),
 ]
 
 
