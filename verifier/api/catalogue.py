@@ -41,6 +41,9 @@ _EXAMPLES: tuple[VerifierError, ...] = (
     errors.QueueFull(),
 )
 
+# Each request has one (web/request_ids.py), but for those that the proxy answers.
+AN_ID = {"request_id": "6f9619ff8b86d011b42d00cf4fc964ff"}
+
 
 @dataclass(frozen=True)
 class Example:
@@ -75,13 +78,14 @@ def all_examples(operations: Iterable[Operation]) -> list[Example]:
 
 
 def _of_error(error: VerifierError) -> Example:
-    body = problems.body_of(error.status, error.code, str(error.title), str(error), error.members)
+    body = problems.body_of(error.status, error.code, str(error.title), str(error), error.members) | AN_ID
     return Example(error.status, error.code, body, error.retry_after_s)
 
 
 def _of_status(status: int) -> Example:
     code, title = problems.CODES[status], HTTPStatus(status).phrase
-    return Example(status, code, problems.body_of(status, code, title, str(problems.DETAILS[status])))
+    body = problems.body_of(status, code, title, str(problems.DETAILS[status])) | AN_ID
+    return Example(status, code, body)
 
 
 def _of_the_proxy() -> list[Example]:
