@@ -73,6 +73,18 @@ class CheckResult:
     """Whether the same request came before."""
 
 
+@dataclass(frozen=True)
+class _Start:
+    """What somebody asks for who starts a verification; see `VerificationService.start`."""
+
+    address: str
+    form_token: str
+    request_key: str
+    request_body: str | None
+    caller: Caller | None
+    language: str
+
+
 @contextmanager
 def redis_within(deadline_s: float, verification_id: str = "") -> Iterator[None]:
     """Let all that is asked of Redis here take so long in all; raise the sentence for people in place of an error.
@@ -189,7 +201,7 @@ class VerificationService:
         """
         try:
             verification, is_pending = self._start(
-                address, form_token, request_key, request_body, caller, language
+                _Start(address, form_token, request_key, request_body, caller, language)
             )
         except VerifierError as error:
             self._note_limit(error)
@@ -198,18 +210,10 @@ class VerificationService:
         self._outcomes.submitted(Submission.PENDING if is_pending else Submission.ACCEPTED)
         return verification
 
-    def _start(
-        self,
-        address: str,
-        form_token: str,
-        request_key: str,
-        request_body: str | None,
-        caller: Caller | None,
-        language: str,
-    ) -> tuple[Verification, bool]:
+    def _start(self, asked: _Start) -> tuple[Verification, bool]:
         """Return the verification, and whether it was pending before."""
-        normal = normalise_address(address, for_tests=self._test_addresses)
-        ids = self._ids_of(normal, form_token, request_key, caller)
+        normal = normalise_address(asked.address, for_tests=self._test_addresses)
+        ids = self._ids_of(normal, asked.form_token, asked.request_key, asked.caller)
         first_id, *other_ids = ids
         with redis_within(self._deadline_s, first_id):
             verification = self._store.accept(
@@ -218,17 +222,17 @@ class VerificationService:
                 self._keys.current,
                 self.rules.lifetime_s,
                 other_ids,
-                started_by=caller.mark if caller else "",
-                started_with=self._fingerprint_of(request_body),
-                language=language,
+                started_by=asked.caller.mark if asked.caller else "",
+                started_with=self._fingerprint_of(asked.request_body),
+                language=asked.language,
                 http_request_id=current_request_id(),
-                count=self._counting.start(normal, caller, self.rules.max_check_attempts),
+                count=self._counting.start(normal, asked.caller, self.rules.max_check_attempts),
             )
-            self._require_same_start(verification, normal, request_body)
+            self._require_same_start(verification, normal, asked.request_body)
             is_pending = verification.id not in ids
             if is_pending:
                 verification = self._sent_again(
-                    verification, request_id_of(request_key or form_token), caller
+                    verification, request_id_of(asked.request_key or asked.form_token), asked.caller
                 )
         _log_accepted(verification)
         return verification, is_pending

@@ -21,7 +21,11 @@ from verifier.domain import errors
 ROOT = Path(__file__).resolve().parents[3]
 TRANSLATED = [code for code in languages() if code != SOURCE]
 # For the operators and developers of a service, in English.
-OTHER_TEMPLATES = ("verifier/templates/dev/", "verifier/templates/ops/")
+OTHER_TEMPLATES = (
+    "verifier/templates/dev/",
+    "verifier/templates/ops/",
+    "verifier/templates/reference.html",
+)
 PLACE = re.compile(r"%\(\w+\)s")
 # What a browser shows or reads out of a tag.
 SHOWN_ATTRIBUTE = re.compile(
