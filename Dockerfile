@@ -12,7 +12,6 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin veri
 COPY --from=dependencies /venv /venv
 WORKDIR /app
 COPY wsgi.py gunicorn.conf.py ./
-COPY loglines loglines
 COPY sentinel sentinel
 COPY verifier verifier
 COPY workers workers

@@ -78,7 +78,7 @@ worker_class = Worker
 
 
 class AccessLog(Logger):  # type: ignore[misc]
-    """Writes gunicorn's lines as all others are written (loglines/), and of each request one line.
+    """Writes gunicorn's lines as all others are written (verifier/loglines/), and of each request one line.
 
     Whatever the request holds: gunicorn decodes %0d%0a in a path.
     """
@@ -87,7 +87,7 @@ class AccessLog(Logger):  # type: ignore[misc]
         """Let gunicorn open its logs, and format what goes there."""
         super().setup(cfg)
         # Here, where the directory of the app is on the path already.
-        from loglines import early_settings, formatter_for  # noqa: PLC0415
+        from verifier.loglines import early_settings, formatter_for  # noqa: PLC0415
 
         settings = early_settings(os.environ)
         if cfg.loglevel == "info":

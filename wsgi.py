@@ -5,7 +5,7 @@ import sys
 try:
     from verifier.startup import make_app
 except ModuleNotFoundError as missing:
-    if str(missing.name).partition(".")[0] in {"loglines", "verifier", "workers", "sentinel"}:
+    if str(missing.name).partition(".")[0] in {"verifier", "workers", "sentinel"}:
         raise
     print(
         f"Verifier can't start:\nThis Python ({sys.executable}) lacks {missing.name}: run `make install` in the checkout, then "

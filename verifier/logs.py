@@ -1,4 +1,4 @@
-"""What keeps the log short: throttled lines, and a line a minute for nonsense. How lines look: loglines/."""
+"""What keeps the log short: throttled lines, and a line a minute for nonsense. How lines look: verifier/loglines/."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from loglines import about, current_request_id
+from verifier.loglines import about, current_request_id
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
 from verifier.domain.callers import Caller, CallerKind, require_seen, require_started

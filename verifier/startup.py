@@ -16,7 +16,7 @@ import click
 from flask import Flask
 from flask.helpers import get_debug_flag
 
-from loglines import configure_logging, early_settings
+from verifier.loglines import configure_logging, early_settings
 from verifier import create_app
 from verifier.alerts.wiring import monitor_of
 from verifier.cli import add_commands

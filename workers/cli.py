@@ -17,7 +17,7 @@ import click
 def worker_command(*, processes: int, burst: bool, name: str | None) -> None:
     """Run a worker that sends the mails."""
     # Imported here so that the web process does not carry what only a worker needs.
-    from loglines import configure_logging, early_settings  # noqa: PLC0415
+    from verifier.loglines import configure_logging, early_settings  # noqa: PLC0415
     from verifier.metrics import shared  # noqa: PLC0415
     from verifier.settings import SettingsError, load_settings  # noqa: PLC0415
     from workers.container import WorkerContainer, make_worker_container  # noqa: PLC0415

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from loglines import about
+from verifier.loglines import about
 from verifier.domain.verifications import DeliveryStatus
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery import Deliverer

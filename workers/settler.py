@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from loglines import about
+from verifier.loglines import about
 from verifier.domain.verifications import DeliveryStatus
 from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Settlement

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from loglines import current_request_id
+from verifier.loglines import current_request_id
 from verifier.domain.errors import VerifierError
 from verifier.domain.words import words
 from verifier.languages import said

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
-from loglines import LogSettings, log_format, log_level, shows_addresses
+from verifier.loglines import LogSettings, log_format, log_level, shows_addresses
 from sentinel import Login, Tls
 from verifier.domain.api_keys import parse_api_keys
 from verifier.domain.hosts import parse_hosts
@@ -270,7 +270,7 @@ def _read_alerts(env: FileAwareEnv) -> AlertSettings:
 
 
 def _read_logs(env: FileAwareEnv) -> LogSettings:
-    """Read how the log is written once more, to name what is wrong: `loglines.early_settings` takes the usual instead."""
+    """Read how the log is written once more, to name what is wrong: `verifier.loglines.early_settings` takes the usual instead."""
     return LogSettings(
         format=parsed(env, "LOG_FORMAT", log_format, "auto"),
         level=parsed(env, "LOG_LEVEL", log_level, "info"),

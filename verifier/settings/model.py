@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loglines import LogSettings
+from verifier.loglines import LogSettings
 from sentinel import Endpoint, Login, Tls
 from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing

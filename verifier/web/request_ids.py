@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from loglines import about
+from verifier.loglines import about
 
 HEADER = "X-Request-ID"
 # For gunicorn's access log (gunicorn.conf.py).

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 from rich.console import Console
 
-from loglines import masked
+from verifier.loglines import masked
 from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
 from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-# As `logging` and its formatters write it, for the peers; as loglines/ does, in text and in JSON.
+# As `logging` and its formatters write it, for the peers; as verifier/loglines/ does, in text and in JSON.
 _ALARM = re.compile(
     rb''' (?:WARNING|ERROR|CRITICAL) | \[(?:warning|error|critical) *\]|"level": "(?:warning|error|critical)"'''
 )

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from loglines import current_request_id
+from verifier.loglines import current_request_id
 from verifier.web.request_ids import ENVIRON, HEADER, RequestIds
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loglines import LogFormat, LogSettings, about, early_settings, formatter_for
+from verifier.loglines import LogFormat, LogSettings, about, early_settings, formatter_for
 
 
 class Terminal(io.StringIO):

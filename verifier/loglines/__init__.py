@@ -12,10 +12,10 @@ of the app, so that a HUP still loads the app's code anew.
 
 from __future__ import annotations
 
-from loglines.configuring import configure_logging, formatter_for
-from loglines.context import about, current_request_id
-from loglines.masking import masked
-from loglines.settings import LogFormat, LogSettings, early_settings, log_format, log_level, shows_addresses
+from verifier.loglines.configuring import configure_logging, formatter_for
+from verifier.loglines.context import about, current_request_id
+from verifier.loglines.masking import masked
+from verifier.loglines.settings import LogFormat, LogSettings, early_settings, log_format, log_level, shows_addresses
 
 __all__ = [
     "LogFormat",

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import TextIO
 
-from loglines.formatting import formatter_of
-from loglines.settings import LogFormat, LogSettings
+from verifier.loglines.formatting import formatter_of
+from verifier.loglines.settings import LogFormat, LogSettings
 
 # Whose lines are worth reading at the level debug; what libraries say there may hold what they are told.
 OURS = ("verifier", "workers", "sentinel")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from loglines import masked
+from verifier.loglines import masked
 
 MASKED = [
     ("alice@example.org", "a***@example.org"),

@@ -14,7 +14,7 @@ from typing import cast
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-from loglines.masking import masked
+from verifier.loglines.masking import masked
 
 # What gunicorn.conf.py says of a request beside its message.
 FIELDS = ("client", "caller", "method", "path", "status", "bytes", "duration_ms", "request_id")

@@ -1,0 +1,63 @@
+"""The Flask app, put together from what `container` makes: its settings, and who answers which address."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from verifier import api, languages, ops, web
+from verifier.container import install, make_container
+from verifier.ops import requests
+from verifier.settings import Settings, load_settings
+from verifier.web.request_ids import RequestIds
+
+MAX_BODY_BYTES = 16 * 1024
+
+log = logging.getLogger(__name__)
+
+
+def make_app(settings: Settings | None = None) -> Flask:
+    """Make it; see `verifier.create_app`."""
+    if settings is None:
+        settings = load_settings()
+    container = make_container(settings)
+    app = Flask("verifier")
+    session_keys = [key.hex() for key in settings.keys.derive_all("session")]
+    app.config.update(
+        SECRET_KEY=session_keys[0],
+        SECRET_KEY_FALLBACKS=session_keys[1:],
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = RequestIds(  # type: ignore[method-assign]
+        app.wsgi_app, trusts_proxy=settings.trusted_proxies > 0
+    )
+    install(app, container)
+    _say_what_is_open(settings)
+    # An address with a second slash is another one: werkzeug would lead from there to one that begins with //.
+    app.url_map.merge_slashes = False
+    for each in (requests, languages, web, api, ops):
+        each.init_app(app)
+    return app
+
+
+def _say_what_is_open(settings: Settings) -> None:
+    if settings.api_open and not settings.development:
+        log.warning(
+            "VERIFIER_API_OPEN is true: whoever reaches this service may have mails sent to any address. "
+            "Make keys with `flask api-keys new NAME`."
+        )
+    if not settings.hosts and not settings.development:
+        log.warning(
+            "VERIFIER_HOSTS is not set, so this service answers under any host name. Name the hosts under which people "
+            "and backends reach it, such as verify.example.org."
+        )
+    if not settings.api_keys and not settings.api_open:
+        log.info("The API is closed, because VERIFIER_API_KEYS has no keys; the pages work.")
