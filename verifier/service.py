@@ -198,7 +198,7 @@ class VerificationService:
         self._outcomes.submitted(Submission.PENDING if is_pending else Submission.ACCEPTED)
         return verification
 
-    def _start(
+    def _start(  # noqa: PLR0917 - what a start is made of
         self,
         address: str,
         form_token: str,

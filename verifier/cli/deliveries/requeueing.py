@@ -17,8 +17,8 @@ from verifier.cli.arguments import DurationType, Name, NameType
 from verifier.cli.deliveries.context import CommandContext, command_context
 from verifier.cli.deliveries.filters import filter_of, filter_options
 from verifier.cli.deliveries.tables import span
-from verifier.store.dead_letters import ON_ITS_WAY, why_not_revived
 from verifier.domain.verifications import DeliveryStatus
+from verifier.store.dead_letters import ON_ITS_WAY, why_not_revived
 from verifier.store.delivery_reports import DeliveryReport, Filter
 from verifier.store.delivery_search import find_all
 
