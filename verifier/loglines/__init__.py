@@ -15,7 +15,14 @@ from __future__ import annotations
 from verifier.loglines.configuring import configure_logging, formatter_for
 from verifier.loglines.context import about, current_request_id
 from verifier.loglines.masking import masked
-from verifier.loglines.settings import LogFormat, LogSettings, early_settings, log_format, log_level, shows_addresses
+from verifier.loglines.settings import (
+    LogFormat,
+    LogSettings,
+    early_settings,
+    log_format,
+    log_level,
+    shows_addresses,
+)
 
 __all__ = [
     "LogFormat",
