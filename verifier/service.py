@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from verifier.loglines import about, current_request_id
 from sentinel import TRANSIENT, Backpressure, CircuitOpen, PermanentError, request_deadline
 from verifier.domain.addresses import normalise_address
 from verifier.domain.callers import Caller, CallerKind, require_seen, require_started
@@ -49,6 +48,7 @@ from verifier.domain.requests import (
 from verifier.domain.rules import Rules
 from verifier.domain.verifications import Status, Verification
 from verifier.domain.words import words
+from verifier.loglines import about, current_request_id
 from verifier.logs import ThrottledLog
 from verifier.outcomes import Judgement, Outcomes, Submission, judgement_of, submission_of
 from verifier.store.limits import Counting

@@ -16,12 +16,12 @@ import click
 from flask import Flask
 from flask.helpers import get_debug_flag
 
-from verifier.loglines import configure_logging, early_settings
 from verifier import create_app
 from verifier.alerts.wiring import monitor_of
 from verifier.cli import add_commands
 from verifier.container import Container, container_of
 from verifier.dev import is_wanted
+from verifier.loglines import configure_logging, early_settings
 from verifier.logs import quieten_nonsense
 from verifier.settings import SettingsError
 from verifier.time_check import check_time_budget

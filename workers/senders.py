@@ -10,8 +10,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from verifier.loglines import about
 from verifier.domain.verifications import DeliveryStatus
+from verifier.loglines import about
 from verifier.store.deliveries import Claim, Settlement
 from workers.delivery import Deliverer
 from workers.smtp.relays import Relays

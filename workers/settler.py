@@ -13,8 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from verifier.loglines import about
 from verifier.domain.verifications import DeliveryStatus
+from verifier.loglines import about
 from verifier.logs import ThrottledLog
 from verifier.store.deliveries import Settlement
 from verifier.store.ops import series

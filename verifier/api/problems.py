@@ -10,10 +10,10 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from verifier.loglines import current_request_id
 from verifier.domain.errors import VerifierError
 from verifier.domain.words import words
 from verifier.languages import said
+from verifier.loglines import current_request_id
 
 CODES = {
     400: "malformed_request",

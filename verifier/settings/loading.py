@@ -19,13 +19,13 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 from environs import EnvValidationError, FileAwareEnv, validate
 
-from verifier.loglines import LogSettings, log_format, log_level, shows_addresses
 from sentinel import Login, Tls
 from verifier.domain.api_keys import parse_api_keys
 from verifier.domain.hosts import parse_hosts
 from verifier.domain.keys import parse_keys
 from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.rules import Rules
+from verifier.loglines import LogSettings, log_format, log_level, shows_addresses
 from verifier.settings.alerts import AlertSettings, canary_address, webhook_url
 from verifier.settings.metrics import read_metrics
 from verifier.settings.model import MailSettings, RedisSettings, Settings

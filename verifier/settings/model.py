@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from verifier.loglines import LogSettings
 from sentinel import Endpoint, Login, Tls
 from verifier.domain.api_keys import ApiKeys
 from verifier.domain.keys import KeyRing
 from verifier.domain.limits import Limits
 from verifier.domain.rules import Rules
+from verifier.loglines import LogSettings
 from verifier.settings.alerts import AlertSettings
 from verifier.settings.metrics import MetricsSettings
 from verifier.settings.relays import MailRelay

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import click
 from rich.console import Console
 
-from verifier.loglines import masked
 from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
+from verifier.loglines import masked
 from verifier.settings import Settings, SettingsError, load_settings
 from verifier.store.deliveries import Deliveries
 from verifier.wiring import deliveries_of, link_of
