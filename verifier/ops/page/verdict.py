@@ -85,7 +85,7 @@ def verdict_of(sight: Sight, limits: Limits, deadline: RequestDeadline) -> Verdi
         why = troubles[0].message if troubles else "The first look is not over yet."
         return Verdict(BAD, "Nothing can be seen", why, troubles, unseen)
     if topology is not None and not _is_stale(sight.nodes, sight.now) and topology.is_failing_over:
-        sentence = "The sentinels move the master. Requests wait, and no mail is lost."
+        sentence = "The sentinels move the master. Requests wait, and what was accepted is kept."
         return Verdict(MOVING, "A failover is under way", sentence, troubles, unseen)
     if bad:
         is_away = bool(sight.service.trouble) or _is_stale(sight.service, sight.now)
