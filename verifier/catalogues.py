@@ -17,6 +17,7 @@ from verifier.domain.words import Catalogue
 
 DIRECTORY = Path(__file__).parent / "translations"
 SOURCE = "en"
+LONGEST_TAG = 35  # RFC 5646, 4.4.1: what every program should take
 
 
 @cache
@@ -28,6 +29,8 @@ def languages() -> dict[str, str]:
 
 def known_language(tag: str) -> str | None:
     """Return our language for a tag such as `ko`, `ko-KR` or `ko_KR` (BCP 47); None where we speak none like it."""
+    if len(tag) > LONGEST_TAG:
+        return None
     try:
         wanted = str(Locale.parse(tag.strip().replace("-", "_")))
     except (UnknownLocaleError, ValueError, TypeError):

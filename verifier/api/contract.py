@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from verifier.catalogues import LONGEST_TAG
 from verifier.domain.addresses import MAX_ADDRESS_CHARACTERS
 from verifier.domain.codes import LONGEST_PASTE
 from verifier.domain.verifications import DeliveryStatus, Status
@@ -35,7 +36,7 @@ Locale = Annotated[
     Meta(
         description="The language of the mail, as BCP 47 writes it, such as `ko` or `ko-KR`; without one it is English.",
         examples=["ko"],
-        extra_json_schema={"maxLength": 35},
+        extra_json_schema={"maxLength": LONGEST_TAG},
     ),
 ]
 Time = Annotated[str, Meta(extra_json_schema=_A_TIME)]

@@ -24,7 +24,6 @@ from verifier.domain.errors import (
     VerificationEnded,
     VerifierError,
 )
-from verifier.domain.typos import intended_address
 from verifier.domain.verifications import Status, Verification
 from verifier.languages import current_language, said
 from verifier.web.browsers import starting_browser, this_browser
@@ -41,6 +40,7 @@ from verifier.web.pages import (
     verification_page,
 )
 from verifier.web.security import csrf
+from verifier.web.typos import intended_address
 from verifier.web.wording import LOST_BUTTON, LOST_FORM, SENT_AGAIN
 from verifier.web.wrong_codes import remember_wrong_code, take_wrong_code
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.domain.typos import COMMON, REAL, intended_address, is_one_slip
+from verifier.web.typos import COMMON, REAL, intended_address, is_one_slip
 
 
 @pytest.mark.parametrize(
