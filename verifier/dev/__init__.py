@@ -5,6 +5,7 @@ mail_server      takes every mail and keeps it in a Maildir
 maildir          reads that Maildir
 mailbox          shows the mails at /dev/mailbox
 running          leaves for a second terminal what leads its commands here
+request_lines    which requests get a line in the log
 worker_process   keeps a worker running beside the app
 
 This file needs nothing but Python, so that a deployment can ask whether it is a developer's.

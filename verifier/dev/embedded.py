@@ -24,6 +24,7 @@ from pathlib import Path
 from sentinel import LocalOptions, LocalTopology, wait_for
 from verifier.dev import MAILBOX_VARIABLE, running
 from verifier.dev.mail_server import ADDRESS_FILE, MaildirHandler, MailServer
+from verifier.dev.request_lines import quieten_polling
 from verifier.dev.worker_process import WorkerProcess
 from verifier.domain.hosts import is_loopback_name
 from verifier.settings import MailSettings, load_settings
@@ -74,6 +75,7 @@ def start(options: RunOptions, environ: MutableMapping[str, str]) -> tuple[Path,
         RedisServerMissing, LocalStartError, TopologyError: the topology does not start.
     """
     outer = MAILBOX_VARIABLE not in environ
+    quieten_polling()
     _end_on_signals()
     if outer:
         require_free(options)
