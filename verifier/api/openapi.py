@@ -16,7 +16,7 @@ from apispec import APISpec
 from flask import Flask
 
 from verifier.api import contract
-from verifier.api.catalogue import Example, examples_of
+from verifier.api.catalogue import AN_ID, Example, examples_of
 from verifier.api.idempotency import HEADER, LONGEST_KEY, REPLAYED
 from verifier.api.operations import Operation, operation_of
 
@@ -119,7 +119,7 @@ def _success(operation: Operation) -> dict[str, Any]:
         "description": inspect.getdoc(operation.answer),
         "content": {"application/json": {"schema": _schema_of(operation.answer)}},
     }
-    headers = {}
+    headers = _request_id()
     if operation.status == 201:
         headers["Location"] = _header("Where the verification can be read.", contract.EXAMPLE_PATH)
         response["links"] = {
@@ -128,7 +128,7 @@ def _success(operation: Operation) -> dict[str, Any]:
         }
     if operation.may_be_repeated:
         headers[REPLAYED] = _header("Where the same request came before, with the same key.", "true")
-    return {**response, "headers": headers} if headers else response
+    return {**response, "headers": headers}
 
 
 def _refusals(operation: Operation) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _refusal(operation: Operation, status: int, examples: list[Example]) -> dict
             }
         },
     }
-    headers = {}
+    headers = _request_id()
     if any(each.retry_after_s is not None for each in examples):
         waits = [each for each in examples if each.retry_after_s is None]
         unless = f", unless `code` is {waits[0].code}: waiting does not help then" if waits else ""
@@ -161,7 +161,7 @@ def _refusal(operation: Operation, status: int, examples: list[Example]) -> dict
         headers[HEADER] = _header(
             "Where the request named no key: the one with which trying again is safe.", "b2" * 16
         )
-    return {**response, "headers": headers} if headers else response
+    return {**response, "headers": headers}
 
 
 def _key_parameter() -> dict[str, Any]:
@@ -188,6 +188,12 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 def _header(description: str, example: object, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"description": description, "schema": schema or {"type": "string"}, "example": example}
+
+
+def _request_id() -> dict[str, Any]:
+    """Return the header that every answer of the app has (web/request_ids.py)."""
+    [example] = AN_ID.values()
+    return {"X-Request-ID": _header("By it the operators find the request in their log.", example)}
 
 
 def _schema_of(kind: type[msgspec.Struct]) -> dict[str, str]:

@@ -9,7 +9,9 @@ from flask import Blueprint, Response, current_app, render_template
 from markupsafe import Markup, escape
 
 from verifier.api.openapi import build_document
+from verifier.catalogues import SOURCE
 from verifier.container import current_container
+from verifier.languages import choose
 
 _EXTENSION = "verifier.openapi"
 
@@ -24,8 +26,9 @@ def openapi() -> Response:
 
 @blueprint.get("/docs")
 def page() -> str:
-    """Show the document as a page, made here: it needs no JavaScript and nothing from elsewhere."""
-    return render_template("reference.html", document=document(), resolved=_resolved, marked=_marked)
+    """Show the document as a page, made here: it needs no JavaScript and nothing from elsewhere. It is English."""
+    choose(SOURCE)
+    return render_template("api/reference.html", document=document(), resolved=_resolved, marked=_marked)
 
 
 def document() -> dict[str, Any]:

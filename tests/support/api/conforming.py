@@ -58,7 +58,7 @@ def require_documented(app: Flask, method: str, path: str, answer: TestResponse)
     headers = documented.get("headers", {})
     for name in ("Retry-After", "WWW-Authenticate", "Idempotency-Key", "Idempotent-Replayed", "Location"):
         assert name in headers or name not in answer.headers, f"{name} is not documented for {method} {path}"
-    for name in {"Location", "WWW-Authenticate"} & set(headers):
+    for name in {"Location", "WWW-Authenticate", "X-Request-ID"} & set(headers):
         assert name in answer.headers
     if answer.status_code >= 400:
         examples = documented["content"][answer.content_type]["examples"]

@@ -21,11 +21,7 @@ from verifier.domain import errors
 ROOT = Path(__file__).resolve().parents[3]
 TRANSLATED = [code for code in languages() if code != SOURCE]
 # For the operators and developers of a service, in English.
-OTHER_TEMPLATES = (
-    "verifier/templates/dev/",
-    "verifier/templates/ops/",
-    "verifier/templates/reference.html",
-)
+OTHER_TEMPLATES = ("verifier/templates/api/", "verifier/templates/dev/", "verifier/templates/ops/")
 PLACE = re.compile(r"%\(\w+\)s")
 # What a browser shows or reads out of a tag.
 SHOWN_ATTRIBUTE = re.compile(

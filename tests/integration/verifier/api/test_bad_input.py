@@ -80,7 +80,14 @@ def test_what_has_to_be_there_is_named(ask: Ask, action: str, name: str) -> None
 
 @pytest.mark.parametrize(
     ("action", "name"),
-    [("", "to"), ("", "client_ip"), ("/check", "code"), ("/check", "client_ip"), ("/resend", "client_ip")],
+    [
+        ("", "to"),
+        ("", "client_ip"),
+        ("", "locale"),
+        ("/check", "code"),
+        ("/check", "client_ip"),
+        ("/resend", "client_ip"),
+    ],
 )
 def test_another_type_is_refused(ask: Ask, action: str, name: str) -> None:
     """Null is another type, too."""
@@ -185,6 +192,24 @@ def test_an_address_of_a_client_that_is_none_is_refused(ask: Ask, action: str) -
         status, code, sentence = ask(action, {**REQUIRED[action], "client_ip": text})
         assert (status, code) == (422, "invalid_request")
         assert "such as 192.0.2.7" in sentence
+
+
+def test_a_language_that_is_none_is_refused(ask: Ask) -> None:
+    """With those that there are."""
+    for text in (
+        "",
+        "xx",
+        "tlh",
+        "english",
+        "ko" + " " * 34,
+        "k" * 5_000,
+        "ko\x00",
+        f"{BIDI}ok",
+        "\ud55c\uad6d\uc5b4",
+    ):
+        status, code, sentence = ask("", {"to": "bob@example.org", "locale": text})
+        assert (status, code) == (422, "invalid_request")
+        assert 'The member "locale" must be a language of this service: en, ko.' in sentence
 
 
 def test_another_script_is_read(api: FlaskClient) -> None:
