@@ -4,6 +4,7 @@ model        the settings as frozen values
 loading      from the environment and `.env` to the values, or to a sentence for each wrong one
 parsers      texts into values
 relays       the relays as a setting
+brand        how the pages look
 metrics      who may read the metrics
 weaknesses   what makes settings too weak
 """

@@ -27,6 +27,7 @@ from verifier.domain.limits import Limit, Limits, parse_limit
 from verifier.domain.rules import Rules
 from verifier.loglines import LogSettings, log_format, log_level, shows_addresses
 from verifier.settings.alerts import AlertSettings, canary_address, webhook_url
+from verifier.settings.brand import read_brand
 from verifier.settings.metrics import read_metrics
 from verifier.settings.model import MailSettings, RedisSettings, Settings
 from verifier.settings.parsers import (
@@ -144,6 +145,7 @@ def _sentences(messages: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _read(env: FileAwareEnv) -> Settings:
     return Settings(
         name=parsed(env, "NAME", service_name, Settings.name),
+        brand=read_brand(env),
         api_keys=parsed(env, "API_KEYS", parse_api_keys, ""),
         api_open=env.bool("API_OPEN", Settings.api_open),
         ops_password=_first_line(env.str("OPS_PASSWORD", "")),

@@ -12,6 +12,7 @@ from verifier.domain.limits import Limits
 from verifier.domain.rules import Rules
 from verifier.loglines import LogSettings
 from verifier.settings.alerts import AlertSettings
+from verifier.settings.brand import Brand
 from verifier.settings.metrics import MetricsSettings
 from verifier.settings.relays import MailRelay
 
@@ -54,6 +55,7 @@ class Settings:
 
     keys: KeyRing
     name: str = "Verifier"
+    brand: Brand = field(default_factory=Brand)
     api_keys: ApiKeys = field(default_factory=ApiKeys)
     api_open: bool = False
     ops_password: str = field(default="", repr=False)

@@ -163,6 +163,8 @@ def test_no_setting_is_missing_in_these_tests() -> None:
         "VERIFIER_MAIL_CA_FILE",
         "VERIFIER_MAIL_RELAYS",
         "VERIFIER_ALERT_WEBHOOK_PLAIN",
+        "VERIFIER_ACCENT_COLOR",
+        "VERIFIER_LOGO",
     }
     # In tests/unit/sentinel/test_tls.py, where there are files; verification right below.
     of_tls = {f"VERIFIER_REDIS_TLS_{each}" for each in ("CA_FILE", "CERT_FILE", "KEY_FILE", "VERIFY")}
@@ -244,6 +246,20 @@ def test_the_ca_file_must_be_there(tmp_path: Path) -> None:
     assert _load(MAIL_CA_FILE=str(authority)).mail.ca_file == authority
     with pytest.raises(SettingsError, match="VERIFIER_MAIL_CA_FILE: there is no file /nowhere"):
         _load(MAIL_CA_FILE="/nowhere/ca.pem")
+
+
+def test_the_pages_own_logo_and_colour(tmp_path: Path) -> None:
+    """A wrong one stops the start with its name; what is wrong with which is in test_brand.py."""
+    logo = tmp_path / "logo.svg"
+    logo.touch()
+    brand = _load(LOGO=str(logo), ACCENT_COLOR="#7A2048").brand
+    assert brand.logo == logo
+    assert brand.accent is not None
+    assert brand.accent.light == "#7a2048"
+    with pytest.raises(SettingsError) as refusal:
+        _load(LOGO="/nowhere/logo.svg", ACCENT_COLOR="#ffcc00")
+    assert "VERIFIER_LOGO: there is no file /nowhere/logo.svg." in str(refusal.value)
+    assert "VERIFIER_ACCENT_COLOR: #ffcc00 is too light to be read on the pages" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
