@@ -155,15 +155,6 @@ def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     shutil.rmtree(os.environ.get(METRICS, ""), ignore_errors=True)
 
 
-def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Forget the gauges of a process that ended; its counters count on."""
-    if os.environ.get(METRICS):
-        # Not before: what is counted where is decided when it is imported.
-        from prometheus_client import multiprocess  # noqa: PLC0415
-
-        multiprocess.mark_process_dead(worker.pid)
-
-
 def when_ready(server: Any) -> None:
     """Put our reload and stop before gunicorn's."""
     reload, stop = server.reload, server.stop

@@ -6,11 +6,12 @@ fills with the sentences that are to be translated; nothing else names it.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError, negotiate_locale
+from babel import Locale
 from babel.support import Translations
 
 from verifier.domain.words import Catalogue
@@ -18,6 +19,7 @@ from verifier.domain.words import Catalogue
 DIRECTORY = Path(__file__).parent / "translations"
 SOURCE = "en"
 LONGEST_TAG = 35  # RFC 5646, 4.4.1: what every program should take
+_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 
 @cache
@@ -28,14 +30,18 @@ def languages() -> dict[str, str]:
 
 
 def known_language(tag: str) -> str | None:
-    """Return our language for a tag such as `ko`, `ko-KR` or `ko_KR` (BCP 47); None where we speak none like it."""
-    if len(tag) > LONGEST_TAG:
+    """Return our language for a tag such as `ko`, `ko-KR` or `ko_KR` (BCP 47); None where we speak none like it.
+
+    What is longer leads to what is shorter (RFC 4647, 3.4). Babel would look for a file for each tag, and a header can hold a
+    thousand of them.
+    """
+    wanted = tag.strip().replace("_", "-")
+    if len(tag) > LONGEST_TAG or not _TAG.fullmatch(wanted):
         return None
-    try:
-        wanted = str(Locale.parse(tag.strip().replace("-", "_")))
-    except (UnknownLocaleError, ValueError, TypeError):
-        return None
-    return negotiate_locale([wanted], list(languages()))
+    ours = {code.replace("_", "-").lower(): code for code in languages()}
+    subtags = wanted.lower().split("-")
+    shorter = ("-".join(subtags[:length]) for length in range(len(subtags), 0, -1))
+    return next((ours[each] for each in shorter if each in ours), None)
 
 
 @cache

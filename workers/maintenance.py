@@ -94,15 +94,18 @@ class Maintenance:
 
     def _beat(self) -> None:
         policy = self._container.retry_policy
-        self._container.metrics.look(
-            relays=self._container.relays.conditions(),
-            in_flight=len(self._in_flight),
-            waiting=policy.outage.is_on(),
-        )
+        self._do("Noting how the worker fares for the metrics", self._note_metrics)
         try:
             policy.pulse.write(waiting=policy.outage.is_on())
         except OSError as error:
             throttled_log.log(logging.WARNING, "The pulse for the health check can't be written: %s", error)
+
+    def _note_metrics(self) -> None:
+        self._container.metrics.look(
+            relays=self._container.relays.conditions(),
+            in_flight=len(self._in_flight),
+            waiting=self._container.retry_policy.outage.is_on(),
+        )
 
     def _round(self) -> None:
         # First, since it is the one thing here that can be done while Redis is away.
@@ -113,8 +116,10 @@ class Maintenance:
             self._do("Writing the minute's figures", self._count)
         self._do("Recovery", self._recover)
         self._do("Writing the history of the master", self._historian.run)
-        if self._self_repair is not None:
-            self._self_repair.look(self._container.link.rogue)
+        if (repair := self._self_repair) is not None:
+            self._do(
+                "Looking after a master that was led away", lambda: repair.look(self._container.link.rogue)
+            )
             self._do("Looking whose turn it would be to repair", self._turns.refresh)
         if now - self._announced_at >= ANNOUNCE_EVERY_S:
             self._announced_at = now

@@ -14,6 +14,7 @@ from redis import Redis
 from sentinel import TRANSIENT, Backpressure, MasterLink, PermanentError
 from verifier.domain.errors import VerificationNotFound, VerifierError
 from verifier.domain.verifications import DeliveryStatus, Verification
+from verifier.loglines import masked
 from verifier.logs import ThrottledLog
 from verifier.service import VerificationService
 from verifier.store.alerts import CanaryRecord, keep_canary, read_canary
@@ -76,14 +77,16 @@ class Canary:
         except VerificationNotFound:
             return replace(record, pending="")
         delivery = verification.delivery
+        # Readiness and alerts pass it on, to anybody who asks and to chats; relays quote addresses.
+        reply = masked(delivery.relay_reply)
         if delivery.status is DeliveryStatus.SENT:
             self._end(verification)
             return replace(record, pending="", arrived_at=now, reply="")
         if delivery.status in _FAILED or now >= verification.expires_at:
             self._end(verification)
             self._link.run(lambda client: self._forget(client, verification), DEADLINE_S)
-            return replace(record, pending="", reply=delivery.relay_reply)
-        return replace(record, reply=delivery.relay_reply or record.reply)
+            return replace(record, pending="", reply=reply)
+        return replace(record, reply=reply or record.reply)
 
     def _end(self, verification: Verification) -> None:
         try:

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import mark_process_dead
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def undisturbed(where: Path) -> Iterator[None]:
 
 
 def add_up_the_ended(where: Path) -> None:
-    """Add the counters of processes that ended to those that ended before; call it `undisturbed`."""
+    """Add the counters of processes that ended to those that ended before, and forget their gauges; call it `undisturbed`."""
     for path in where.glob("*.db"):
         kind, _, rest = path.stem.partition("_")
         pid = int(rest.rpartition("_")[2] or ENDED)
@@ -91,7 +90,6 @@ def add_up_the_ended(where: Path) -> None:
             continue
         if kind in _ADDED_UP:
             _add(path, where / f"{kind}_{ENDED}.db")
-        mark_process_dead(pid, str(where))
         path.unlink(missing_ok=True)
 
 

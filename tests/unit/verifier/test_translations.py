@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import string
 from collections.abc import Iterable
 from functools import cache
 from io import BytesIO
@@ -175,6 +177,18 @@ def test_no_error_for_people_is_raised_with_bare_text(path: str) -> None:
 def test_a_language_is_known_by_its_tag(tag: str, language: str | None) -> None:
     """Region and case do not matter; nonsense is none of ours."""
     assert known_language(tag) == language
+
+
+def test_a_tag_is_looked_for_in_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of a browser, or of somebody who means harm, can name a thousand languages."""
+    languages()
+
+    def refuse(*_: object) -> bool:
+        raise AssertionError("A file was looked for.")
+
+    monkeypatch.setattr("os.path.exists", refuse)
+    for one, other in itertools.product(string.ascii_lowercase, repeat=2):
+        assert known_language(f"q{one}{other}") is None
 
 
 def test_a_language_without_a_catalogue_is_english() -> None:

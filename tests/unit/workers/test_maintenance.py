@@ -50,3 +50,18 @@ def test_a_relay_that_is_back_is_not_forgotten_while_redis_is_away() -> None:
     for _ in range(2):
         maintenance._recover()
     assert deliveries.asked == [1, 1]
+
+
+def test_a_mistake_in_the_metrics_costs_no_heartbeat() -> None:
+    """The thread that renews leases goes on, or each mail in flight would be sent twice."""
+    said: list[bool] = []
+    policy = SimpleNamespace(
+        outage=SimpleNamespace(is_on=lambda: False),
+        pulse=SimpleNamespace(write=lambda *, waiting: said.append(waiting)),
+    )
+    # Without `metrics`, so that looking at them fails.
+    container = SimpleNamespace(
+        deliveries=None, writing=Writing(), relays=None, link=SimpleNamespace(redis=None), retry_policy=policy
+    )
+    Maintenance(cast("Any", container), InFlight(1), "a worker", lambda: None)._beat()
+    assert said == [False]

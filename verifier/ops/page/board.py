@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Flask, current_app, get_template_attribute
 from markupsafe import Markup
@@ -65,15 +66,20 @@ class Board:
         self._nodes = Watch("nodes", look_at_nodes(settings), _pace)
         self._writes = Watch("writes", self._try_write, lambda _: _WRITE_EVERY_S)
         self._service = Watch("service", look_at_service(settings, self._link), lambda _: LOOK_EVERY_S)
+        self._watches: tuple[Watch[Any], ...] = (self._nodes, self._writes, self._service)
         self._rendering = threading.Lock()
         self._rendered: tuple[tuple[int, ...], State] | None = None
 
     def session(self) -> Session | None:
         """Return who asks; None for a stranger, and for one that has logged out, in whichever process."""
         found = self.sessions.of_this_request()
-        known = self._service.seen().value
+        if found is None:
+            return None
+        # Looked at from now on: what this process saw long ago, or never, tells nothing of a logout elsewhere.
+        self._look_on()
+        known = self._service.seen(_FIRST_LOOK_S).value
         ended = self._ended if known is None else self._ended | known.ended_sessions
-        return None if found is None or found.id in ended else found
+        return None if found.id in ended else found
 
     def end(self, session: Session) -> None:
         """Refuse a session from now on, in this process."""
@@ -81,9 +87,7 @@ class Board:
 
     def sight(self) -> Sight:
         """Return what was seen last of everything, and have it looked at from now on."""
-        watches = (self._nodes, self._writes, self._service)
-        for watch in watches:
-            watch.wanted()
+        self._look_on()
         wait_until = time.monotonic() + _FIRST_LOOK_S
         nodes = self._nodes.seen(_FIRST_LOOK_S)
         service = self._service.seen(max(0.0, wait_until - time.monotonic()))
@@ -106,8 +110,12 @@ class Board:
 
     def close(self) -> None:
         """Look no more."""
-        for watch in (self._nodes, self._writes, self._service):
+        for watch in self._watches:
             watch.end(timeout_s=10.0)
+
+    def _look_on(self) -> None:
+        for watch in self._watches:
+            watch.wanted()
 
     def _make_state(self, sight: Sight) -> State:
         settings = self.settings

@@ -115,7 +115,12 @@ def _away(sight: Sight) -> str:
 def _of_the_topology(sight: Sight, deadline: RequestDeadline) -> Iterator[Trouble]:
     if sight.nodes.trouble:
         yield Trouble(BAD, sight.nodes.trouble)
-    elif (topology := sight.topology) is not None:
+        return
+    if _is_stale(sight.nodes, sight.now):
+        age_s = sight.nodes.age_s(sight.now)
+        since = "yet" if age_s is None else f"for {span(age_s)}"
+        yield Trouble(WARNING, f"Nodes and sentinels have not been seen {since}.")
+    if (topology := sight.topology) is not None:
         for finding in findings_of(topology, deadline):
             if finding.code != _NO_RIGHT:
                 tone = BAD if finding.severity is Severity.CRITICAL else WARNING

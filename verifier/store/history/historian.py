@@ -75,7 +75,7 @@ class Historian:
         named = self._link.directory.named_by_majority(ASK_WITHIN_S)
         for each in moves:
             if each.event.new == named:
-                each.confirmed, each.epoch = True, self._link.directory.config_epoch()
+                each.confirmed, each.epoch = True, self._link.config_epoch(ASK_WITHIN_S)
             elif any(later.event.old == each.event.new for later in moves if later is not each):
                 each.confirmed = True
             elif self._clock() - each.event.heard_at > CONFIRMED_WITHIN_S:
@@ -92,7 +92,7 @@ class Historian:
         named = self._link.directory.named_by_majority(ASK_WITHIN_S)
         if last is not None and named is not None and last.new != named:
             why = "found later: no worker heard of it when it happened"
-            epoch = self._link.directory.config_epoch()
+            epoch = self._link.config_epoch(ASK_WITHIN_S)
             record_event(
                 self._link.redis, HistoryEvent(EventKind.FAILOVER, last.new, named, why, epoch=epoch)
             )

@@ -185,6 +185,18 @@ def test_a_logout_ends_the_session_in_all_processes(make_app: Make) -> None:
     assert any(thief.get("/ops/state").status_code == 401 for _ in _for_a_while())
 
 
+def test_a_process_that_nobody_asked_before_knows_of_a_logout(make_app: Make) -> None:
+    """It looks before it believes a cookie: with one request somebody reads a dead letter, or discards it."""
+    client = make_app().test_client()
+    log_in(client)
+    cookie = client.get_cookie("verifier_ops")
+    assert cookie is not None
+    client.post("/ops/logout", data={"csrf_token": token(client)})
+    thief = make_app().test_client()
+    thief.set_cookie("verifier_ops", cookie.value)
+    assert thief.get("/ops/state").status_code == 401
+
+
 def test_another_password_or_another_key_ends_all_sessions(make_app: Make) -> None:
     """And a cookie that somebody made up counts for nothing."""
     client = make_app().test_client()

@@ -59,9 +59,17 @@ def test_what_was_chosen_stays(client: FlaskClient) -> None:
     """Whatever the browser asks for, on every page from then on; each page links to the others."""
     page = client.get("/?language=ko").text
     assert language_of(page) == "ko"
-    assert '<a href="/?language=en" lang="en" hreflang="en">English</a>' in page
+    assert '<a href="?language=en" lang="en" hreflang="en">English</a>' in page
     assert language_of(client.get("/nowhere", headers={"Accept-Language": "en"}).text) == "ko"
     assert language_of(client.get("/?language=en", headers=KOREAN).text) == "en"
+
+
+def test_the_links_to_other_languages_lead_nowhere_else(client: FlaskClient) -> None:
+    """An address that begins with two slashes is another host's in a link, and the page that it is not found has links, too."""
+    page = client.get("/", environ_overrides={"PATH_INFO": "//elsewhere.example/"})
+    assert page.status_code == 404
+    assert "elsewhere.example" not in page.text
+    assert 'href="?language=ko"' in page.text
 
 
 @pytest.mark.parametrize("nonsense", ["xx", "../x", "", "%00", "k" * 3000])

@@ -95,6 +95,23 @@ print((where / "counter_4000001.db").exists())
     assert said.endswith("False\n")
 
 
+def test_a_gauge_ends_with_its_process_whoever_removes_it(tmp_path: Path) -> None:
+    """Another one may remove the same file at this moment, as happens where the lock was not waited for any longer."""
+    program = """
+def gone(path, **_):
+    raise FileNotFoundError(path)
+
+def breaker_opens():
+    link.circuit(is_open=True)
+
+child(breaker_opens)
+assert any("livemax" in path.name for path in where.glob("*.db"))
+os.remove = gone
+print(page.render("")[0].decode())
+"""
+    assert "verifier_breaker_open 0.0" in _run(program, tmp_path)
+
+
 def test_one_that_hangs_while_it_adds_up_holds_nobody_up(tmp_path: Path) -> None:
     """The lock is waited for only so long."""
     program = """

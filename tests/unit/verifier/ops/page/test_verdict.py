@@ -63,6 +63,8 @@ REFUSED = WriteAnswer(NODES[0], 0.01, Refusal.MEMORY, "OOM")
             "Something is wrong",
         ),
         (Sight(Seen(), Seen(), Seen(), NOW), "bad", "Nothing can be seen"),
+        (replace(GOOD, nodes=Seen()), "warning", "Mail goes out"),
+        (replace(GOOD, nodes=Seen(healthy(), NOW - 9)), "warning", "Mail goes out"),
         (nodes(with_node(healthy(), 1, priority=50)), "warning", "Mail goes out"),
         (
             nodes(with_sentinels(healthy(), flags=frozenset({"master", "o_down", "failover_in_progress"}))),
@@ -70,7 +72,18 @@ REFUSED = WriteAnswer(NODES[0], 0.01, Refusal.MEMORY, "OOM")
             "A failover is under way",
         ),
     ],
-    ids=["no worker", "full", "away", "old", "no sentinel", "nothing", "a warning", "a failover"],
+    ids=[
+        "no worker",
+        "full",
+        "away",
+        "old",
+        "no sentinel",
+        "nothing",
+        "no look at nodes",
+        "an old look at nodes",
+        "a warning",
+        "a failover",
+    ],
 )
 def test_each_state_has_its_tone(sight: Sight, tone: str, headline: str) -> None:
     """And something is said of it."""

@@ -35,7 +35,9 @@ class World:
         assert within_s > 0
         return self.named
 
-    def config_epoch(self) -> int:
+    def config_epoch(self, within_s: float) -> int:
+        """Answer in time: a sentinel that hangs would otherwise keep leases from being renewed."""
+        assert 0 < within_s <= 1
         return 7
 
     def record(self, client: object, event: HistoryEvent, *, age_s: float = 0.0) -> bool:
