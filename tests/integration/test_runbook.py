@@ -28,6 +28,7 @@ RUN: Mapping[str, frozenset[int]] = {
     "flask sentinel status": frozenset({0}),
     "flask sentinel status --json": frozenset({0}),
     "flask sentinel history": frozenset({0}),
+    "flask sentinel history -n 100": frozenset({0}),
     "flask sentinel history --json": frozenset({0}),
     # The doctor may warn of this machine: its memory, its kernel's settings.
     "flask sentinel doctor": frozenset({0, 2}),
@@ -39,6 +40,7 @@ RUN: Mapping[str, frozenset[int]] = {
     "flask deliveries list --status rejected": frozenset({0}),
     "flask deliveries requeue --all --reply 451 --since 2h --dry-run": frozenset({0}),
     "flask check-settings": frozenset({0}),
+    "flask secret-keys new k2": frozenset({0}),
 }
 """In this process, on a service that runs."""
 
@@ -46,6 +48,7 @@ BY_SHELL = (
     "ask_node NODE bgrewriteaof",
     "ask_node NODE info persistence",
     "ask_sentinel SENTINEL sentinel master verifier",
+    "ask_sentinel SENTINEL sentinel ckquorum verifier",
     "ask_sentinel SENTINEL sentinel reset verifier",
 )
 """With the page's own functions and the files of the operators' passwords."""
@@ -68,17 +71,22 @@ _PASSWORDS = "tests/integration/sentinel/test_mending.py::test_every_password_is
 _QUORUM = "tests/integration/sentinel/test_mending.py::test_a_sentinel_is_replaced"
 
 ELSEWHERE: Mapping[str, str] = {
+    "flask sentinel status --watch 0.5": "tests/integration/sentinel/status/test_status.py::test_it_watches_until_ctrl_c",
     "flask sentinel status --watch": "tests/integration/sentinel/status/test_status.py::test_it_watches_until_ctrl_c",
     "flask sentinel switchover": f"{_SWITCHOVER}::test_failover_asks_first",
     "flask sentinel switchover --to HOST:PORT": f"{_CHOICE}::test_the_master_goes_where_it_is_sent",
     "flask sentinel repair": _REPAIR,
+    "flask sentinel repair --yes": _REPAIR,
     "flask worker": "tests/integration/workers/test_processes.py::test_sigterm_ends_parent_and_children",
     "flask run": "tests/integration/deploy/test_without_development.py::test_flask_run_works_where_the_sentinels_are_named",
     "flask alerts test": "tests/integration/verifier/alerts/test_processes.py::test_flask_alerts_test_says_what_came_back",
     "flask drill": _DRILL,
-    "flask drill --fault NAME": _DRILL,
+    "flask drill --fault redis-full": _DRILL,
+    "flask drill --fault rolling-restart": _DRILL,
+    "flask drill --fault key-rotation": _DRILL,
     "flask deliveries requeue": f"{_DELIVERIES}::test_requeued_mails_are_due_now",
-    "flask deliveries requeue --all --reply 451 --since 2h": f"{_DELIVERIES}::test_the_filters_choose",
+    "flask deliveries requeue --all --reply 451 --since 2h": f"{_DELIVERIES}::test_many_are_requeued_one_after_the_other",
+    "flask deliveries requeue --all --reply 451 --since 2h --over 10m": f"{_DELIVERIES}::test_many_are_requeued_one_after_the_other",
     "flask deliveries discard ID --owed": (
         f"{_DELIVERIES}::test_an_owed_mail_is_discarded_only_by_who_has_read_what_it_is"
     ),
@@ -91,6 +99,7 @@ ELSEWHERE: Mapping[str, str] = {
     ),
     "sh deploy/check.sh": "tests/integration/deploy/test_deploy_check.py::test_nothing_in_the_way_is_said",
     "sh sentinel/config/start-redis.sh first-master": f"{_LOST_DISKS}::test_order_counts_once_and_is_heard_while_the_node_waits",
+    "sh sentinel/config/start-redis.sh first-master --force": f"{_LOST_DISKS}::test_order_is_refused_while_others_may_have_data",
     "sh sentinel/config/make-secrets.sh renew-tls": (
         "tests/integration/sentinel/test_tls.py::test_renewed_certificates_cost_no_mail"
     ),
@@ -104,7 +113,6 @@ ELSEWHERE: Mapping[str, str] = {
     "CONFIG REWRITE": _REPAIR,
     "SENTINEL RESET": _QUORUM,
     "SENTINEL SET": "tests/integration/sentinel/test_rights.py::test_each_user_has_its_rights_and_no_other",
-    "SENTINEL FAILOVER": "tests/integration/sentinel/test_local_faults.py::test_bare_failover_moves_the_master",
 }
 """What a test of its own tries, since it breaks something, asks a person, or does not end by itself."""
 
@@ -115,7 +123,13 @@ FORM_ONLY = (
     "docker compose run --rm --no-deps redis-1 first-master",
     "docker compose up -d --no-deps --force-recreate NAME",
     "docker compose stop",
+    "docker compose build",
+    "docker compose up -d --no-deps worker",
+    "docker compose up -d --no-deps web",
     "systemctl restart UNIT",
+    "systemctl restart verifier-web",
+    "systemctl restart verifier-worker",
+    "systemctl reload verifier-web",
     "systemctl stop",
     "make run",
     "redis-check-aof --fix",
@@ -203,6 +217,7 @@ def test_the_pages_functions_reach_nodes_and_sentinels(testbed: MendingTestbed) 
     assert "Background append only file rewriting" in told["ask_node NODE bgrewriteaof"]
     assert "aof_rewrite_in_progress:" in told["ask_node NODE info persistence"]
     assert "num-other-sentinels\n2\n" in told["ask_sentinel SENTINEL sentinel master verifier"]
+    assert told["ask_sentinel SENTINEL sentinel ckquorum verifier"].startswith("OK 3")
     assert told["ask_sentinel SENTINEL sentinel reset verifier"] == "1\n"
     assert wait_for(
         lambda: _by_shell(topology, "ask_sentinel SENTINEL sentinel ckquorum verifier").startswith("OK 3"),

@@ -18,7 +18,7 @@ from flask.cli import run_command
 from verifier import cli
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = ("docs/runbook.md",)
+PAGES = ("docs/runbook.md", "docs/procedures.md")
 PROGRAMS = frozenset(
     [
         "flask",
