@@ -5,7 +5,7 @@
 #   change-passwords.sh use [DIRECTORY]    the new one becomes the first: it is logged in with after a restart
 #   change-passwords.sh drop [DIRECTORY]   the old one goes: it is refused by servers that restart
 #
-# After each step restart what reads the files, one after the other: "Changing every password" in docs/runbook.md.
+# After each step restart what reads the files, one after the other: "Changing every password" in docs/procedures.md.
 # A step that does not fit what the files hold changes none of them.
 set -eu
 umask 077

@@ -66,6 +66,30 @@ def test_the_readmes_links_lead_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def _anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["docs/runbook.md", "docs/procedures.md"])
+def test_the_operators_links_lead_somewhere(page: str) -> None:
+    """To a page that is there, and to a heading of it."""
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", _read(page))
+    assert len(links) > 10
+    for path, anchor in links:
+        target = (ROOT / "docs" / path) if path else ROOT / page
+        assert target.is_file(), path
+        assert not anchor or anchor in _anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", ["docs/runbook.md", "docs/procedures.md"])
+def test_the_tests_that_a_page_names_exist(page: str) -> None:
+    """By file and function."""
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", _read(page)):
+        assert f"\ndef {name}(" in _read(path), f"{path}::{name}"
+
+
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for folder in (".", "docs", "docs/decisions", "sentinel")

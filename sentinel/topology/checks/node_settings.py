@@ -17,7 +17,7 @@ def _versions_are_supported(topology: Topology) -> Iterator[Finding]:
             yield critical(
                 "too-old",
                 f"{node.endpoint} runs Redis {version}, and 6.2 is the oldest that works.",
-                'Upgrade it: see "Upgrading Redis" in docs/runbook.md.',
+                'Upgrade it: see "Upgrading Redis" in docs/procedures.md.',
             )
 
 

@@ -75,7 +75,7 @@ def _certificates_are_valid_for_long(examination: Examination) -> Iterator[Findi
         yield warning(
             "certificate-ends",
             f"Certificates expire soon: {told}.",
-            'Renew them: see "Renewing certificates" in docs/runbook.md.',
+            'Renew them: see "Renewing certificates" in docs/procedures.md.',
         )
 
 

@@ -26,7 +26,7 @@ def _there_are_enough(examination: Examination) -> Iterator[Finding]:
         yield warning(
             "even-sentinels",
             f"There are {count} sentinels, an even number.",
-            f"Run {count + 1} or {count - 1}: then take one away, or add one, as docs/runbook.md says.",
+            f"Run {count + 1} or {count - 1}: then take one away, or add one, as docs/procedures.md says.",
         )
 
 

@@ -209,7 +209,7 @@ def test_a_relay_that_refuses_our_login(mailing: Settings, store: Store, web: We
             if shutil.which("promtool"):
                 firing = _firing(("verifier-worker", scrape), ("verifier-web", _scrape(web.port)))
                 assert firing == {
-                    "VerifierRelayRefusesUs",
+                    "VerifierRelayRefusesLogin",
                     "VerifierAllRelaysFail",
                     "VerifierWorkerInTrouble",
                 }

@@ -1,4 +1,4 @@
-"""Moving and mending, as docs/runbook.md has the steps: on real processes, while people submit addresses.
+"""Moving and mending, as docs/procedures.md has the steps: on real processes, while people submit addresses.
 
 Nothing accepted is lost and nobody is refused, whatever is replaced, added, upgraded or changed. Each test has a topology
 and a service of its own, since it leaves them different.

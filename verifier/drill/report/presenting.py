@@ -120,7 +120,7 @@ def what_to_look_at(plan: Plan, results: Results, files: Sequence[Path]) -> Iter
 def _next_command(plan: Plan, results: Results, broken: Sequence[str], *, has_page: bool) -> str:
     again = "".join(f" --fault {name}" for name in broken)
     if broken:
-        return f"flask drill{again} --html drill-report.html, to see it second by second; docs/runbook.md has each fault"
+        return f"flask drill{again} --html drill-report.html, to see it second by second; docs/drill.md has each fault"
     if not results.conditions.are_shipped:
         return "flask drill --shipped, with the times of a deployment"
     if not has_page:
