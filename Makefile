@@ -87,6 +87,12 @@ failovers: install ## Measure how soon the service accepts again after 20 failov
 attack: install ## Attack a service as a deployment has it, on loopback, and print what holds (a minute; needs nginx)
 	@$(BIN)/python -m tests.attack
 
+# Every page and state, for looking at, goes into this directory where one is named; README's pictures else.
+ALL ?=
+.PHONY: pictures
+pictures: install ## Take README's pictures of the running service (some minutes; ALL=DIRECTORY: every page and state, there)
+	@$(BIN)/python -m tests.pictures $(if $(ALL),--all $(ALL))
+
 .PHONY: lint
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 from collections.abc import Generator, Iterator
 
@@ -10,16 +9,13 @@ import hypothesis
 import pytest
 from flask import Flask
 
-from sentinel import LocalTopology, Login
+from sentinel import LocalTopology
 from tests.support.api.conforming import ConformingClient
 from tests.support.clock import RedisTime
-from tests.support.limits import ROOMY
-from tests.support.topologies import QUICK, logs_of
+from tests.support.topologies import QUICK, logs_of, settings_on
 from verifier import create_app
 from verifier.container import Container, install, make_container
-from verifier.domain.keys import KeyRing
-from verifier.domain.rules import Rules
-from verifier.settings import RedisSettings, Settings
+from verifier.settings import Settings
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -54,24 +50,7 @@ def topology() -> Iterator[LocalTopology]:
 @pytest.fixture(scope="session")
 def settings(topology: LocalTopology) -> Settings:
     """The settings that lead an app to the shared topology, with small rules and no relay behind them."""
-    environment = topology.environment()
-    return Settings(
-        name="Example",
-        api_open=True,
-        keys=KeyRing("test", {"test": hashlib.sha256(b"a secret of the tests").hexdigest().encode()}),
-        rules=Rules(max_check_attempts=3, max_sends=3),
-        limits=ROOMY,
-        retention_s=60,
-        max_owed_mails=1000,
-        redis=RedisSettings(
-            sentinels=topology.sentinels,
-            master_name=topology.master_name,
-            login=Login(environment["VERIFIER_REDIS_USERNAME"], environment["VERIFIER_REDIS_PASSWORD"]),
-            sentinel_login=Login(
-                environment["VERIFIER_SENTINEL_USERNAME"], environment["VERIFIER_SENTINEL_PASSWORD"]
-            ),
-        ),
-    )
+    return settings_on(topology)
 
 
 @pytest.fixture(scope="session")

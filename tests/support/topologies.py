@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sentinel import LocalOptions, LocalTopology
+import hashlib
+
+from sentinel import LocalOptions, LocalTopology, Login
+from tests.support.limits import ROOMY
+from verifier.domain.keys import KeyRing
+from verifier.domain.rules import Rules
+from verifier.settings import RedisSettings, Settings
 
 # Sentinel tries a failover that failed (a split vote, a replica that looked down for a moment) again after twice
 # its failover-timeout; on a busy machine that happens.
@@ -21,3 +27,25 @@ def logs_of(topology: LocalTopology) -> list[tuple[str, str]]:
         lines = process.log.read_text(errors="replace").splitlines() if process.log.exists() else []
         told.append((f"{process.name} at {process.endpoint}", "\n".join(lines[-LINES_TOLD:])))
     return told
+
+
+def settings_on(topology: LocalTopology) -> Settings:
+    """Return the settings that lead an app to a topology, with small rules and no relay behind them."""
+    environment = topology.environment()
+    return Settings(
+        name="Example",
+        api_open=True,
+        keys=KeyRing("test", {"test": hashlib.sha256(b"a secret of the tests").hexdigest().encode()}),
+        rules=Rules(max_check_attempts=3, max_sends=3),
+        limits=ROOMY,
+        retention_s=60,
+        max_owed_mails=1000,
+        redis=RedisSettings(
+            sentinels=topology.sentinels,
+            master_name=topology.master_name,
+            login=Login(environment["VERIFIER_REDIS_USERNAME"], environment["VERIFIER_REDIS_PASSWORD"]),
+            sentinel_login=Login(
+                environment["VERIFIER_SENTINEL_USERNAME"], environment["VERIFIER_SENTINEL_PASSWORD"]
+            ),
+        ),
+    )

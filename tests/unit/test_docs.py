@@ -61,8 +61,9 @@ def test_the_readmes_make_targets_exist() -> None:
 
 
 def test_the_readmes_links_lead_somewhere() -> None:
-    """Within the repository."""
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", _read("README.md"))
+    """Within the repository, and so do its pictures."""
+    links = re.findall(r"(?:\]\(|src=\")(?!https?:|#|mailto:)([^)#\s\"]+)", _read("README.md"))
+    assert "docs/pictures/mailbox.png" in links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
