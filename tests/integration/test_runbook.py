@@ -117,6 +117,7 @@ ELSEWHERE: Mapping[str, str] = {
     "REPLICAOF NO ONE": _REPAIR,
     "CONFIG REWRITE": _REPAIR,
     "SENTINEL RESET": _QUORUM,
+    "SENTINEL FAILOVER": "tests/integration/sentinel/test_local_faults.py::test_bare_failover_moves_the_master",
     "SENTINEL SET": "tests/integration/sentinel/test_rights.py::test_each_user_has_its_rights_and_no_other",
 }
 """What a test of its own tries, since it breaks something, asks a person, or does not end by itself."""

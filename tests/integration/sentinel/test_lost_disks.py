@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,6 +233,16 @@ def test_order_is_refused_while_others_may_have_data(filled: LocalTopology) -> N
     master.lose_disk()
     with pytest.raises(LocalStartError, match=r"The sentinels know replicas of .*: start those"):
         master.order_first_master()
+    # With --force it is taken, for the day on which truly nobody has data; it is lost again with the disk.
+    ordered = subprocess.run(
+        ["/bin/sh", str(master._script), "first-master", "--force"],
+        env=master._environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "starts as the first master, without data" in ordered.stdout + ordered.stderr
+    master.lose_disk()
 
 
 def test_order_counts_once_and_is_heard_while_the_node_waits(topology: LocalTopology) -> None:
