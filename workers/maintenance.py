@@ -183,13 +183,14 @@ class Maintenance:
         self._tally.add(series.REQUEUED, self._recovery.run(client))
 
     def _report(self) -> WorkerReport:
-        failures = self._container.relays.failures()
+        conditions = self._container.relays.conditions()
+        failures = [trouble for _, trouble in conditions if trouble]
         return WorkerReport(
             self._name,
             (*(each.sentence for each in failures), *self._troubles()),
             self._throughput.last_minute(),
             tuple(each.sentence for each in failures if each.refuses_us),
-            tuple(RelayReport(*each) for each in self._container.relays.states()),
+            tuple(RelayReport(name, trouble.sentence if trouble else "") for name, trouble in conditions),
         )
 
     def _troubles(self) -> list[str]:

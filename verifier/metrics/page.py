@@ -34,8 +34,8 @@ class MetricsPage:
         self._registry = registry
         self._state = state
         if (where := shared.directory()) is not None:
-            with shared.undisturbed(where):
-                shared.add_up_the_ended(where)
+            with shared.added_up(where):
+                pass
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the text and its content type, by what the Accept header of a scrape asks for."""
@@ -48,8 +48,7 @@ class MetricsPage:
         where = shared.directory()
         if where is None:
             return iter(self._registry.collect())
-        with shared.undisturbed(where):
-            shared.add_up_the_ended(where)
+        with shared.added_up(where):
             collector = MultiProcessCollector(None, str(where))
             for _ in range(_MOST_LOOKS - 1):
                 with suppress(Exception):

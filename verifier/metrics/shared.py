@@ -72,17 +72,23 @@ def directory() -> Path | None:
 
 
 @contextmanager
-def undisturbed(where: Path) -> Iterator[None]:
-    """Keep other processes from adding files up meanwhile; one that hangs while it does so is not waited for."""
+def added_up(where: Path) -> Iterator[None]:
+    """Add up what ended, and keep other processes from doing so meanwhile.
+
+    One that hangs while it does so is not waited for. Then nothing is added up: it may be half-way, and what is added twice
+    is counted twice for ever.
+    """
     ends_at = time.monotonic() + LOCK_WITHIN_S
     with (where / "lock").open("wb") as lock:
-        while not _locked(lock.fileno()) and time.monotonic() < ends_at:
+        while not (is_ours := _locked(lock.fileno())) and time.monotonic() < ends_at:
             time.sleep(LOOK_EVERY_S)
+        if is_ours:
+            _add_up_the_ended(where)
         yield
 
 
-def add_up_the_ended(where: Path) -> None:
-    """Add the counters of processes that ended to those that ended before, and forget their gauges; call it `undisturbed`."""
+def _add_up_the_ended(where: Path) -> None:
+    """Add the counters of processes that ended to those that ended before, and forget their gauges."""
     for path in where.glob("*.db"):
         kind, _, rest = path.stem.partition("_")
         pid = int(rest.rpartition("_")[2] or ENDED)

@@ -82,17 +82,25 @@ class Lookout:
 
     def look(self) -> Look:
         """Look at everything, within some three seconds; what Redis or a sentinel does is never raised."""
-        if not self._lock.acquire(blocking=False):
-            newest = self._newest
-            if newest is not None and time.monotonic() - newest[0] < FRESH_FOR_S:
-                return newest[1]
-            self._lock.acquire()
-        try:
-            seen = self._look()
-            self._newest = time.monotonic(), seen
+        if self._lock.acquire(blocking=False):
+            try:
+                return self._look_now()
+            finally:
+                self._lock.release()
+        if (seen := self._seen_lately()) is not None:
             return seen
-        finally:
-            self._lock.release()
+        with self._lock:
+            # What was waited for is there now: looking once more, each after the other, would hold up as many as ask.
+            return self._seen_lately() or self._look_now()
+
+    def _seen_lately(self) -> Look | None:
+        newest = self._newest
+        return newest[1] if newest is not None and time.monotonic() - newest[0] < FRESH_FOR_S else None
+
+    def _look_now(self) -> Look:
+        seen = self._look()
+        self._newest = time.monotonic(), seen
+        return seen
 
     def _look(self) -> Look:
         before = self._link.last_master

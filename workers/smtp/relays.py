@@ -119,15 +119,7 @@ class Relays:
 
     def troubles(self) -> list[str]:
         """Return a sentence for each relay that fails now."""
-        return [trouble.sentence for trouble in self.failures()]
-
-    def failures(self) -> list[Trouble]:
-        """Return the same, and whether each is a refusal of us."""
-        return [trouble for relay in self._relays if (trouble := relay.trouble())]
-
-    def states(self) -> list[tuple[str, str]]:
-        """Return the name of each relay, and a sentence where it fails now; an empty one where it works."""
-        return [(name, trouble.sentence if trouble else "") for name, trouble in self.conditions()]
+        return [trouble.sentence for _, trouble in self.conditions() if trouble]
 
     def close_idle(self) -> None:
         """Close connections that were idle for too long, as many as a second or two allow; the next call goes on.

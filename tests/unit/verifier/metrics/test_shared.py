@@ -96,7 +96,7 @@ print((where / "counter_4000001.db").exists())
 
 
 def test_a_gauge_ends_with_its_process_whoever_removes_it(tmp_path: Path) -> None:
-    """Another one may remove the same file at this moment, as happens where the lock was not waited for any longer."""
+    """It may be gone in the moment in which it is removed."""
     program = """
 def gone(path, **_):
     raise FileNotFoundError(path)
@@ -113,15 +113,20 @@ print(page.render("")[0].decode())
 
 
 def test_one_that_hangs_while_it_adds_up_holds_nobody_up(tmp_path: Path) -> None:
-    """The lock is waited for only so long."""
+    """The lock is waited for only so long; nothing is added up then, since it may have done half of it."""
     program = """
 import fcntl
 held = (where / "lock").open("wb")
 fcntl.flock(held, fcntl.LOCK_EX)
 link.moved()
+child(count)
+before = sorted(path.name for path in where.glob("counter_*.db"))
 print(page.render("")[0].decode())
+print("KEPT", sorted(path.name for path in where.glob("counter_*.db")) == before)
 """
-    assert "verifier_master_moves_total 1.0" in _run(program, tmp_path)
+    said = _run(program, tmp_path)
+    assert "verifier_master_moves_total 2.0" in said
+    assert "KEPT True" in said
 
 
 def test_what_a_killed_parent_left_is_removed(tmp_path: Path) -> None:
