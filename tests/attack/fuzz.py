@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from flask import Flask
-
+from sentinel import Endpoint
 from tests.attack.clients import FORM, HOST, RawAnswer, say
 from tests.attack.outcome import Outcome, Scale
 from tests.attack.target import Target
-from verifier import api, ops, web
+from verifier import create_app
+from verifier.domain.keys import parse_keys
+from verifier.settings import RedisSettings, Settings
 
 METHODS = (
     "GET",
@@ -131,9 +132,13 @@ NEARLY_RIGHT = 0.5
 
 def routes() -> dict[str, list[str]]:
     """Return the rules of the app's addresses, as they are, each with its methods."""
-    app = Flask("verifier")
-    for each in (web, api, ops):
-        each.init_app(app)
+    settings = Settings(
+        keys=parse_keys(f"k1:{secrets.token_hex(32)}"),
+        ops_password=secrets.token_hex(16),
+        # Nothing connects before the first request.
+        redis=RedisSettings(sentinels=(Endpoint("127.0.0.1", 1),)),
+    )
+    app = create_app(settings)
     found: dict[str, set[str]] = {}
     for rule in app.url_map.iter_rules():
         found.setdefault(rule.rule, set()).update(rule.methods or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -127,7 +128,8 @@ def test_sentinels_locked_out_of_all_nodes(own: LocalTopology) -> None:
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert told.exit_code == 1
-    assert "CRITICAL: 3 of 3 sentinels take the master" in told.output
+    # The third may not have noticed yet.
+    assert re.search(r"CRITICAL: [23] of 3 sentinels take the master", told.output)
     assert "sentinel auth-pass" in told.output
 
 
