@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import secrets
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
 PEERS = Path(__file__).parent / "peers"
+_NUMBERS = ("workers", "threads", "timeout", "graceful_timeout")
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,13 @@ class SystemUnderTest:
         return self.python, "-m", *words
 
     def web_command(self, port: int) -> tuple[str, ...]:
-        """Return the web's command: the deployment's own gunicorn settings, on this port of loopback."""
-        config = str(PROJECT / "gunicorn.conf.py")
-        return self.command("gunicorn", "-c", config, "--bind", f"127.0.0.1:{port}", self.app)
+        """Return the web's command: the deployment's own gunicorn settings, on this port of loopback.
+
+        For a peer it is what these settings say of processes and time; the rest is about our own app.
+        """
+        config = PROJECT / "gunicorn.conf.py"
+        settings = ["-c", str(config)] if not self.is_peer else _numbers_of(config)
+        return self.command("gunicorn", *settings, "--bind", f"127.0.0.1:{port}", self.app)
 
 
 def verifier() -> SystemUnderTest:
@@ -94,6 +100,12 @@ DRAMATIQ = SystemUnderTest(
     worker_says="ready for action",
     owing=(("LLEN", "dramatiq:default"),),
 )
+
+
+def _numbers_of(config: Path) -> list[str]:
+    found = runpy.run_path(str(config))
+    numbers = [f"--{name.replace('_', '-')}={found[name]}" for name in _NUMBERS]
+    return ["--worker-class=gthread", "--no-control-socket", *numbers]
 
 
 def bare_environment() -> dict[str, str]:
