@@ -54,9 +54,9 @@ class Service:
             raise RigError(f"No mail to {to} came.")
         return codes[0]
 
-    def verify(self, to: str) -> None:
-        """Go all the way for somebody, through the API."""
-        started = self.post("", {"to": to})
+    def verify(self, to: str, locale: str = "en") -> None:
+        """Go all the way for somebody, through the API; the mail is in the language of `locale`."""
+        started = self.post("", {"to": to, "locale": locale})
         self.post(f"/{started['id']}/check", {"code": self.code_for(to)})
 
     def verify_for(self, how_long_s: float, pause_s: float = 0.2) -> None:

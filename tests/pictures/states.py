@@ -97,7 +97,7 @@ def _take_persons(album: Album, visit: Visit) -> None:
 
 
 def _take_others(album: Album, page: Page, service: Service) -> None:
-    service.verify(f"ada.{album.language}@example.org")
+    service.verify(f"ada.{album.language}@example.org", album.language)
     page.goto("/dev/mailbox")
     album.take(page, "mailbox")
     page.locator("article h2 a").first.click()
