@@ -131,6 +131,11 @@ class Directory:
         self.learn_sentinels()
         return len(clients), tuple(client.endpoint for client in clients if client not in answers)
 
+    def sentinels_without_master(self) -> tuple[Endpoint, ...]:
+        """Return the sentinels that take the master for down, of those that answer before the deadline."""
+        answers = ask_each(self._sentinels.clients(), SentinelClient.takes_master_for_down)
+        return tuple(client.endpoint for client, is_down in answers.items() if is_down)
+
     def down_after_s(self) -> float | None:
         """Return the longest down-after of the sentinels that tell theirs, in seconds; None where none does."""
         return max(ask_each(self._sentinels.clients(), SentinelClient.down_after_s).values(), default=None)

@@ -202,6 +202,11 @@ class MasterLink:
         with request_deadline(within_s):
             return self.directory.sentinels_seen()
 
+    def sentinels_without_master(self, within_s: float) -> tuple[Endpoint, ...]:
+        """Ask all sentinels at once; return those that take the master for down, of those that answer within this time."""
+        with request_deadline(within_s):
+            return self.directory.sentinels_without_master()
+
     def config_epoch(self, within_s: float) -> int | None:
         """Ask the sentinels for the version of their configuration, which each failover raises; None where none answers."""
         with request_deadline(within_s):

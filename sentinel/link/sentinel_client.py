@@ -70,6 +70,11 @@ class SentinelClient:
         found = all_fields_in(self._ask("SENTINEL", "SLAVES", self._access.master_name)) or []
         return [self._usable(address_of(replica), replica) for replica in found]
 
+    def takes_master_for_down(self) -> bool:
+        """Return whether it has not heard of the master for its down-after, or was refused by it; raises as `master` does."""
+        fields = fields_in(self._ask("SENTINEL", "MASTER", self._access.master_name)) or {}
+        return "s_down" in fields.get("flags", "")
+
     def config_epoch(self) -> int:
         """Return the version of its configuration of the master; raises as `master` does."""
         fields = fields_in(self._ask("SENTINEL", "MASTER", self._access.master_name)) or {}

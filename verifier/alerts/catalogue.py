@@ -57,6 +57,7 @@ _BY_CODE: Mapping[str, Alert] = {
     "disk_error": _WRITES_REFUSED,
     "master_not_ready": _WRITES_REFUSED,
     "quorum_lost": _QUORUM_LOST,
+    "sentinels_locked_out": _QUORUM_LOST,
 }
 ALERTS: Mapping[str, Alert] = {each.name: each for each in (*_BY_CODE.values(), MASTER_MOVED)}
 

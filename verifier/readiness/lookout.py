@@ -42,6 +42,13 @@ class SentinelsSeen:
 
     known: int
     silent: tuple[Endpoint, ...] = ()
+    without_master: tuple[Endpoint, ...] = ()
+    """Who takes the master for down."""
+
+    @property
+    def are_locked_out(self) -> bool:
+        """Return whether most take the master for down: where it answers us, it refuses or does not reach them."""
+        return 2 * len(self.without_master) > self.known > 0
 
     @property
     def answering(self) -> int:
@@ -107,9 +114,9 @@ class Lookout:
         # All at once: while Redis is away each of them takes its whole time.
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="lookout") as others:
             writing = others.submit(self._write, before)
-            asking = others.submit(self._link.sentinels_seen, ASK_SENTINELS_FOR_S)
+            asking = others.submit(self._ask_sentinels)
             facts, failure = self._facts()
-            write, sentinels = writing.result(), SentinelsSeen(*asking.result())
+            write, sentinels = writing.result(), asking.result()
         master = self._link.last_master
         if master != before:
             write = self._write(master)
@@ -117,6 +124,13 @@ class Lookout:
             # A connection that was open stays open to a master that somebody made a replica: a write finds that out.
             facts, failure = self._facts(write_first=True)
         return Look(facts, failure, write, sentinels, None if failure else master)
+
+    def _ask_sentinels(self) -> SentinelsSeen:
+        known, silent = self._link.sentinels_seen(ASK_SENTINELS_FOR_S)
+        without_master = (
+            self._link.sentinels_without_master(ASK_SENTINELS_FOR_S) if len(silent) < known else ()
+        )
+        return SentinelsSeen(known, silent, without_master)
 
     def _write(self, master: Endpoint | None) -> WriteAnswer | None:
         """Write also where Redis tells nothing: a hold (CLIENT PAUSE) lets nothing through, and looks like silence."""

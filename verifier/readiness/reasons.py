@@ -214,3 +214,14 @@ def _quorum(look: Look) -> Iterator[Reason]:
             f"{sentinels.answering} of {sentinels.known} sentinels answer, which is no majority, so no failover would come: "
             f"start {', '.join(map(str, sentinels.silent))} again, or see `flask sentinel status`.",
         )
+    elif (
+        sentinels.are_locked_out
+        and look.facts is not None
+        and look.write is not None
+        and look.write.refusal is None
+    ):
+        yield Reason(
+            "sentinels_locked_out",
+            f"{len(sentinels.without_master)} of {sentinels.known} sentinels take the master for down though it answers, so no "
+            "failover would come, or a needless one: see `flask sentinel status`.",
+        )

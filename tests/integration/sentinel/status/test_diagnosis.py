@@ -10,8 +10,10 @@ from click.testing import CliRunner, Result
 from redis.exceptions import RedisError
 
 from sentinel import LocalNode, LocalOptions, LocalTopology, wait_for
-from tests.support.topologies import FAILOVER_WITHIN_S
+from tests.support.topologies import FAILOVER_WITHIN_S, settings_on
 from verifier.cli.sentinel import sentinel_group
+from verifier.readiness import Limits, judge
+from verifier.wiring import link_of, lookout_of
 
 # A shorter down-after has warnings of its own.
 SHIPPED = LocalOptions(superuser=True)
@@ -119,6 +121,10 @@ def test_sentinels_locked_out_of_all_nodes(own: LocalTopology) -> None:
         for node in own.nodes:
             _lock_out(own, node, "resetpass", ">another")
         told = _told(own, "They reach no replica either, so no failover can come.")
+        settings = settings_on(own)
+        link = link_of(settings, watch=False)
+        warnings = judge(lookout_of(settings, link).look(), Limits()).warnings
+        link.close()
     finally:
         password = own.credentials.redis_sentinel.password
         for node in own.nodes:
@@ -127,6 +133,7 @@ def test_sentinels_locked_out_of_all_nodes(own: LocalTopology) -> None:
                 # As a restart of the sentinels does: they keep a connection on which their login was refused.
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    assert [each.code for each in warnings] == ["sentinels_locked_out"]
     assert told.exit_code == 1
     # The third may not have noticed yet.
     assert re.search(r"CRITICAL: [23] of 3 sentinels take the master", told.output)

@@ -106,6 +106,18 @@ def test_a_relay_that_refuses_us_has_a_code_of_its_own() -> None:
     assert codes == ["relay_refuses_us", "worker_trouble"]
 
 
+def test_sentinels_that_are_locked_out_are_a_warning() -> None:
+    """Where most of them see no master though it takes our writes; in a failover it takes none."""
+    facts = _facts(WORKER)
+    for without, codes in ((1, []), (2, ["sentinels_locked_out"]), (3, ["sentinels_locked_out"])):
+        seen = SentinelsSeen(3, (), SENTINELS[:without])
+        verdict = judge(Look(facts, None, TAKEN, seen, NODE), Limits(replicas=1))
+        assert [each.code for each in verdict.warnings] == codes
+        assert verdict.reasons == ()
+    seen = SentinelsSeen(3, (), SENTINELS)
+    assert judge(Look(None, TransientError("away"), None, seen, None), Limits(replicas=1)).warnings == ()
+
+
 def test_a_late_canary_is_the_last_word() -> None:
     """Whatever else is well; where none is sent, what is known of an old one says nothing."""
     facts = replace(_facts(WORKER), canary_age_s=200, canary_reply="relay: 550 no such mailbox")
