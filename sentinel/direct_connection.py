@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from sentinel.tls import Tls, shake_hands
 
 # What a handshake gets at least, when connecting took all the time there was.
 LEAST_HANDSHAKE_S = 0.001
+_NOBODY_LISTENS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 class NodeConnection(redis.Connection):
@@ -60,7 +62,10 @@ class NodeConnection(redis.Connection):
             self._raise_with_hint(error)
 
     def _raise_with_hint(self, error: redis.ConnectionError) -> NoReturn:
-        if not self._has_answered and type(error) is redis.ConnectionError and (hint := self._hint()):
+        # Where nobody listens, nobody wants TLS or a certificate.
+        never_reached = isinstance(error.__context__, OSError) and error.__context__.errno in _NOBODY_LISTENS
+        if not self._has_answered and not never_reached and type(error) is redis.ConnectionError:
+            hint = self._hint()
             raise redis.ConnectionError(f"{str(error).rstrip('. ')}; {hint}") from error
         raise error
 
