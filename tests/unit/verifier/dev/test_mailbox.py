@@ -81,6 +81,8 @@ def test_the_list_has_the_code_at_a_glance_and_nothing_of_the_html(
     assert 'data-copy="123456"' in page
     assert f"/dev/mailbox/{key}" in page
     assert "Mails go to relay.example." in page
+    assert '<html lang="en">' in page
+    assert "<footer" not in page, "it speaks no other language"
     assert "alert(" not in page
 
 
