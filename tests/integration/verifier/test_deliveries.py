@@ -298,6 +298,20 @@ def test_a_delivery_given_back_is_due_at_once_and_was_no_try(
     assert _claim(deliveries, client, "theirs").verification.delivery.tries == 1
 
 
+def test_a_delivery_given_back_keeps_the_words_of_the_relay(
+    store: Store, deliveries: Deliveries, client: Redis, master: Redis
+) -> None:
+    """What was not tried got no answer; a dead letter that comes of it still has the one before."""
+    verification = store.accepted()
+    refused = Settlement(_claim(deliveries, client), DEFERRED, 0.0, "relay: 535 refused")
+    assert deliveries.settle(client, [refused]) == ["settled"]
+    assert deliveries.requeue(client, [(verification.id, 1)], reclaim_leases=False) == ["requeued"]
+    assert deliveries.settle(client, [Settlement(_claim(deliveries, client), QUEUED, tried=False)]) == [
+        "settled"
+    ]
+    assert store.get(verification.id).delivery.relay_reply == "relay: 535 refused"
+
+
 def test_settling_again_after_a_lost_answer_changes_nothing(
     store: Store, deliveries: Deliveries, client: Redis, master: Redis
 ) -> None:

@@ -43,7 +43,11 @@ end
 if (outcome == 'deferred' or outcome == 'queued') and found[1] ~= 'pending' then
   outcome = 'abandoned'
 end
-redis.call('HSET', KEYS[1], 'delivery_status', outcome, 'relay_reply', ARGV[6])
+redis.call('HSET', KEYS[1], 'delivery_status', outcome)
+if ARGV[6] ~= '' then
+  -- What is given back was not tried: the words of the try before stay.
+  redis.call('HSET', KEYS[1], 'relay_reply', ARGV[6])
+end
 redis.call('HDEL', KEYS[1], 'lease', 'next_try_at')
 if ARGV[11] == '1' then
   redis.call('HSET', KEYS[1], 'ambiguous', (whole(found[9]) or 0) + 1)
