@@ -152,7 +152,8 @@ def check_in_parallel(target: Target, scale: Scale) -> Outcome:
         answers = [each.result() for each in asked]
     answers.append(client.call("POST", f"/{started}/check", {"code": code}))
     with target.redis() as redis:
-        judged = int(redis.hget(keyspace.record_key(started), "attempts") or 0)  # type: ignore[arg-type]
+        attempts: Any = redis.hget(keyspace.record_key(started), "attempts")
+    judged = int(attempts or 0)
     valid = sum(each.json().get("valid") is True for each in answers)
     statuses = {each.status for each in answers}
     return Outcome(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -28,7 +29,7 @@ DESKTOP = ViewportSize(width=1280, height=800)
 # 1280 pixels at a zoom of 400 % (WCAG 1.4.10).
 NARROW = ViewportSize(width=320, height=640)
 # Each language in both colour schemes and both sizes, and all pairs of these over the two languages.
-SIGHTS: dict[str, list[tuple[str, ViewportSize]]] = {
+SIGHTS: dict[str, list[tuple[Literal["light", "dark"], ViewportSize]]] = {
     "en": [("light", PHONE), ("dark", DESKTOP)],
     "ko": [("dark", PHONE), ("light", DESKTOP)],
 }
@@ -137,7 +138,7 @@ def look(context: BrowserContext, language: str) -> Callable[[Page], list[str]]:
         found = []
         rules = RULES_IN_FRAMES if page.url.endswith("/delivery") else RULES
         for scheme, size in SIGHTS[language]:
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+            page.emulate_media(color_scheme=scheme)
             page.set_viewport_size(size)
             for each in page.evaluate(FIND, rules)["violations"]:
                 found += [f"{scheme} {size['width']}: {each['id']}: {node['html']}" for node in each["nodes"]]
@@ -182,7 +183,8 @@ def test_axe_finds_nothing_during_an_outage(
     context: BrowserContext, app: Flask, container: Container, look: Callable[[Page], list[str]]
 ) -> None:
     """On the page that waits to be loaded again, and on the one that waits to send its form again."""
-    app.extensions["verifier"] = replace(container, service=Away(container))  # type: ignore[arg-type]
+    away: Any = Away(container)
+    app.extensions["verifier"] = replace(container, service=away)
     page = context.new_page()
     page.goto(f"/verify/{'0' * 32}")
     # axe asks for a page that nobody has loaded anew under their eyes; this one has nothing on it that anybody types.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -45,8 +46,8 @@ def open_page(browser: Browser, site: str) -> Iterator[Open]:
     broken: list[str] = []
     contexts = []
 
-    def opening(width: int = 1600, height: int = 900, **how: object) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, base_url=site, **how)  # type: ignore[arg-type]
+    def opening(width: int = 1600, height: int = 900, **how: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, base_url=site, **how)
         contexts.append(context)
         tab = context.new_page()
         tab.on("pageerror", lambda error: broken.append(str(error)))
