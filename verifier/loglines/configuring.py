@@ -32,6 +32,9 @@ def configure_logging(settings: LogSettings | None = None, *, for_a_person: bool
     for name in OURS:
         logging.getLogger(name).setLevel(settings.level)
     logging.captureWarnings(capture=True)
+    # No line tells them, and finding them out takes as long as writing one (the standard library's Logging HOWTO,
+    # "Optimization").
+    logging.logThreads = logging.logMultiprocessing = False
 
 
 def formatter_for(

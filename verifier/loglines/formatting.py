@@ -6,47 +6,83 @@ secrets. Nobody can forge a line: JSON escapes what is not printable, and text i
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from verifier.loglines.context import what_it_is_about
 from verifier.loglines.masking import masked
 
 # What gunicorn.conf.py says of a request beside its message.
 FIELDS = ("client", "caller", "method", "path", "status", "bytes", "duration_ms", "request_id")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Escapes whatever is not ASCII.
+_to_json = json.JSONEncoder(default=repr).encode
 
 
 def formatter_of(*, as_json: bool, colours: bool, shows_addresses: bool) -> logging.Formatter:
     """Return what makes lines of records."""
-    renderer = _json_renderers() if as_json else _text_renderers(colours=colours)
+    if as_json:
+        return _JsonLines(shows_addresses=shows_addresses)
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.ExtraAdder(allow=FIELDS),
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            _add_time_and_process,
-        ],
+        foreign_pre_chain=[_add_what_is_known],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             *([] if shows_addresses else [_mask_all]),
-            *renderer,
+            *_text_renderers(colours=colours),
         ],
     )
 
 
-def _json_renderers() -> list[Processor]:
-    return [
-        _without_colours,
-        structlog.processors.EventRenamer("message"),
-        structlog.processors.JSONRenderer(),
-    ]
+class _JsonLines(logging.Formatter):
+    """Makes a line of JSON of a record.
+
+    By hand: two lines are written for each mail, and structlog's chain took as long as a tenth of accepting one.
+    """
+
+    def __init__(self, *, shows_addresses: bool) -> None:
+        super().__init__()
+        self._shows_addresses = shows_addresses
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without a line break."""
+        line = _what_is_known(record)
+        line["message"] = _without_colours_in(record.getMessage())
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack_info"] = record.stack_info
+        if not self._shows_addresses:
+            for name, value in line.items():
+                if isinstance(value, str):
+                    line[name] = masked(value)
+        return _to_json(line)
+
+
+def _what_is_known(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a line says beside its message."""
+    known = dict[str, Any](what_it_is_about())
+    given = vars(record)
+    for name in FIELDS:
+        if name in given:
+            known[name] = given[name]
+    known["level"] = record.levelname.lower()
+    known["logger"] = record.name
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    known["timestamp"] = f"{time[:-6]}Z"
+    known["pid"] = record.process
+    return known
+
+
+def _without_colours_in(message: str) -> str:
+    """Take out what werkzeug's development server colours its lines with."""
+    return _COLOURS.sub("", message) if "\x1b" in message else message
 
 
 def _text_renderers(*, colours: bool) -> list[Processor]:
@@ -59,10 +95,8 @@ def _text_renderers(*, colours: bool) -> list[Processor]:
     return [_without_colours, _without_process, _printable, cast("Processor", console)]
 
 
-def _add_time_and_process(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
-    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    event["timestamp"], event["pid"] = time.replace("+00:00", "Z"), record.process
+def _add_what_is_known(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event.update(_what_is_known(event["_record"]))
     return event
 
 
@@ -71,8 +105,7 @@ def _mask_all(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Take out what werkzeug's development server colours its lines with."""
-    event["event"] = _COLOURS.sub("", str(event["event"]))
+    event["event"] = _without_colours_in(str(event["event"]))
     return event
 
 
