@@ -8,7 +8,7 @@ This module is the public face: whoever is outside imports from here and from no
     local/       an embedded topology on loopback, for development, tests and drills
     config/      the files of Redis and Sentinel: the same for a deployment and for the embedded topology
 
-beside them what all rooms share: `access`, `tls`, `endpoints`, `direct_connection`, `protocol` (the replies, parsed),
+beside them what all rooms share: `access`, `tls`, `endpoints`, `direct_connection`, `exchange`, `protocol` (the replies, parsed),
 `backoff`, `observer`, `errors` and `error_classes`. What only operators and developers need is imported when it is first asked
 for: a web process carries none of it.
 """

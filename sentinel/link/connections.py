@@ -17,7 +17,8 @@ import redis
 from sentinel.direct_connection import connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, drops_socket, kind_of, translate
-from sentinel.errors import AccessRefused, DeadlinePassed, MasterMoved, TransientError
+from sentinel.errors import AccessRefused, Backpressure, DeadlinePassed, MasterMoved, TransientError
+from sentinel.exchange import Exchange, is_possible_on
 from sentinel.link.deadline import bounded_s, remaining_s
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
@@ -30,6 +31,8 @@ NOWHERE = Endpoint("unconnected", 0)
 FAIR_TIME_S = 0.5
 # What is asked of the system for a reply that may be there already, when the request has no time left.
 LEAST_WAIT_S = 0.001
+# A connection that was used so lately is lent again without a look whether its socket was closed meanwhile.
+FRESH_FOR_S = 0.5
 
 
 class MasterConnection(ResolvingConnection):
@@ -43,6 +46,8 @@ class MasterConnection(ResolvingConnection):
         self._rogue_detector = rogue_detector
         self._began_at = 0.0
         self.endpoint = NOWHERE
+        self.used_at = 0.0
+        self._exchange: Exchange | None = None
         super().__init__(**arguments)
 
     def connect(self) -> None:
@@ -105,15 +110,17 @@ class MasterConnection(ResolvingConnection):
         )
 
     def _bound_timeout(self) -> None:
-        """Let the socket wait as long as it may: as ever, or as long as the request has left."""
+        """Let the socket wait as long as it may."""
         sock = self._get_socket()
-        if sock is None:
-            return
+        if sock is not None and sock.gettimeout() != (timeout_s := self._allowed_s()):
+            sock.settimeout(timeout_s)
+
+    def _allowed_s(self) -> float | None:
+        """Return how long the socket may wait: as ever, or as long as the request has left."""
         left_s, timeout_s = remaining_s(), self.socket_timeout
         if left_s is not None and (timeout_s is None or left_s < timeout_s):
-            timeout_s = max(LEAST_WAIT_S, left_s)
-        if sock.gettimeout() != timeout_s:
-            sock.settimeout(timeout_s)
+            return max(LEAST_WAIT_S, left_s)
+        return timeout_s
 
     def _verify_role(self) -> None:
         """Ask the node itself (`ROLE`, Redis 2.8.12): Sentinel may not have noticed yet, or be a stale minority."""
@@ -136,16 +143,60 @@ class MasterConnection(ResolvingConnection):
         try:
             return super().read_response(*args, **arguments)
         except Exception as error:
-            kind = kind_of(error)
-            if kind is ErrorKind.ANSWER or self.endpoint is NOWHERE:
+            if kind_of(error) is ErrorKind.ANSWER or self.endpoint is NOWHERE:
                 raise
-            if self._ran_out_of_time(error):
-                self.disconnect()
-                raise _deadline_passed(self.endpoint) from error
-            if drops_socket(kind):
-                self.disconnect()
-                self._directory.invalidate(self.endpoint)
-            raise translate(error, self.endpoint) from error
+            raise self._failure_to_read(error) from error
+
+    def _failure_to_read(self, error: Exception) -> Exception:
+        """Return the error as it is to be raised; one that means "not your master" drops the socket."""
+        if self._ran_out_of_time(error):
+            self.disconnect()
+            return _deadline_passed(self.endpoint)
+        if drops_socket(kind_of(error)):
+            self.disconnect()
+            self._directory.invalidate(self.endpoint)
+        return translate(error, self.endpoint)
+
+    def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send packed commands and return their replies, those among them that are plain errors.
+
+        Anything else that is wrong is raised as `read_response` does it. Where replies may still be on their way then, which
+        nobody must take for theirs, the socket is dropped.
+        """
+        _require_time()
+        self.connect()
+        try:
+            sock = self._get_socket()
+            if sock is not None and is_possible_on(sock):
+                if self._exchange is None or self._exchange.sock is not sock:
+                    self._exchange = Exchange(sock, self._allowed_s)
+                self._began_at = time.monotonic()
+                replies = self._exchange.replies(packed, count)
+            else:
+                replies = self._exchange_by_redis_py(packed, count)
+        except redis.RedisError as error:
+            self.disconnect()
+            raise self._failure_to_read(error) from error
+        except BaseException:
+            self.disconnect()
+            raise
+        for reply in replies:
+            if isinstance(reply, Backpressure):
+                raise reply
+            if isinstance(reply, Exception) and kind_of(reply) is not ErrorKind.ANSWER:
+                raise self._failure_to_read(reply) from reply
+        return replies
+
+    def _exchange_by_redis_py(self, packed: bytes, count: int) -> list[Any]:
+        # Its stub knows only tuples of one.
+        self.send_packed_command([packed])
+        replies: list[Any] = []
+        for _ in range(count):
+            try:
+                replies.append(self.read_response())
+            except redis.ResponseError as error:
+                replies.append(error)
+        return replies
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send; connects first where there is no socket, and always to the master of this moment."""
@@ -166,6 +217,7 @@ class MasterConnection(ResolvingConnection):
         Only shuts it down: closing would give its descriptor to somebody else while it is still in use. And only the
         socket below: `SSLSocket.shutdown` drops the encryption first, so that what is sent meanwhile would go out plainly.
         """
+        self.used_at = 0.0
         sock = self._get_socket()
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -210,14 +262,39 @@ class MasterPool(redis.ConnectionPool):
             **connection_arguments(directory.access.node_login, directory.access.tls),
         )
 
-    def get_connection(self, *args: Any, **arguments: Any) -> Any:
+    def get_connection(self, *args: Any, **arguments: Any) -> Any:  # noqa: ARG002 - redis-py's signature
         """Return a connected connection; waits while writes are held (see FailoverSignal).
+
+        As redis-py's own does it, without what that has for deprecated arguments and metrics of its own.
 
         Raises:
             DeadlinePassed: the request has no more time.
         """
         self._failover_signal.wait_while_held()
-        return super().get_connection(*args, **arguments)
+        self._checkpid()
+        with self._lock:
+            free = self._available_connections
+            connection: Any = free.pop() if free else self.make_connection()
+            self._in_use_connections.add(connection)
+        try:
+            connection.connect()
+            if time.monotonic() - connection.used_at > FRESH_FOR_S and _is_spoiled(connection):
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self.release(connection)
+            raise
+        return connection
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back."""
+        self._checkpid()
+        with self._lock:
+            # Those that a fork has left behind, or another pool's, are in no list.
+            if connection in self._in_use_connections:
+                self._in_use_connections.remove(connection)
+                connection.used_at = time.monotonic()
+                self._available_connections.append(connection)
 
     def hang_up_except(self, master: Endpoint) -> int:
         """Shut down every socket that does not lead to `master`; return how many there were."""
@@ -227,3 +304,11 @@ class MasterPool(redis.ConnectionPool):
         for connection in elsewhere:
             connection.hang_up()
         return len(elsewhere)
+
+
+def _is_spoiled(connection: MasterConnection) -> bool:
+    """Return whether the socket was closed at the other end, or holds what nobody asked for."""
+    try:
+        return bool(connection.can_read())
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        return True

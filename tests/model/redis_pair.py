@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis import Connection, ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from sentinel import Endpoint, PortReservation, tied_to_this_process, wait_for
@@ -31,6 +31,21 @@ class TypedConnection(Connection):
             return super().read_response(*args, **arguments)
         except Exception as error:
             raise translate(error, Endpoint(self.host, self.port)) from error
+
+    def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send packed commands and return their replies, plain errors among them."""
+        try:
+            self.send_packed_command([packed])
+            return [self._reply() for _ in range(count)]
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def _reply(self) -> Any:
+        try:
+            return self.read_response()
+        except ResponseError as error:
+            return error
 
 
 class Node:

@@ -291,6 +291,27 @@ def test_a_client_takes_its_connections_by_one_method(server: FakeServer) -> Non
     client.connection_pool.disconnect()
 
 
+@relied_on(
+    "redis",
+    "`ConnectionPool._checkpid()`, `make_connection()`, `release()`",
+    "sentinel/link/connections.py",
+    "lend connections",
+)
+def test_a_pool_of_a_forked_child_begins_anew(server: FakeServer) -> None:
+    """By one method, which is called first; another makes a connection and bounds their number, a third takes it back."""
+    pool = redis.ConnectionPool(max_connections=1, **_arguments(server))
+    made = pool.make_connection()
+    with pytest.raises(redis.exceptions.MaxConnectionsError):
+        pool.make_connection()
+    pool._available_connections.append(made)
+    pool.release(pool.get_connection())
+    assert list(pool._available_connections) == [made]
+    pool.pid = 0
+    pool._checkpid()
+    assert list(pool._available_connections) == []
+    assert pool.make_connection() is not made
+
+
 @relied_on("redis", "`driver_info=None` with `protocol=2`", "sentinel/link/connections.py", "need few rights")
 def test_a_connection_says_nothing_of_itself(server: FakeServer) -> None:
     """CLIENT SETINFO and HELLO are no rights of ours, and unknown to older servers."""
