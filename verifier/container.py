@@ -67,8 +67,7 @@ def current_container() -> Container:
 
 def container_of(app: Flask) -> Container:
     """Return the container of an app."""
-    container = app.extensions[_EXTENSION]
-    assert isinstance(container, Container)  # noqa: S101 - for the type checker: `install` put it there
+    container: Container = app.extensions[_EXTENSION]
     return container
 
 

@@ -6,6 +6,7 @@ the dot at the end of a full name.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -13,6 +14,7 @@ import re
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,254})(?::([0-9]{1,5}))?", re.ASCII)
 
 
+@functools.lru_cache(maxsize=256)
 def host_name_in(header: str) -> str | None:
     """Return the normal form of the host that a Host header names, without its port; None where it names none."""
     found = _HOST.fullmatch(header)

@@ -12,7 +12,7 @@ def iso_time(time_s: float | None) -> str | None:
     """Return a Unix time as ISO 8601 in UTC, to the millisecond; None for None."""
     if time_s is None:
         return None
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{datetime.fromtimestamp(time_s, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def span_in_words(seconds: float) -> Words:

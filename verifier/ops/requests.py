@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
+from flask.globals import app_ctx, request_ctx
 
-from verifier.container import current_container
+from verifier.container import container_of
 
 
 def init_app(app: Flask) -> None:
     """Count from now on; to be called before all others that look at requests, so that their time counts, too."""
-    app.before_request(_begin)
-    app.after_request(_count)
+    visits = container_of(app).visits
 
+    def begin() -> None:
+        g.began_at = time.perf_counter()
 
-def _begin() -> None:
-    g.began_at = time.perf_counter()
+    def count(response: Response) -> Response:
+        # Itself, and not what stands for it: each look at that costs as much as counting.
+        asked, known, status = request_ctx.request, app_ctx.g, response.status_code
+        rule = asked.url_rule
+        visits.visited(
+            rule.rule if rule else None, asked.method, status, time.perf_counter() - known.began_at
+        )
+        if asked.blueprint == "api":
+            caller = known.get("caller")
+            visits.called(caller.name if caller else "", status)
+        return response
 
-
-def _count(response: Response) -> Response:
-    visits, rule = current_container().visits, request.url_rule
-    duration_s = time.perf_counter() - g.began_at
-    visits.visited(rule.rule if rule else None, request.method, response.status_code, duration_s)
-    if request.blueprint == "api":
-        caller = g.get("caller")
-        visits.called(caller.name if caller else "", response.status_code)
-    return response
+    app.before_request(begin)
+    app.after_request(count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from verifier.container import current_container
+from verifier.container import container_of
 from verifier.domain.errors import UnknownHost
 from verifier.domain.hosts import host_name_in, is_loopback_name
 
@@ -18,15 +18,17 @@ ANY_HOST = frozenset({"health.alive", "health.serves", "health.ready", "metrics.
 
 def init_app(app: Flask) -> None:
     """Refuse what is asked for under another name, before anybody looks at it."""
-    app.before_request(_require_own_host)
-
-
-def _require_own_host() -> None:
-    settings = current_container().settings
-    if request.endpoint in ANY_HOST or not (settings.hosts or settings.development):
+    settings = container_of(app).settings
+    if not (settings.hosts or settings.development):
         return
-    name = host_name_in(request.headers.get("Host", ""))
-    if name in settings.hosts:
-        return
-    if name is None or not (settings.development and is_loopback_name(name)):
-        raise UnknownHost
+
+    def require_own_host() -> None:
+        if request.endpoint in ANY_HOST:
+            return
+        name = host_name_in(request.environ.get("HTTP_HOST", ""))
+        if name in settings.hosts:
+            return
+        if name is None or not (settings.development and is_loopback_name(name)):
+            raise UnknownHost
+
+    app.before_request(require_own_host)

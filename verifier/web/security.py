@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Request, Response, request
+from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
@@ -29,8 +30,13 @@ ALL_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # A file has its own Cache-Control: it is asked for again, by its ETag.
-_FOR_PAGES = tuple({**PAGE_HEADERS, **ALL_HEADERS, "Cache-Control": "no-store"}.items())
-_FOR_DATA = tuple({**DATA_HEADERS, **ALL_HEADERS, "Cache-Control": "no-store"}.items())
+_FOR_PAGES, _FOR_DATA = (
+    tuple(
+        (name.lower(), name, value)
+        for name, value in {**headers, **ALL_HEADERS, "Cache-Control": "no-store"}.items()
+    )
+    for headers in (PAGE_HEADERS, DATA_HEADERS)
+)
 # Only over TLS, where browsers heed it (RFC 6797, 7.2). A year; other names of the same domain are their owners' business.
 STRICT_TRANSPORT = "max-age=31536000"
 COOKIE = "verifier_session"
@@ -78,12 +84,13 @@ def init_app(app: Flask) -> None:
 
 def add_headers(response: Response) -> Response:
     """Add the headers that an answer has not set itself."""
-    is_page = not is_for_api(request.path) and response.mimetype == "text/html"
-    is_page = is_page or request.endpoint == "static"
-    given = {name.lower() for name, _ in response.headers}
-    for name, value in _FOR_PAGES if is_page else _FOR_DATA:
-        if name.lower() not in given:
-            response.headers.add(name, value)
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
+    asked, headers = request_ctx.request, response.headers
+    is_page = not is_for_api(asked.path) and response.mimetype == "text/html"
+    is_page = is_page or asked.endpoint == "static"
+    given = {name.lower() for name, _ in headers}
+    for lower, name, value in _FOR_PAGES if is_page else _FOR_DATA:
+        if lower not in given:
+            headers.add(name, value)
+    if asked.is_secure:
+        headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     return response
