@@ -41,6 +41,7 @@ class Exchange:
         self.sock = sock
         self._allowed_s = allowed_s
         self._limit_s: float | None = -1.0
+        self._reader = Reader(protocolError=InvalidResponse, replyError=DefaultParser.parse_error)
 
     def replies(self, packed: bytes, count: int) -> list[Any]:
         """Send packed commands and return as many replies, error replies among them as redis-py's exceptions.
@@ -75,8 +76,7 @@ class Exchange:
             self._limit_s = limit_s
 
     def _read(self, count: int) -> list[Any]:
-        reader = Reader(protocolError=InvalidResponse, replyError=DefaultParser.parse_error)
-        replies: list[Any] = []
+        reader, replies = self._reader, list[Any]()
         while len(replies) < count:
             self._keep_limit()
             data = self.sock.recv(_AT_ONCE_BYTES)

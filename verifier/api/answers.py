@@ -26,10 +26,10 @@ class Answer(Response):
 
     def __init__(self, told: contract.Verification, status: HTTPStatus, *, repeated: bool) -> None:
         data = _ENCODER.encode(told) + b"\n"
-        super().__init__(data, status, content_type="application/json")
-        self.headers["Content-Length"] = str(len(data))
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
         if repeated:
-            self.headers[REPLAYED] = "true"
+            headers.append((REPLAYED, "true"))
+        super().__init__(data, status, headers)
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:  # noqa: ARG002 - werkzeug's signature
         """Return the headers."""

@@ -35,6 +35,8 @@ def configure_logging(settings: LogSettings | None = None, *, for_a_person: bool
     # No line tells them, and finding them out takes as long as writing one (the standard library's Logging HOWTO,
     # "Optimization").
     logging.logThreads = logging.logMultiprocessing = False
+    # The module and the line that a record comes from: the HOWTO names this way, and no other.
+    logging._srcfile = None  # noqa: SLF001
 
 
 def formatter_for(

@@ -16,7 +16,7 @@ import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from verifier.loglines.context import what_it_is_about
-from verifier.loglines.masking import masked
+from verifier.loglines.masking import masked, may_hold_address
 
 # What gunicorn.conf.py says of a request beside its message.
 FIELDS = ("client", "caller", "method", "path", "status", "bytes", "duration_ms", "request_id")
@@ -58,11 +58,12 @@ class _JsonLines(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack_info"] = record.stack_info
-        if not self._shows_addresses:
-            for name, value in line.items():
-                if isinstance(value, str):
-                    line[name] = masked(value)
-        return _to_json(line)
+        text = _to_json(line)
+        if self._shows_addresses or not may_hold_address(text):
+            return text
+        return _to_json(
+            {name: masked(value) if isinstance(value, str) else value for name, value in line.items()}
+        )
 
 
 def _what_is_known(record: logging.LogRecord) -> dict[str, Any]:

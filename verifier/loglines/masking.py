@@ -15,9 +15,14 @@ _QUOTED = re.compile(r'"[^"\r\n]{1,64}"@')
 _FIRST = re.compile(r"[^\W_]")
 
 
+def may_hold_address(text: str) -> bool:
+    """Return whether there is anything that may be the @ of an address."""
+    return "@" in text or "%40" in text
+
+
 def masked(text: str) -> str:
     """Return the text with each address in it masked; also one whose @ is written as %40."""
-    if "@" not in text and "%40" not in text:
+    if not may_hold_address(text):
         return text
     return _AN_ADDRESS.sub(_mask, _QUOTED.sub("***@", text))
 

@@ -35,11 +35,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import now, utcformat
 
 DELIVER = "workers.jobs.deliver"
 
@@ -117,7 +117,8 @@ def job_fields(queue: Queue, verification_id: str, delivery_number: int) -> list
     what RQ's JSONSerializer makes of it, without blanks. RQ compresses it, and reads it as well where it is not
     compressed (`Job.restore`): there is nothing to be gained with one so short.
     """
-    queued_at = utcformat(now())
+    # As RQ's utcformat(now()) writes it, which takes four times as long.
+    queued_at = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:26]}Z"
     return [
         *_common_fields(queue),
         *("data", f'["{DELIVER}",null,["{verification_id}",{delivery_number}],{{}}]'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Request, Response, request
 from flask.globals import request_ctx
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from verifier.api import is_for_api
@@ -53,9 +53,17 @@ class PageSessions(SecureCookieSessionInterface):
     without TLS. create_app has the trusted proxies believed in whether it was https.
     """
 
+    def __init__(self) -> None:
+        self._no_session: NullSession | None = None
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a page's request; programs have none."""
-        return self.make_null_session(app) if is_for_api(request.path) else super().open_session(app, request)
+        if not is_for_api(request.path):
+            return super().open_session(app, request)
+        if self._no_session is None:
+            self._no_session = self.make_null_session(app)
+        # One for all: it keeps nothing.
+        return self._no_session
 
     def get_cookie_name(self, app: Flask) -> str:  # noqa: ARG002 - the interface's signature
         """Return the cookie's name. Cookies do not know ports: the usual one would clash with any other app's."""
