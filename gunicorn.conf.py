@@ -1,8 +1,9 @@
 """gunicorn's settings for the web app; any of them can be overridden on its command line.
 
-Four things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
+Five things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
 cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, a TERM refuses new
-connections at once instead of leaving them unanswered, and all processes count together for /metrics. gunicorn must not stand alone in a network: docs/deploy.md.
+connections at once instead of leaving them unanswered, all processes count together for /metrics, and an answer goes out
+in one piece. gunicorn must not stand alone in a network: docs/deploy.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.errors import HaltServer
@@ -65,6 +67,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             self.set_accept_enabled(False)
 
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Serve a request, and send the answer's head with its body: half the calls, and half the wake-ups of a client."""
+        sock = HeadWithBody(conn.sock)
+        try:
+            return super().handle_request(
+                req, SimpleNamespace(sock=sock, client=conn.client, server=conn.server)
+            )
+        finally:
+            sock.flush()
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Have `/servez` turn red for whoever has a connection still."""
         # Not at the top: what gunicorn itself imports, a HUP would not load anew.
@@ -72,6 +84,33 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         note_stopping()
         super().handle_exit(sig, frame)
+
+
+class HeadWithBody:
+    """A connection's socket for one answer, whose head waits for what comes next on it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._head: bytes | None = None
+
+    def sendall(self, data: bytes) -> None:
+        """Send; what is sent first, with what comes next."""
+        if self._head is None:
+            self._head = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        """Send what waits, and this."""
+        waiting, self._head = self._head or b"", b""
+        if waiting or data:
+            self._sock.sendall(waiting + data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the socket has, for whoever uses it in another way: then nothing may wait any longer."""
+        if self._head:
+            self.flush()
+        return getattr(self._sock, name)
 
 
 worker_class = Worker

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -171,6 +173,38 @@ def test_a_stop_waits_for_the_request_in_hand_and_lets_nobody_wait_behind_it(
         connection.close()
     assert answers in ([201], [503])
     assert wait_for(lambda: web.exit_code == 0, 40), web.output()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "ends_with"),
+    [
+        ("GET /livez", b"200", b"}\n"),
+        ("HEAD /livez", b"200", b"\r\n\r\n"),
+        ("GET /", b"200", b"</html>"),
+        ("GET /nowhere", b"404", b"</html>"),
+        ("GET /static/verifier.css", b"200", b"}\n"),
+    ],
+)
+def test_an_answer_is_whole_and_its_head_does_not_come_before_its_body(
+    web: Web, request_line: str, status: bytes, ends_with: bytes
+) -> None:
+    """Also one without a body, and a file, which the system sends; on a connection that goes on."""
+    with socket.create_connection(("127.0.0.1", web.port), 30) as sock:
+        for _ in range(5):
+            sock.sendall(f"{request_line} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            first = sock.recv(1 << 20)
+            head, _, body = first.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 " + status)
+            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+            is_file = b"/static/" in request_line.encode()
+            if request_line.startswith("GET"):
+                assert body or is_file
+                while len(body) < length:
+                    more = sock.recv(1 << 20)
+                    assert more
+                    body += more
+                assert len(body) == length
+            assert (head + b"\r\n\r\n" + body).rstrip(b" ").endswith(ends_with)
 
 
 def _is_served(web: Web) -> bool:
