@@ -230,11 +230,15 @@ class VerificationService:
             )
             self._require_same_start(verification, normal, asked.request_body)
             is_pending = verification.id not in ids
+            is_owed_now = not is_pending and not verification.repeated
             if is_pending:
+                number = verification.delivery.number
                 verification = self._sent_again(
                     verification, request_id_of(asked.request_key or asked.form_token), asked.caller
                 )
-        _log_accepted(verification)
+                is_owed_now = verification.delivery.number > number
+        if is_owed_now:
+            _log_accepted(verification)
         return verification, is_pending
 
     def get(self, verification_id: str, *, caller: Caller | None = None) -> Verification:
@@ -332,7 +336,8 @@ class VerificationService:
             self._outcomes.resent(submission_of(error))
             raise
         self._outcomes.resent(Submission.ACCEPTED)
-        _log_accepted(verification)
+        if not verification.repeated:
+            _log_accepted(verification)
         return verification
 
     def cancel(self, verification_id: str, *, caller: Caller | None = None) -> Verification:

@@ -17,7 +17,7 @@ import redis
 from sentinel.direct_connection import connection_arguments
 from sentinel.endpoints import Endpoint
 from sentinel.error_classes import ErrorKind, drops_socket, kind_of, translate
-from sentinel.errors import AccessRefused, Backpressure, DeadlinePassed, MasterMoved, TransientError
+from sentinel.errors import AccessRefused, DeadlinePassed, MasterMoved, TransientError
 from sentinel.exchange import Exchange, is_possible_on
 from sentinel.link.deadline import bounded_s, remaining_s
 from sentinel.link.directory import Directory
@@ -158,10 +158,10 @@ class MasterConnection(ResolvingConnection):
         return translate(error, self.endpoint)
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
-        """Send packed commands and return their replies, those among them that are plain errors.
+        """Send packed commands and return their replies, errors among them.
 
-        Anything else that is wrong is raised as `read_response` does it. Where replies may still be on their way then, which
-        nobody must take for theirs, the socket is dropped.
+        They are typed as those that `read_response` raises, and what means "not your master" drops the socket. Only what
+        leaves commands without a reply is raised; replies may be on their way then, which nobody must take for theirs.
         """
         _require_time()
         self.connect()
@@ -180,20 +180,19 @@ class MasterConnection(ResolvingConnection):
         except BaseException:
             self.disconnect()
             raise
-        for reply in replies:
-            if isinstance(reply, Backpressure):
-                raise reply
-            if isinstance(reply, Exception) and kind_of(reply) is not ErrorKind.ANSWER:
-                raise self._failure_to_read(reply) from reply
-        return replies
+        return [self._typed(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    def _typed(self, error: Exception) -> Exception:
+        return error if kind_of(error) is ErrorKind.ANSWER else self._failure_to_read(error)
 
     def _exchange_by_redis_py(self, packed: bytes, count: int) -> list[Any]:
         # Its stub knows only tuples of one.
         self.send_packed_command([packed])
         replies: list[Any] = []
         for _ in range(count):
+            self._bound_timeout()
             try:
-                replies.append(self.read_response())
+                replies.append(super().read_response())
             except redis.ResponseError as error:
                 replies.append(error)
         return replies

@@ -21,6 +21,8 @@ from redis.exceptions import NoScriptError
 from sentinel import Backpressure, MasterNotReady, NotAcknowledged, PermanentError, TransientError
 
 Argument = str | bytes | int | float
+Command = tuple[Argument, ...]
+Exchange = Callable[[ConnectionPool, list[Command]], list[Any]]
 _FOLDER = Path(__file__).parent / "lua"
 
 
@@ -70,6 +72,7 @@ def run_steps(
     wrote: Callable[[list[Any]], bool] = always,
     *,
     each_for_itself: bool = False,
+    by: Exchange | None = None,
 ) -> list[Any]:
     """Run scripts in one round trip, in order, and wait for the replicas; return what each returned.
 
@@ -80,6 +83,7 @@ def run_steps(
         wrote: says by the results whether there was anything for replicas to acknowledge.
         each_for_itself: whether a script that fails on what it finds (a key of another type, say) has its error stand
             among the results, so that the others count.
+        by: what sends commands and returns their replies, errors among them; by default `exchange`.
 
     Raises:
         NotAcknowledged: too few replicas have it; the steps may or may not survive a failover.
@@ -87,14 +91,14 @@ def run_steps(
         redis.ResponseError: a script failed on what it found.
     """
     try:
-        results = _run_once(client, steps, acknowledgement)
+        results = _run_once(client, steps, acknowledgement, by or exchange)
     except NoScriptError:
         # A master that was promoted or restarted does not know them yet; nothing has run of the unknown ones,
         # and each step is safe to repeat.
         for script in {step.script for step in steps}:
             client.script_load(script.text)
         try:
-            results = _run_once(client, steps, acknowledgement)
+            results = _run_once(client, steps, acknowledgement, by or exchange)
         except NoScriptError as error:  # the next one was promoted in between
             raise MasterNotReady(
                 f"The master does not know a script that was just loaded: {error}."
@@ -110,21 +114,23 @@ def run_steps(
     return results
 
 
-def _run_once(client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None) -> list[Any]:
+def _run_once(
+    client: Redis, steps: Sequence[Step], acknowledgement: Acknowledgement | None, by: Exchange
+) -> list[Any]:
     """Run them; errors that concern all of them are raised, those of a single script stand among the results."""
-    commands: list[tuple[Argument, ...]] = [
+    commands: list[Command] = [
         ("EVALSHA", step.script.sha, len(step.keys), *step.keys, *step.arguments) for step in steps
     ]
     if acknowledgement is not None and acknowledgement.replicas:
         commands.append(("WAIT", acknowledgement.replicas, acknowledgement.timeout_ms))
-    results = _replies(client.connection_pool, commands)
+    results = by(client.connection_pool, commands)
     for result in results:
         if isinstance(result, NoScriptError | Backpressure | PermanentError | TransientError):
             raise result
     return results
 
 
-def _replies(pool: ConnectionPool, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+def exchange(pool: ConnectionPool, commands: list[Command]) -> list[Any]:
     """Send commands at once and return their replies, errors among them; any other error ends the connection."""
     connection: Any = pool.get_connection()
     try:

@@ -18,6 +18,7 @@ from sentinel import Backpressure, MasterLink
 from verifier.domain.errors import QueueFull, VerificationNotFound
 from verifier.domain.verifications import Status, Verification
 from verifier.store import keyspace
+from verifier.store.group_commit import GroupCommit
 from verifier.store.keyspace import Queue
 from verifier.store.limits import NOT_COUNTED, Counter, StartCount, arguments_of, limit_reached
 from verifier.store.records import (
@@ -82,6 +83,8 @@ class VerificationStore:
         """Take `queue` for the jobs; nothing connects before the first step."""
         self._link = link
         self._acknowledgement = acknowledgement
+        # Without a WAIT there is nothing to share.
+        self._exchange = GroupCommit().exchange if acknowledgement.replicas else None
         self._retention_s = retention_s
         self._max_owed_mails = max_owed_mails
         self._queue = queue or Queue()
@@ -308,7 +311,7 @@ class VerificationStore:
     def _commit(self, step: Step) -> Any:
         def operation(client: Redis) -> Any:
             try:
-                return run_steps(client, [step], self._acknowledgement, _wrote)[0]
+                return run_steps(client, [step], self._acknowledgement, _wrote, by=self._exchange)[0]
             except Backpressure:
                 raise
             except ResponseError as error:  # what a script found there is nothing that we wrote

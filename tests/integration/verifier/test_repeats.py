@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -49,6 +50,36 @@ def test_a_start_with_the_same_key_leads_to_the_same_verification(app: Flask, ma
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(post, range(8)))) == 1
     assert master.llen(keyspace.QUEUE) == 1
+
+
+def test_the_log_tells_of_each_mail_once(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """A repeat, and a start that leads to what is pending and may not be sent again yet, owe nobody a mail."""
+    service = container_of(app).service
+    caller = Caller(CallerKind.KEY, "shop", client_ip="192.0.2.7")
+    with caplog.at_level(logging.INFO, logger="verifier.service"):
+        first = service.start("ann@example.org", request_key="a", caller=caller)
+        for key in ("a", "a", "b", "c"):
+            assert service.start("ann@example.org", request_key=key, caller=caller).id == first.id
+        said = [each.getMessage() for each in caplog.records]
+    assert said == [f"Delivery 1 of verification {first.id} is accepted."]
+
+
+def test_the_log_tells_of_a_resend_once(
+    app: Flask, clock: RedisTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often its request is repeated; and of the one that a later start counts as."""
+    service = container_of(app).service
+    caller = Caller(CallerKind.KEY, "shop", client_ip="192.0.2.7")
+    first = service.start("ann@example.org", request_key="a", caller=caller)
+    with caplog.at_level(logging.INFO, logger="verifier.service"):
+        clock.move(60)
+        for _ in range(3):
+            service.resend(first.id, request_key="r", caller=caller)
+        clock.move(120)
+        for key in ("b", "b", "c"):
+            assert service.start("ann@example.org", request_key=key, caller=caller).id == first.id
+        said = [each.getMessage().split()[:2] for each in caplog.records]
+    assert said == [["Delivery", "2"], ["Delivery", "3"]]
 
 
 def test_without_a_key_each_start_is_a_new_one(app: Flask) -> None:

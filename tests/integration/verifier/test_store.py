@@ -152,9 +152,9 @@ def test_a_lost_attempt_is_counted_once_although_another_came_between(
     verification = store.accepted()
     real = store_module.run_steps
 
-    def lose_and_come_between(*arguments: object) -> None:
+    def lose_and_come_between(*arguments: object, **named: object) -> None:
         monkeypatch.setattr(store_module, "run_steps", real)
-        real(*arguments)
+        real(*arguments, **named)
         store.attempted(verification.id, 2)
         raise TransientError("The answer got lost.")
 
@@ -456,8 +456,8 @@ def test_a_right_code_is_valid_although_every_answer_got_lost_once(
     real = store_module.run_steps
     seen: set[str] = set()
 
-    def lose_first_answers(client: Redis, steps: list[Step], *arguments: object) -> object:
-        result = real(client, steps, *arguments)  # type: ignore[arg-type]
+    def lose_first_answers(client: Redis, steps: list[Step], *arguments: object, **named: object) -> object:
+        result = real(client, steps, *arguments, **named)  # type: ignore[arg-type]
         if steps[0].script.name not in seen:
             seen.add(steps[0].script.name)
             raise TransientError("The answer got lost.")
