@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.exceptions import BadHost
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from verifier import api, languages, ops, web
 from verifier.container import install, make_container
@@ -26,6 +28,19 @@ class App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Find the way for a request, as without a Host where its own has a part that is empty or over 63 characters.
+
+        Flask goes on without an adapter there, so that no page could be made, the one that says so included.
+        """
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            if request is None:
+                raise
+            request.environ["HTTP_HOST"] = ""
+            return super().create_url_adapter(request)
 
 
 def make_app(settings: Settings | None = None) -> Flask:

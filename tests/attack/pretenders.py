@@ -20,6 +20,8 @@ FOREIGN_HOSTS = (
     "localhost",
     "[::1]",
     "169.254.169.254",
+    f"{'a' * 64}.evil.example",
+    "evil..example",
     "",
 )
 
