@@ -211,10 +211,15 @@ def test_the_apis_own_address_leads_nowhere(proxy: Proxy, method: str) -> None:
         ("GET /v1 HTTP/1.1\r\nHost: b", 400, "malformed_request"),
         ("GET /v1/verifications HTTP/1.1\r\nX: " + "x" * 9000, 400, "malformed_request"),
         ("POST /v1/verifications HTTP/1.1\r\nContent-Length: ten", 400, "malformed_request"),
+        (
+            "POST /v1/verifications HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+            400,
+            "malformed_request",
+        ),
         ("TRACE /v1/verifications HTTP/1.1", 405, "method_not_allowed"),
         ("POST /v1/verifications HTTP/1.1\r\nContent-Length: 9000", 413, "request_too_large"),
     ],
-    ids=["two keys", "two hosts", "a long header", "no length", "TRACE", "a long body"],
+    ids=["two keys", "two hosts", "a long header", "no length", "chunks", "TRACE", "a long body"],
 )
 def test_what_the_proxy_refuses_of_the_api_is_a_problem(
     tmp_path: Path, request_line: str, status: int, code: str
