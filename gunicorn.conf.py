@@ -1,9 +1,10 @@
 """gunicorn's settings for the web app; any of them can be overridden on its command line.
 
-Five things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
+Six things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
 cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, a TERM refuses new
-connections at once instead of leaving them unanswered, all processes count together for /metrics, and an answer goes out
-in one piece. gunicorn must not stand alone in a network: docs/deploy.md.
+connections at once instead of leaving them unanswered, all processes count together for /metrics, an answer goes out in one
+piece, and a body whose chunks can't be read is no failure of the app. gunicorn must not stand alone in a network:
+docs/deploy.md.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 bind = "127.0.0.1:8000"
@@ -233,8 +236,39 @@ def post_fork(server: Any, worker: Any) -> None:
     worker.has_served = server.has_served
 
 
+class ChunkedBody:
+    """A body whose chunks can't be read ends, to the app, like that of a client that goes away: it answers 400.
+
+    gunicorn's own error is none that werkzeug knows: 500, with a traceback in the log for whoever sends such a body.
+    """
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def read(self, *size: int) -> bytes:
+        """Read it. Raises OSError."""
+        try:
+            return bytes(self._body.read(*size))
+        except ParseException as error:
+            raise OSError(str(error)) from error
+
+    def __getattr__(self, name: str) -> Any:
+        """Return whatever else a body has; werkzeug only reads."""
+        return getattr(self._body, name)
+
+
+def _with_readable_bodies(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
+        return app(environ, start_response)
+
+    return serve
+
+
 def post_worker_init(worker: Any) -> None:
     """Note that one has booted, and say so."""
+    worker.wsgi = _with_readable_bodies(worker.wsgi)
     worker.has_served[0] = 1
     worker.log.info("Worker process %d serves.", worker.pid)
 

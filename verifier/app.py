@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.exceptions import BadHost
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from verifier import api, languages, ops, web
 from verifier.container import install, make_container
@@ -27,6 +29,33 @@ class App(Flask):
         """Return the function."""
         return func
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Find the way for a request, as without a Host where its own has a part that is empty or over 63 characters.
+
+        Flask goes on without an adapter there, so that no page could be made, the one that says so included.
+        """
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            if request is None:
+                raise
+            request.environ["HTTP_HOST"] = ""
+            return super().create_url_adapter(request)
+
+
+class _Hops(ProxyFix):
+    """Believes the trusted proxies, also where the client began the list with a quote that it never closes.
+
+    To werkzeug that is no list, so the client would be counted as the proxy, apart from its own network.
+    """
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request; quotes mean nothing in these headers."""
+        for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):
+            if '"' in environ.get(name, ""):
+                environ[name] = environ[name].replace('"', "")
+        return super().__call__(environ, start_response)
+
 
 def make_app(settings: Settings | None = None) -> Flask:
     """Make it; see `verifier.create_app`."""
@@ -45,7 +74,7 @@ def make_app(settings: Settings | None = None) -> Flask:
     )
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = _Hops(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.wsgi_app = RequestIds(  # type: ignore[method-assign]
         app.wsgi_app, trusts_proxy=settings.trusted_proxies > 0
     )

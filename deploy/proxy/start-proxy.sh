@@ -77,7 +77,7 @@ if [ "$PROXY_TLS" = yes ] || [ -e "$PROXY_CERTIFICATE" ] || [ -e "$PROXY_CERTIFI
     api="location /v1/ { default_type application/problem+json; return 403 '$(
         printf '%s' '{"type": "about:blank", "title": "Forbidden", "status": 403, "code": "https_required", "detail": ' \
             '"This API is served by https only. What was sent went over the network in the clear: ' \
-            'replace the API key, if there was one."}')'; }"
+            'replace the API key, if there was one.", "request_id": "$request_id"}')'; }"
     page="<!doctype html><html lang=\"en\"><title>Please use https</title><h1>Please use https</h1><p>This service is reached"
     page="$page by https only: type https:// before its address.</p></html>"
     listen_plain="listen $PROXY_REDIRECT_LISTEN"
@@ -93,7 +93,7 @@ fi
 own_headers=
 for header in X-Content-Type-Options=sniffing Content-Security-Policy=policy X-Frame-Options=framing \
     Referrer-Policy=referrers Cross-Origin-Opener-Policy=openers Cross-Origin-Resource-Policy=embedding \
-    Cache-Control=caching Strict-Transport-Security=transport; do
+    Cache-Control=caching X-Request-ID=request_id Strict-Transport-Security=transport; do
     own_headers="$own_headers add_header ${header%=*} \$own_${header#*=} always;"
 done
 

@@ -20,6 +20,8 @@ FOREIGN_HOSTS = (
     "localhost",
     "[::1]",
     "169.254.169.254",
+    f"{'a' * 64}.evil.example",
+    "evil..example",
     "",
 )
 
@@ -27,7 +29,7 @@ FOREIGN_HOSTS = (
 def forge_the_host(target: Target, scale: Scale) -> Outcome:
     """Ask under other names, two names, and one in the request line, and look whether the name comes back."""
     client = target.client()
-    paths = ("/", "/verify", "/v1/verifications", "/nowhere", "/static/verifier.css")
+    paths = ("/", "/verify", "/v1", "/v1/verifications", "/nowhere", "/static/verifier.css")
     refused = [client.ask("GET", path, headers={"Host": host}) for path in paths for host in FOREIGN_HOSTS]
     more = (
         f"GET / HTTP/1.1\r\nHost: {HOST}\r\nHost: evil.example\r\n\r\n",

@@ -20,6 +20,8 @@ from verifier.domain.words import Words, words
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, angle brackets included
 _FOR_TESTS = ("test", "example")
+# Names that are never in the DNS (RFC 9476), and that the library does not know. It refuses the other special ones.
+_NOT_IN_DNS = ("alt",)
 # RFC 2047: mail programs decode it in a header, and then show or answer another address.
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
 # user%host@relay and host!user@relay are routes through the relay to another address (RFC 5321, appendix F.2).
@@ -96,7 +98,8 @@ def _validated(text: str, for_tests: bool) -> ValidatedEmail:
         raise InvalidAddress(_what_is_wrong(text)) from None
     if _ROUTE.search(parsed.local_part) or _NO_MAILBOX.match(parsed.local_part):
         raise InvalidAddress(_UNSAFE)
-    if not for_tests and parsed.ascii_domain.rpartition(".")[2] in _FOR_TESTS:
+    top = parsed.ascii_domain.rpartition(".")[2]
+    if top in _NOT_IN_DNS or (top in _FOR_TESTS and not for_tests):
         raise InvalidAddress(_of_nobody(parsed.domain))
     return parsed
 

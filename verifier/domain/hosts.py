@@ -10,6 +10,7 @@ import functools
 import ipaddress
 import re
 
+MOST_OF_A_LABEL = 63  # RFC 1035, 2.3.4
 # A name, an IPv4 address, or an IPv6 address in brackets; then maybe a port (RFC 9110, 7.2).
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,254})(?::([0-9]{1,5}))?", re.ASCII)
 
@@ -27,7 +28,7 @@ def host_name_in(header: str) -> str | None:
         except ValueError:
             return None
     name = name.removesuffix(".")
-    return name if name and all(name.split(".")) else None
+    return name if all(0 < len(label) <= MOST_OF_A_LABEL for label in name.split(".")) else None
 
 
 def is_loopback_name(name: str) -> bool:

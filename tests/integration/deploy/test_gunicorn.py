@@ -245,3 +245,35 @@ def test_nobody_is_believed_for_coming_from_loopback(web: Web, header: str, valu
     created.close()
     assert response.status == 201
     assert (response.getheader("Location") or "").startswith("/v1/verifications/")
+
+
+@pytest.mark.parametrize("path", ["/v1/verifications", "/verify"])
+@pytest.mark.parametrize(
+    "body",
+    ["zz\r\n\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "2\r\n{}\r\n0\r\n:a\r\n\r\n"],
+    ids=["size", "end", "trailer"],
+)
+def test_chunks_that_cannot_be_read_are_the_clients_fault(web: Web, path: str, body: str) -> None:
+    """400, and no traceback for whoever sends them."""
+    kind = "application/json" if path.startswith("/v1") else "application/x-www-form-urlencoded"
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", web.port), timeout=60) as connection:
+        connection.sendall(f"{head}{body}".encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        response.read()
+    assert response.status == 400
+    assert response.getheader("X-Content-Type-Options") == "nosniff"
+    assert "Traceback" not in web.output()
+
+
+def test_chunks_are_read(web: Web) -> None:
+    """A body that says its length as it goes is like any other."""
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+    body = iter([b'{"to": "a@exa', b'mple.org"}'])
+    connection.request(
+        "POST", "/v1/verifications", body, {"Content-Type": "application/json"}, encode_chunked=True
+    )
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["to"]) == (201, "a@example.org")
+    connection.close()

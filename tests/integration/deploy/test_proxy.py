@@ -191,6 +191,54 @@ def test_rubbish_is_answered_with_400_or_less(proxy: Proxy, line: str) -> None:
     assert answer == b"" or answer.split()[1] in {b"400", b"505"}
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_apis_own_address_leads_nowhere(proxy: Proxy, method: str) -> None:
+    """Nginx would add the slash, under whatever host was asked for and without TLS."""
+    response, text = _ask(proxy.port, method, "/v1", headers={"Host": "evil.example"})
+    assert (response.status, response.getheader("Location")) == (404, None)
+    assert json.loads(text)["code"] == "not_found"
+    _assert_each_header_once(response, over_tls=False)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        (
+            "GET /v1/verifications HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b",
+            400,
+            "malformed_request",
+        ),
+        ("GET /v1 HTTP/1.1\r\nHost: b", 400, "malformed_request"),
+        ("GET /v1/verifications HTTP/1.1\r\nX: " + "x" * 9000, 400, "malformed_request"),
+        ("POST /v1/verifications HTTP/1.1\r\nContent-Length: ten", 400, "malformed_request"),
+        (
+            "POST /v1/verifications HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+            400,
+            "malformed_request",
+        ),
+        ("TRACE /v1/verifications HTTP/1.1", 405, "method_not_allowed"),
+        ("POST /v1/verifications HTTP/1.1\r\nContent-Length: 9000", 413, "request_too_large"),
+    ],
+    ids=["two keys", "two hosts", "a long header", "no length", "chunks", "TRACE", "a long body"],
+)
+def test_what_the_proxy_refuses_of_the_api_is_a_problem(
+    tmp_path: Path, request_line: str, status: int, code: str
+) -> None:
+    """With the id of the request, as all that the API says."""
+    with Proxy(1, tmp_path) as proxy:
+        proxy.wait_until_it_listens()
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as connection:
+            connection.sendall(f"{request_line}\r\nHost: a\r\n\r\n".encode())
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            problem = json.loads(response.read())
+    assert (response.status, problem["status"], problem["code"]) == (status, status, code)
+    assert response.getheader("Content-Type") == "application/problem+json"
+    assert problem["request_id"] == response.getheader("X-Request-ID")
+    assert problem["detail"].endswith(".")
+    _assert_each_header_once(response, over_tls=False)
+
+
 def test_the_health_check_tells_whether_it_serves(proxy: Proxy) -> None:
     """The check that stands in compose.yaml, as it stands there."""
     command = ["/bin/sh", str(START_PROXY), "check"]
@@ -257,6 +305,7 @@ def test_the_api_is_refused_without_tls(tmp_path: Path, host: str) -> None:
     assert (response.status, response.getheader("Location")) == (403, None)
     assert response.getheader("Content-Type") == "application/problem+json"
     assert json.loads(text)["code"] == "https_required"
+    assert json.loads(text)["request_id"] == response.getheader("X-Request-ID")
     assert "replace the API key" in json.loads(text)["detail"]
     _assert_each_header_once(response, over_tls=False)
 
@@ -272,6 +321,7 @@ def test_the_proxys_own_answers_have_the_headers_of_the_apps(tmp_path: Path) -> 
         proxy.wait_until_it_listens()
         refused = [
             b"GET / HTTP/1.1\r\nHost: a\r\nHost: b",
+            b"TRACE / HTTP/1.1\r\nHost: a",
             b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000,
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000",
             b"POST /v1/verifications HTTP/1.1\r\nHost: a\r\nContent-Length: 20000",
@@ -282,7 +332,7 @@ def test_the_proxys_own_answers_have_the_headers_of_the_apps(tmp_path: Path) -> 
         stack.enter_context(held.accept()[0])
         one_too_many = [b"GET / HTTP/1.1\r\nHost: a", b"GET /v1/verifications HTTP/1.1\r\nHost: a"]
         statuses += [_own_answer(proxy.port, request) for request in one_too_many]
-    assert statuses == [400, 400, 413, 413, 429, 429]
+    assert statuses == [400, 405, 400, 413, 413, 429, 429]
 
 
 def _own_answer(port: int, request: bytes) -> int:
@@ -296,7 +346,7 @@ def _own_answer(port: int, request: bytes) -> int:
 
 
 def _assert_each_header_once(response: http.client.HTTPResponse, *, over_tls: bool) -> None:
-    names = [*DATA_HEADERS, *ALL_HEADERS, "Cache-Control"]
+    names = [*DATA_HEADERS, *ALL_HEADERS, "Cache-Control", "X-Request-ID"]
     assert {name: len(response.headers.get_all(name, [])) for name in names} == dict.fromkeys(names, 1)
     assert len(response.headers.get_all("Strict-Transport-Security", [])) == over_tls
     assert response.getheader("X-Content-Type-Options") == "nosniff"

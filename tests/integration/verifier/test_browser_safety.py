@@ -107,6 +107,9 @@ FOREIGN = [
     "",
     "a b",
     f"{OURS}, evil.example",
+    # Flask finds no way for a request with these, not even to a page that says so.
+    "evil..example",
+    f"{'a' * 64}.evil.example",
 ]
 
 
@@ -186,7 +189,9 @@ def test_without_hosts_any_name_is_answered_and_that_is_said(
     """A warning at the start."""
     client = make_app(hosts=()).test_client()
     assert "VERIFIER_HOSTS is not set" in caplog.text
-    assert client.get("/", base_url="http://anything.example").status_code == 200
+    for host in ("anything.example", "a b", "evil..example", "a" * 64):
+        assert client.get("/", headers={"Host": host}).status_code == 200
+        assert client.get("/v1/nowhere", headers={"Host": host}).status_code == 404
     caplog.clear()
     make_app(hosts=(OURS,))
     make_app(hosts=(), development=True)

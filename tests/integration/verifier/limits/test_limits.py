@@ -365,6 +365,11 @@ NETWORKS = [
     ("two networks", ["192.0.2.1", "192.0.3.1", "192.0.3.2"], [201, 201, 429]),
     ("one IPv6 network", ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"], [201, 429, 201]),
     ("what the client added itself", ["1.1.1.1, 192.0.2.1", "2.2.2.2, 192.0.2.1"], [201, 429]),
+    (
+        "a quote of its own",
+        ["192.0.2.1", '", 192.0.2.1', 'a"b, 192.0.2.1', '"[2001:db8::1]:80"'],
+        [201, 429, 429, 201],
+    ),
     ("rubbish", ["rubbish", "<script>", "192.0.2", "'; DROP", "9" * 4000, ",,,", " "], [201] + [429] * 4),
     ("with a port", ["192.0.2.1:80", "192.0.2.1:81", "[2001:db8::1]:80"], [201, 429, 201]),
 ]
@@ -391,6 +396,7 @@ def test_with_two_proxies_the_one_before_the_last_names_it(doors: Any) -> None:
     """Whoever sends fewer hops has come past a proxy, and is counted with the peer."""
     door = doors(limits_of(mails_per_network="1/1h"), 2)
     assert _asked(door, "1.1.1.1, 192.0.2.1, 10.0.0.1", "2.2.2.2, 192.0.2.1, 10.0.0.2") == [201, 429]
+    assert _asked(door, '"1.1.1.1, 192.0.2.1, 10.0.0.1') == [429]
     assert _asked(door, "198.51.100.1", "203.0.113.1") == [201, 429]
 
 

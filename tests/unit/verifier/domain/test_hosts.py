@@ -41,6 +41,8 @@ from verifier.domain.hosts import host_name_in, is_loopback_name, parse_hosts
         ("verify.example.org\nx", None),
         ("exämple.org", None),
         ("a" * 300, None),
+        ("a" * 63, "a" * 63),
+        (f"{'a' * 64}.example.org", None),
     ],
 )
 def test_a_header_names_a_host_or_none(header: str, name: str | None) -> None:
