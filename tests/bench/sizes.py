@@ -16,8 +16,8 @@ class Sizes:
     far_limit_s: float = 12.0
     latency_s: float = 30.0
     latency_rate: float = 20.0
-    accept_s: float = 6.0
-    accept_rounds: int = 3
+    accept_s: float = 4.0
+    accept_rounds: int = 7
     accept_connections: int = 32
     growth: tuple[int, ...] = (1_000, 10_000, 100_000)
     growth_rounds: int = 3

@@ -6,7 +6,7 @@ import pytest
 
 from sentinel import Backpressure, CircuitOpen, PermanentError, TransientError
 from verifier.domain.errors import ServiceUnavailable
-from verifier.service import redis_within
+from verifier.redis_errors import redis_within
 
 
 @pytest.mark.parametrize("error", [Backpressure, CircuitOpen, TransientError, PermanentError])
