@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -88,10 +89,13 @@ def _latency(found: list[Latency]) -> Iterator[Goal]:
 
 def _accepting(found: list[Accepting]) -> Iterator[Goal]:
     for peer in (each for each in found if each.name == BARE):
+        # Round by round, since a shared machine is faster in one and slower in the next.
+        ratios = sorted(ours / theirs for ours, theirs in zip(found[0].rates, peer.rates, strict=True))
+        ratio = statistics.median(ratios)
         yield Goal(
             "POST /v1/verifications: limits on: at least as many requests a second as a bare Flask view with Queue.enqueue",
-            f"{found[0].rate / peer.rate:.2f} x ({found[0].rate:.0f}/s, bare {peer.rate:.0f}/s)",
-            found[0].rate >= peer.rate,
+            f"{ratio:.2f} x, {ratios[0]:.2f} to {ratios[-1]:.2f} ({found[0].rate:.0f}/s, bare {peer.rate:.0f}/s)",
+            ratio >= 1,
         )
 
 
