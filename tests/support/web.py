@@ -59,5 +59,14 @@ class Web(RigProcess):
         assert wait_for(self._serves_or_has_ended, START_WITHIN_S), self.output()
         assert self.exit_code is None, self.output()
 
+    def all_serve(self) -> bool:
+        """Return whether it has both of its processes, and each says that it serves."""
+        told, children = self.log.read_text(errors="replace"), self.children()
+        return len(children) == 2 and all(f"Worker process {pid} serves." in told for pid in children)
+
+    def forget_output(self) -> None:
+        """Begin `output` anew from here."""
+        self._log_starts_at = self.log.stat().st_size
+
     def _serves_or_has_ended(self) -> bool:
         return self.exit_code is not None or (self.output().count(" serves.") >= 2 and self.answers())

@@ -24,9 +24,28 @@ from tests.support.web import Web
 REFUSED = "refused"
 
 
+@pytest.fixture(scope="module")
+def lasting(topology: LocalTopology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A gunicorn for all tests that leave it running."""
+    topology.heal()
+    with Web(topology, tmp_path_factory.mktemp("web")) as running:
+        running.wait_until_it_answers()
+        yield running
+
+
 @pytest.fixture
-def web(topology: LocalTopology, master: Redis, tmp_path: Path) -> Iterator[Web]:
-    """A gunicorn that answers."""
+def web(lasting: Web, master: Redis) -> Web:
+    """One with right settings, both of whose processes serve; its output is what it writes from here on."""
+    assert master.ping()
+    lasting.dotenv.write_text("")
+    assert wait_for(lasting.all_serve, 60), lasting.output()
+    lasting.forget_output()
+    return lasting
+
+
+@pytest.fixture
+def ending_web(topology: LocalTopology, master: Redis, tmp_path: Path) -> Iterator[Web]:
+    """A gunicorn of the test's own."""
     assert master.ping()
     with Web(topology, tmp_path) as running:
         running.wait_until_it_answers()
@@ -139,32 +158,32 @@ def test_a_reload_loses_no_request(web: Web) -> None:
     assert set(visitors.answers) == {201}
 
 
-def test_a_stop_answers_what_was_sent_and_refuses_the_rest_at_once(web: Web) -> None:
+def test_a_stop_answers_what_was_sent_and_refuses_the_rest_at_once(ending_web: Web) -> None:
     """Whoever connects later is refused at once, rather than left in a queue that nobody serves."""
-    with Visitors(web) as visitors:
-        web.terminate()
-        assert wait_for(lambda: web.exit_code is not None, 60), web.output()
+    with Visitors(ending_web) as visitors:
+        ending_web.terminate()
+        assert wait_for(lambda: ending_web.exit_code is not None, 60), ending_web.output()
         assert wait_for(lambda: REFUSED in visitors.answers, 60)
     assert set(visitors.answers) == {201, REFUSED}
-    assert web.exit_code == 0
+    assert ending_web.exit_code == 0
 
 
 def test_a_stop_waits_for_the_request_in_hand_and_lets_nobody_wait_behind_it(
-    web: Web, topology: LocalTopology
+    ending_web: Web, topology: LocalTopology
 ) -> None:
     """The master hangs, so a request waits: it is answered in the end, while a new connection is refused meanwhile."""
     answers: list[int | str] = []
-    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    assert web.answers()
+    connection = http.client.HTTPConnection("127.0.0.1", ending_web.port, timeout=30)
+    assert ending_web.answers()
     topology.current_master().pause()
     try:
         visitor = threading.Thread(
             target=lambda: answers.append(_submit(connection, "waits@example.com")), daemon=True
         )
         visitor.start()
-        assert wait_for(lambda: _is_served(web), 60)
-        web.terminate()
-        assert wait_for(lambda: _refuses(web), 60)
+        assert wait_for(lambda: _is_served(ending_web), 60)
+        ending_web.terminate()
+        assert wait_for(lambda: _refuses(ending_web), 60)
         refused_at = time.monotonic()
         visitor.join(40)
         assert time.monotonic() >= refused_at
@@ -172,7 +191,7 @@ def test_a_stop_waits_for_the_request_in_hand_and_lets_nobody_wait_behind_it(
         topology.heal()
         connection.close()
     assert answers in ([201], [503])
-    assert wait_for(lambda: web.exit_code == 0, 40), web.output()
+    assert wait_for(lambda: ending_web.exit_code == 0, 40), ending_web.output()
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,20 @@ FILLS_THE_BUFFERS = (
 TAKEN_IN_BYTES = 16_000
 
 
-@pytest.fixture
-def web(topology: LocalTopology, master: Redis, tmp_path: Path) -> Iterator[Web]:
-    """A gunicorn that believes one proxy."""
-    assert master.ping()
-    with Web(topology, tmp_path, VERIFIER_TRUSTED_PROXIES="1") as running:
+@pytest.fixture(scope="module")
+def running_web(topology: LocalTopology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A gunicorn for all tests here, none of which harms it."""
+    topology.heal()
+    with Web(topology, tmp_path_factory.mktemp("web"), VERIFIER_TRUSTED_PROXIES="1") as running:
         running.wait_until_it_answers()
         yield running
+
+
+@pytest.fixture
+def web(running_web: Web, master: Redis) -> Web:
+    """A gunicorn that believes one proxy, on an empty Redis."""
+    assert running_web.answers()
+    return running_web
 
 
 @pytest.fixture
