@@ -17,7 +17,7 @@ from sentinel.local.waiting import wait_for
 from sentinel.protocol import Role
 from sentinel.tls import Tls
 from sentinel.topology.snapshot import SentinelState, Topology
-from sentinel.topology.survey import survey
+from sentinel.topology.survey import commands_to, survey, survey_with
 
 # Short, so that a dead or hung process costs little.
 REPLY_TIMEOUT_S = 0.5
@@ -84,14 +84,7 @@ class RunningTopology:
 
     def snapshot(self) -> Topology:
         """Ask every sentinel and every node; whoever does not answer within half a second is silent."""
-        return survey(
-            replace(
-                self.operators_access(),
-                sentinel_timeout_s=REPLY_TIMEOUT_S,
-                node_timeout_s=REPLY_TIMEOUT_S,
-                probe=None,
-            )
-        )
+        return survey(self._impatient_access())
 
     def current_master(self) -> LocalNode:
         """Return the node that most sentinels name and that says itself that it is the master.
@@ -99,11 +92,10 @@ class RunningTopology:
         Raises:
             TopologyError: there is none at the moment.
         """
-        snapshot = self.snapshot()
-        master = self._master_in(snapshot)
-        for node in self.nodes:
-            if node.endpoint == master:
-                return node
+        snapshot = self._look()
+        master = self._node_at(self._master_in(snapshot))
+        if master is not None:
+            return master
         named = ", ".join(f"{endpoint} by {count}" for endpoint, count in snapshot.named_masters.items())
         raise TopologyError(
             f"No node is the master now: most of the {len(self.sentinels)} sentinels have to name it, and its own "
@@ -121,7 +113,7 @@ class RunningTopology:
 
     def is_healthy(self) -> bool:
         """Return whether all processes run, follow one master, know each other, and could fail over."""
-        return self._is_healthy_in(self.snapshot())
+        return self._healthy_master_in(self._look()) is not None
 
     def failover(self) -> None:
         """Order a bare `SENTINEL FAILOVER` and do not wait for it.
@@ -146,8 +138,8 @@ class RunningTopology:
             client.execute_command("REPLICAOF", stranger.host, stranger.port)
         return master
 
-    def heal(self, timeout_s: float = 60.0) -> None:
-        """Undo every fault: resume, restart, give each node its role again, and wait until it is healthy.
+    def heal(self, timeout_s: float = 60.0) -> LocalNode:
+        """Undo every fault: resume, restart, give each node its role again, wait until it is healthy; return the master.
 
         Sentinel would restore the roles by itself, but takes ten to thirty seconds.
 
@@ -159,18 +151,30 @@ class RunningTopology:
                 process.resume()
             else:
                 process.restart()
-        if not wait_for(self._is_repaired, timeout_s, interval_s=0.1):
-            raise TopologyError(f"Not healthy {timeout_s:.0f} s after all was undone: {self.snapshot()}")
+        master: LocalNode | None = None
 
-    def _is_repaired(self) -> bool:
-        """Return whether it is healthy; otherwise restore the roles."""
-        snapshot = self.snapshot()
-        if self._is_healthy_in(snapshot):
-            return True
+        def is_repaired() -> bool:
+            nonlocal master
+            master = self._repair()
+            return master is not None
+
+        wait_for(is_repaired, timeout_s, interval_s=0.1)
+        if master is None:
+            raise TopologyError(f"Not healthy {timeout_s:.0f} s after all was undone: {self.snapshot()}")
+        return master
+
+    def _repair(self) -> LocalNode | None:
+        """Return the master where all is healthy; otherwise restore the roles."""
+        snapshot = self._look()
+        master = self._healthy_master_in(snapshot)
         # Anything else means that a failover is on its way, which must not be crossed.
-        if snapshot.is_agreed and not any(each.leads_failover for each in snapshot.sentinels):
+        if (
+            master is None
+            and snapshot.is_agreed
+            and not any(each.leads_failover for each in snapshot.sentinels)
+        ):
             self._restore_roles(snapshot)
-        return False
+        return master
 
     def _restore_roles(self, snapshot: Topology) -> None:
         """Have the master follow nobody and every other node follow the master."""
@@ -186,14 +190,33 @@ class RunningTopology:
             client.execute_command("REPLICAOF", *(master or ("NO", "ONE")))
             client.execute_command("CONFIG", "REWRITE")
 
-    def _is_healthy_in(self, snapshot: Topology) -> bool:
+    def _impatient_access(self) -> Access:
+        return replace(
+            self.operators_access(),
+            sentinel_timeout_s=REPLY_TIMEOUT_S,
+            node_timeout_s=REPLY_TIMEOUT_S,
+            probe=None,
+        )
+
+    def _look(self) -> Topology:
+        """Take a snapshot without asking who is open to everybody, which takes a connection more to each."""
+        access = self._impatient_access()
+        with commands_to(access) as (sentinels, nodes):
+            return survey_with(sentinels, nodes, access)
+
+    def _healthy_master_in(self, snapshot: Topology) -> LocalNode | None:
+        """Return the master where all follow it, know each other, and could fail over."""
         master = self._master_in(snapshot)
         in_sync = {each.endpoint for each in snapshot.healthy_replicas}
-        return (
+        is_healthy = (
             master is not None
             and all(self._knows_everybody(each) for each in snapshot.sentinels)
             and in_sync == self._nodes_without(master)
         )
+        return self._node_at(master) if is_healthy else None
+
+    def _node_at(self, endpoint: Endpoint | None) -> LocalNode | None:
+        return next((node for node in self.nodes if node.endpoint == endpoint), None)
 
     def _knows_everybody(self, sentinel: SentinelState) -> bool:
         """Return whether a sentinel is connected with everybody and could promote each replica."""

@@ -20,8 +20,7 @@ from verifier.wiring import deliveries_of, link_of
 @pytest.fixture
 def master(topology: LocalTopology) -> Iterator[Redis]:
     """The superuser's client on the master of the shared topology, which is healthy and empty."""
-    topology.heal()
-    with topology.admin(topology.current_master()) as client:
+    with topology.admin(topology.heal()) as client:
         # A replica that was disturbed before counts for writes again once the master has heard of it.
         assert wait_for(lambda: _is_emptied(client), 60)
         yield client
