@@ -99,7 +99,10 @@ class Chain:
     def is_tried_again(self, verification_id: str, worker: RunningWorker) -> None:
         """Let the time pass until the relay is given another chance and the delivery is due."""
         [relay] = worker.container.relays._relays
-        assert wait_for(lambda: relay.cooldown_left_s() == 0, DEADLINE_S)
+        with relay._lock:
+            # Its cooldown is over; None would mean that it works.
+            if relay._state.breaker.open_until is not None:
+                relay._state.breaker.open_until = 0.0
         self.client.zadd(keyspace.DUE, {verification_id: 1}, xx=True)
 
     def _record(self, verification_id: str, name: str) -> str:
