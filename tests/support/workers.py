@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Self
+from unittest import mock
 
 from sentinel import wait_for
 from verifier.settings import Settings
+from workers import worker as worker_module
 from workers.container import WorkerContainer, make_worker_container
 from workers.worker import MailWorker
+
+# An idle worker looks whether it should stop each time it has waited for a job for this long.
+BLOCK_S = 0.1
 
 
 class RunningWorker:
@@ -25,9 +30,11 @@ class RunningWorker:
         self._burst = burst
         self._may_end = may_end or burst
         self._errors: list[BaseException] = []
+        self._impatience = mock.patch.object(worker_module, "BLOCK_S", BLOCK_S)
         self._thread = threading.Thread(target=self._work, name="worker-under-test", daemon=True)
 
     def __enter__(self) -> Self:
+        self._impatience.start()
         self._thread.start()
         return self
 
@@ -35,6 +42,7 @@ class RunningWorker:
         alive = self.is_alive
         self.worker._request_stop()
         self._thread.join(60)
+        self._impatience.stop()
         if kind is None:
             assert not self._errors, self._errors
             assert alive or self._may_end, "the worker ended by itself"
