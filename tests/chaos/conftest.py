@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ SHORT = Pace(
     late_s=10.0,
     relay_down_s=4.0,
     full_s=4.0,
+    rotations=1,
     heals_by_itself=False,
     settle_s=30.0,
 )
@@ -37,6 +39,6 @@ def testbed() -> Iterator[DrillTestbed]:
 
 
 @pytest.fixture
-def drill(testbed: DrillTestbed) -> Callable[[str], Outcome]:
-    """Run one fault, small."""
-    return lambda name: Round(testbed, FAULTS[name], RATE, SHORT).run()
+def drill(testbed: DrillTestbed) -> Callable[..., Outcome]:
+    """Run one fault, small; keywords change the pace."""
+    return lambda name, **pace: Round(testbed, FAULTS[name], RATE, replace(SHORT, **pace)).run()

@@ -19,9 +19,18 @@ ONLY_LONG = {"relay-hang"}
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ONLY_LONG])
-def test_service_keeps_its_promises(drill: Callable[[str], Outcome], fault: str) -> None:
+def test_service_keeps_its_promises(drill: Callable[..., Outcome], fault: str) -> None:
     """Nothing is lost, refused or repeated, no worker ends, and whatever else was promised holds."""
-    outcome = drill(fault)
+    _assert_kept(drill(fault), fault)
+
+
+@pytest.mark.long
+def test_the_key_may_be_rotated_in_either_order(drill: Callable[..., Outcome]) -> None:
+    """Web first, and workers first."""
+    _assert_kept(drill("key-rotation", rotations=2), "key-rotation")
+
+
+def _assert_kept(outcome: Outcome, fault: str) -> None:
     counts = outcome.counts
     assert counts.accepted > 0
     assert (counts.lost, outcome.worker_exits, counts.differing) == (0, 0, 0), outcome
@@ -30,7 +39,7 @@ def test_service_keeps_its_promises(drill: Callable[[str], Outcome], fault: str)
         assert counts.refused == 0, counts.answers
 
 
-def test_the_log_warns_of_a_rogue_master(drill: Callable[[str], Outcome]) -> None:
+def test_the_log_warns_of_a_rogue_master(drill: Callable[..., Outcome]) -> None:
     """Somebody's REPLICAOF shows in the logs long before Sentinel mends it."""
     alarm_s = drill("rogue").alarm_s
     assert alarm_s is not None

@@ -39,6 +39,8 @@ class Pace:
     """How long Redis refuses to grow."""
     heals_by_itself: bool = True
     """Whether Sentinel is left to set the topology right (ten to thirty seconds) or an operator does it."""
+    rotations: int = 2
+    """How often the secret key is rotated: web first, then workers first."""
     settle_s: float = 40.0
     """How long the last mails are waited for."""
 

@@ -70,7 +70,7 @@ def _rolling_restart(context: FaultContext) -> None:
 def _key_rotation(context: FaultContext) -> None:
     """Add the new key everywhere, then put it in front; the old one stays for the codes that are on their way."""
     context.begin()
-    for order in (_WEB_FIRST, _WORKERS_FIRST):
+    for order in (_WEB_FIRST, _WORKERS_FIRST)[: context.pace.rotations]:
         old = context.service.keys
         new = f"drill-{secrets.token_hex(3)}:{secrets.token_hex(32)}"
         for keys in (f"{old},{new}", f"{new},{old}"):
