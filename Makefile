@@ -6,6 +6,8 @@ JOBS ?= 4
 # Each begins with a run of neighbours, which share what a module starts. The slow ones are neighbours, too: whoever is
 # done takes some of what others still have to do.
 SIDE_BY_SIDE := -n $(JOBS) --dist worksteal
+# With no bytecode of an earlier run each test process compiles all tests, which takes longer than most of them run.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 # How many random orders `make model` tries, each of up to 60 steps.
 EXAMPLES ?= 2000
 # How many requests of each kind `make api-fuzz` makes of each of the API's operations.
@@ -37,11 +39,11 @@ run: install ## Run the whole service with an embedded topology and a mailbox (P
 
 .PHONY: test
 test: lint types ## Lint, check the types, run the tests
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not long"
 
 .PHONY: test-long
 test-long: install ## Run the tests that take half a minute or more each
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m long
+	$(PYTEST) $(SIDE_BY_SIDE) -m long
 
 .PHONY: model
 model: install ## Try random orders of all that can happen on real Redis processes (EXAMPLES=2000, some ten minutes)
