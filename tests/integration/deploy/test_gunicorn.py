@@ -83,7 +83,7 @@ class Visitors:
     def _visit(self, visitor: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._web.port, timeout=60)
         number = 0
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.1):
             number += 1
             self.answers.append(_submit(connection, f"visitor-{visitor}-{number}@example.com"))
         connection.close()
