@@ -197,7 +197,7 @@ def _start(nodes: Sequence[LocalNode], spawner: Spawner) -> None:
 
 
 def _require(condition: Callable[[], bool], complaint: str) -> None:
-    if not wait_for(condition, START_TIMEOUT_S, interval_s=0.01):
+    if not wait_for(condition, START_TIMEOUT_S, interval_s=0.05):
         raise TopologyError(
             f"{complaint} within {START_TIMEOUT_S:.0f} s: look whether this machine is overloaded."
         )

@@ -24,7 +24,9 @@ SCHEMA = json.loads(Path("docs/switchover.schema.json").read_text(encoding="utf-
 def own() -> Iterator[LocalTopology]:
     """A topology for this module alone; with a shorter down-after a master that was just promoted is taken for dead."""
     with LocalTopology(LocalOptions(superuser=True)) as topology:
-        assert wait_for(lambda: not refusals_of(survey(topology.operators_access())), FAILOVER_WITHIN_S)
+        assert wait_for(
+            lambda: not refusals_of(survey(topology.operators_access())), FAILOVER_WITHIN_S, interval_s=0.1
+        )
         yield topology
 
 

@@ -55,7 +55,7 @@ def test_names_are_used_everywhere_as_containers_need() -> None:
         assert old.endpoint.host == "localhost"
         old.kill()
         named.heal()
-        assert wait_for(named.is_healthy, 60)
+        assert wait_for(named.is_healthy, 60, interval_s=0.1)
         sentinels = named.snapshot().sentinels
         hosts = {known.endpoint.host for each in sentinels for known in (*each.replicas, *each.peers)}
         assert hosts == {"localhost"}

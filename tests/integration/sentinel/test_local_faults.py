@@ -69,7 +69,7 @@ def test_bare_failover_moves_the_master(disturbed: LocalTopology) -> None:
     old = disturbed.current_master()
     disturbed.failover()
     new = _await_other_master(disturbed, old)
-    assert wait_for(disturbed.is_healthy, 60), disturbed.snapshot()
+    assert wait_for(disturbed.is_healthy, 60, interval_s=0.1), disturbed.snapshot()
     assert _role(disturbed, old) == "slave"
     assert _role(disturbed, new) == "master"
 

@@ -76,7 +76,7 @@ def _wait_for_another_master(topology: LocalTopology, old: LocalNode) -> LocalNo
             return False
         return found[0] is not old
 
-    assert wait_for(moved, FAILOVER_WITHIN_S)
+    assert wait_for(moved, FAILOVER_WITHIN_S, interval_s=0.1)
     return found[0]
 
 
@@ -108,7 +108,7 @@ def test_master_without_its_disk_follows_after_a_failover(filled: LocalTopology)
     old = filled.current_master()
     old.lose_disk()
     new = _wait_for_another_master(filled, old)
-    assert wait_for(lambda: set(filled.snapshot().named_masters) == {new.endpoint}, 60)
+    assert wait_for(lambda: set(filled.snapshot().named_masters) == {new.endpoint}, 60, interval_s=0.1)
     _start_with_a_new_log(old, wait=True)
     assert wait_for(lambda: _follows(filled, old, new.endpoint), 60)
     assert _keys_of(filled) == [KEYS] * 3

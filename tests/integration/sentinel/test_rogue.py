@@ -62,6 +62,6 @@ def test_a_failover_is_no_rogue(
     before = topology.current_master()
     with caplog.at_level(logging.ERROR, logger="sentinel.link.rogue_detector"):
         topology.failover()
-        assert wait_for(lambda: topology.current_master() != before, DEADLINE_S)
+        assert wait_for(lambda: topology.current_master() != before, DEADLINE_S, interval_s=0.1)
         assert link.run(lambda client: client.set("verifier:test", "4"), DEADLINE_S)
     assert caplog.records == []

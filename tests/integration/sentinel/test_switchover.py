@@ -150,7 +150,7 @@ def test_switchover_leaves_a_healthy_topology(own: LocalTopology) -> None:
     after = survey(own.operators_access())
     assert after.named_master == result.new
     assert result.old in {node.endpoint for node in after.candidates}
-    assert wait_for(own.is_healthy, 60), own.snapshot()
+    assert wait_for(own.is_healthy, 60, interval_s=0.1), own.snapshot()
 
 
 def test_role_is_written_down(own: LocalTopology) -> None:
