@@ -30,7 +30,7 @@ SHORT = Pace(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def testbed() -> Iterator[DrillTestbed]:
     """The testbed; each round heals it before it begins."""
     with DrillTestbed(verifier(), workers=2, down_after_ms=1500) as running:
