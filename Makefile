@@ -42,7 +42,7 @@ test: lint types ## Lint, check the types, run the tests
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not long"
 
 .PHONY: test-long
-test-long: install ## Run the tests that take half a minute or more each
+test-long: install ## Run the tests that take some twenty seconds or more each
 	$(PYTEST) $(SIDE_BY_SIDE) -m long
 
 .PHONY: model

@@ -1,4 +1,7 @@
-"""The benchmarks run: next to nothing is measured, without peers, and every part gives a figure."""
+"""The benchmarks run: next to nothing is measured, without peers, and every part gives a figure.
+
+The shortest part stands for all in `make test`; each starts a whole service.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,7 @@ def run_bench(only: str, path: Path) -> dict[str, Any]:
     return results
 
 
+@pytest.mark.long
 def test_the_ways_in_and_the_footprint_are_measured(tmp_path: Path) -> None:
     """Latency, requests a second and memory come out as positive numbers, and nothing is refused."""
     results = run_bench("latency,accepting,footprint", tmp_path)
@@ -50,6 +54,7 @@ def test_the_ways_in_and_the_footprint_are_measured(tmp_path: Path) -> None:
     assert len(results["footprint"]["processes"]) == 8
 
 
+@pytest.mark.long
 def test_failovers_are_measured() -> None:
     """One bare failover with the shipped times: how long until a submission was accepted, and nothing refused."""
     done = subprocess.run(
@@ -88,6 +93,7 @@ def test_what_one_master_carries_is_measured(tmp_path: Path) -> None:
     assert sum(step["cpu_us"] for step in load["steps"]) > 0
 
 
+@pytest.mark.long
 @wants_smtp_sink
 def test_throughput_is_measured(tmp_path: Path) -> None:
     """Both relays have a figure for us, and the slow one is as slow as it should be."""
