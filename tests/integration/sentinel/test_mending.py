@@ -80,7 +80,8 @@ def _has_other_master(topology: LocalTopology, name: str) -> bool:
     )
 
 
-def test_a_replica_is_added_and_can_be_the_master(testbed: MendingTestbed) -> None:
+@pytest.mark.parametrize("an_old_one_goes", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_replica_is_added_and_can_be_the_master(testbed: MendingTestbed, *, an_old_one_goes: bool) -> None:
     """It has all data by itself, and is promoted like any other; then the old ones may go."""
     topology = testbed.topology
     with under_load(testbed) as counts:
@@ -89,11 +90,11 @@ def test_a_replica_is_added_and_can_be_the_master(testbed: MendingTestbed) -> No
         for node in topology.nodes[:3]:
             if topology.current_master() is node:
                 move_master(topology)
-        for node in [each for each in topology.replicas() if each is not new][:1]:
-            remove_node(topology, node)
+        if an_old_one_goes:
+            remove_node(topology, next(each for each in topology.replicas() if each is not new))
         wait_until_whole(topology)
     _assert_kept(counts)
-    assert len(topology.nodes) == 3
+    assert len(topology.nodes) == (3 if an_old_one_goes else 4)
 
 
 @pytest.mark.long
