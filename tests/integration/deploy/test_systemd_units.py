@@ -392,6 +392,7 @@ def _why_no_systemd_can_be_booted() -> str:
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.skipif(bool(_why_no_systemd_can_be_booted()), reason=_why_no_systemd_can_be_booted())
 def test_a_systemd_in_namespaces_of_its_own_runs_a_node(tmp_path: Path) -> None:
     """Where PID 1 is something else: the next test, in a systemd that is booted for it and thrown away."""
