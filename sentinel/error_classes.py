@@ -83,6 +83,8 @@ _CLASSES: tuple[tuple[type[Exception], ErrorKind], ...] = (
 )
 
 _SENTENCES: tuple[tuple[str, ErrorKind], ...] = (
+    # WAIT, where a master becomes a replica between a write and its confirmation.
+    ("WAIT cannot be used with replica", ErrorKind.MOVED),
     ("max number of clients reached", ErrorKind.NOT_READY),
     ("invalid password", ErrorKind.REFUSED),
     ("without any password configured", ErrorKind.REFUSED),

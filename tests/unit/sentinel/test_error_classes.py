@@ -61,6 +61,10 @@ MISCONF_7 = (
     "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option)."
 )
 MISCONF_AOF = "MISCONF Errors writing to the AOF file: No space left on device"
+WAIT_ON_REPLICA = (
+    "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is "
+    "configured to be writable (which is not the default) writes to replicas are just local and are not propagated."
+)
 NOPERM_IN_SCRIPT = "The user executing the script can't run this command or subcommand"
 NO_PASSWORD_SET = (
     "ERR AUTH <password> called without any password configured for the default user. "
@@ -75,6 +79,7 @@ ANSWERS = [
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         MOVED,
     ),
+    (WAIT_ON_REPLICA, MOVED),
     (MASTERDOWN, MOVED),
     (SCRIPT_6.format(MASTERDOWN), MOVED),
     (f"EXECABORT Transaction discarded because of: {MASTERDOWN}", MOVED),
