@@ -31,7 +31,8 @@ NOWHERE = Endpoint("unconnected", 0)
 FAIR_TIME_S = 0.5
 # What is asked of the system for a reply that may be there already, when the request has no time left.
 LEAST_WAIT_S = 0.001
-# A connection that was used so lately is lent again without a look whether its socket was closed meanwhile.
+# A connection whose last exchange ended so lately is lent again without a look at its socket: nothing was left there, and
+# hardly anybody has closed it meanwhile.
 FRESH_FOR_S = 0.5
 
 
@@ -46,7 +47,8 @@ class MasterConnection(ResolvingConnection):
         self._rogue_detector = rogue_detector
         self._began_at = 0.0
         self.endpoint = NOWHERE
-        self.used_at = 0.0
+        self.exchanged_at = 0.0
+        """When all replies of an exchange were read that was the last to use it; 0 where none was, or it was hung up on."""
         self._exchange: Exchange | None = None
         super().__init__(**arguments)
 
@@ -180,6 +182,7 @@ class MasterConnection(ResolvingConnection):
         except BaseException:
             self.disconnect()
             raise
+        self.exchanged_at = time.monotonic()
         return [self._typed(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
     def _typed(self, error: Exception) -> Exception:
@@ -200,6 +203,8 @@ class MasterConnection(ResolvingConnection):
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send; connects first where there is no socket, and always to the master of this moment."""
         _require_time()
+        # Whoever sends by redis-py may be stopped before the reply, and gives the connection back with that on its way.
+        self.exchanged_at = 0.0
         self._bound_timeout()
         self._began_at = time.monotonic()
         try:
@@ -216,7 +221,7 @@ class MasterConnection(ResolvingConnection):
         Only shuts it down: closing would give its descriptor to somebody else while it is still in use. And only the
         socket below: `SSLSocket.shutdown` drops the encryption first, so that what is sent meanwhile would go out plainly.
         """
-        self.used_at = 0.0
+        self.exchanged_at = 0.0
         sock = self._get_socket()
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -277,7 +282,7 @@ class MasterPool(redis.ConnectionPool):
             self._in_use_connections.add(connection)
         try:
             connection.connect()
-            if time.monotonic() - connection.used_at > FRESH_FOR_S and _is_spoiled(connection):
+            if time.monotonic() - connection.exchanged_at > FRESH_FOR_S and _is_spoiled(connection):
                 connection.disconnect()
                 connection.connect()
         except BaseException:
@@ -292,7 +297,6 @@ class MasterPool(redis.ConnectionPool):
             # Those that a fork has left behind, or another pool's, are in no list.
             if connection in self._in_use_connections:
                 self._in_use_connections.remove(connection)
-                connection.used_at = time.monotonic()
                 self._available_connections.append(connection)
 
     def hang_up_except(self, master: Endpoint) -> int:

@@ -214,3 +214,17 @@ def test_an_idle_connection_that_was_closed_is_opened_anew(
     connection.hang_up()
     assert ask(link, PING) == [b"PONG"]
     assert world.master.connections == 3
+
+
+def test_nobody_gets_the_reply_of_somebody_who_was_stopped(
+    link: MasterLink, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal, say, between a command and its reply: redis-py lends such a connection on, however fresh it is."""
+    monkeypatch.setattr(connections_module, "FRESH_FOR_S", LONG_S)
+    world.master.said["GET"] = "somebody's value"
+    ask(link, PING)
+    with lent(link) as connection:
+        connection.send_command("GET", "a")
+        assert wait_for(connection.can_read, 30)
+    assert ask(link, PING) == [b"PONG"]
+    assert link.redis.ping() is True
