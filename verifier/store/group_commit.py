@@ -118,6 +118,8 @@ class GroupCommit:
         for turn in turns:
             own, replies = replies[: len(turn.commands) - 1], replies[len(turn.commands) - 1 :]
             turn.replies = [*own, confirmed]
+            if isinstance(confirmed, Exception):
+                confirmed = _for_others(confirmed)
 
     def _pass_on(self) -> None:
         """Have the first of those that wait lead; called with the lock."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from redis import ConnectionPool
 
-from sentinel import AccessRefused, DeadlinePassed, TransientError, request_deadline, wait_for
+from sentinel import AccessRefused, DeadlinePassed, MasterMoved, TransientError, request_deadline, wait_for
 from verifier.store import group_commit as module
 from verifier.store.group_commit import GroupCommit
 from verifier.store.scripts import Command
@@ -157,6 +157,31 @@ def test_what_the_connection_finds_is_told_to_all_and_the_next_try_goes_on(
     again = Caller(commits, "again")
     assert again.ended()
     assert again.replies == ["answer to again", 2]
+
+
+def test_an_error_in_place_of_the_confirmation_is_an_exception_of_each_threads_own(
+    commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The master became a replica while all waited for theirs: threads that raise one exception write into each other's."""
+    is_first, others_wait = threading.Event(), threading.Event()
+
+    def exchange(_: ConnectionPool, commands: list[Command]) -> list[Any]:
+        if not is_first.is_set():
+            is_first.set()
+            assert others_wait.wait(60)
+        return [command[1] for command in commands[:-1]] + [MasterMoved("UNBLOCKED")]
+
+    monkeypatch.setattr(module, "exchange", exchange)
+    first = Caller(commits, "first")
+    assert is_first.wait(60)
+    others = [Caller(commits, "a"), Caller(commits, "b")]
+    assert _queued(commits, 2)
+    others_wait.set()
+    assert first.ended()
+    assert all(other.ended() for other in others)
+    told = [other.replies[-1] for other in others]
+    assert all(type(each) is MasterMoved and str(each) == "UNBLOCKED" for each in told)
+    assert told[0] is not told[1]
 
 
 @pytest.mark.parametrize("error", [DeadlinePassed("my time is up"), SystemExit(1)], ids=repr)
