@@ -300,9 +300,9 @@ class VerificationService:
         with redis_within(self._deadline_s, verification_id):
             verification = self._store.get(verification_id)
             require_started(caller, verification)
-            if verification.decided is Status.CANCELED:
-                return verification
-            verification.require_pending(self.clock(), self.rules)
+            # Of a canceled one, too: that the master has it is not yet a yes.
+            if verification.decided is not Status.CANCELED:
+                verification.require_pending(self.clock(), self.rules)
             canceled, verification = self._store.end(verification_id, Status.CANCELED)
         if not canceled and verification.decided is not Status.CANCELED:
             verification.require_pending(self.clock(), self.rules)
@@ -323,11 +323,12 @@ class VerificationService:
             if repeated:
                 if not may_be_same_body(self._keys, request_body, fingerprint):
                     raise RequestReused
-                return replace(verification, repeated=True)
-            verification.require_resendable(self.clock(), self.rules)
+            else:
+                verification.require_resendable(self.clock(), self.rules)
             counters = self._counting.mails(verification.address, caller)
+            # Also for a repeat, which owes no other mail: that the master has the first try is not yet a yes.
             if self._store.resend(verification, mark, counters) is Resend.ACCEPTED:
-                return self._store.get(verification_id)
+                return replace(verification, repeated=True) if repeated else self._store.get(verification_id)
         raise ServiceUnavailable(words("This verification is changing too quickly. Please try again."), 1)
 
     def _sent_again(self, verification: Verification, request_id: str, caller: Caller | None) -> Verification:

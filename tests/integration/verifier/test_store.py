@@ -21,7 +21,7 @@ from tests.support.stores import Store, due_in_s, lose_answers, waiting_jobs
 from verifier.domain.codes import code_of
 from verifier.domain.errors import QueueFull, ServiceUnavailable, VerificationNotFound
 from verifier.domain.rules import Rules
-from verifier.domain.verifications import DeliveryStatus, Status
+from verifier.domain.verifications import DeliveryStatus, Status, Verification
 from verifier.service import VerificationService
 from verifier.settings import Settings
 from verifier.store import keyspace
@@ -313,6 +313,42 @@ def test_a_submission_is_accepted_as_soon_as_a_replica_has_it(
         hung_replicas[0].resume()
         accepting.result(timeout=60)
     assert waiting_jobs(master) == [f"{verification.id}-1"]
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("asked", ["resend", "cancel"])
+def test_a_repeat_is_told_yes_no_sooner_than_the_first(
+    store: Store, topology: LocalTopology, asked: str
+) -> None:
+    """Whoever was told 503 and asks once more finds their first try on the master, which is not enough."""
+    rules = Rules(resend_after_s=0)
+    service = VerificationService(store, store.settings.keys, rules, deadline_s=1.0)
+    started = service.start("ann@example.org")
+    ask: Callable[[], Verification] = {
+        "resend": lambda: service.resend(started.id, request_key="again"),
+        "cancel": lambda: service.cancel(started.id),
+    }[asked]
+    replicas = topology.replicas()
+    try:
+        for replica in replicas:
+            replica.pause()
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable):
+                ask()
+    finally:
+        for replica in replicas:
+            replica.resume()
+        topology.heal()
+    assert wait_for(lambda: _is_told(ask), 60)
+    assert ask().sends == (2 if asked == "resend" else 1)
+
+
+def _is_told(ask: Callable[[], Verification]) -> bool:
+    try:
+        ask()
+    except ServiceUnavailable:
+        return False
+    return True
 
 
 @pytest.mark.chaos

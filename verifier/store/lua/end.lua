@@ -25,9 +25,9 @@ if found[1] == 'pending' then
   if redis.call('PTTL', KEYS[1]) > life_ms then
     redis.call('PEXPIRE', KEYS[1], life_ms)
   end
-elseif found[2] == ARGV[2] then
-  ours = 1
-  -- A write, so that WAIT on this connection also covers the earlier try.
-  redis.call('HSET', KEYS[1], 'ended_by', ARGV[2])
+elseif found[2] then
+  ours = found[2] == ARGV[2] and 1 or 0
+  -- A write, so that WAIT on this connection also covers what ended it: an earlier try, or another request.
+  redis.call('HSET', KEYS[1], 'ended_by', found[2])
 end
 return { ours, written(now), redis.call('HGETALL', KEYS[1]) }
