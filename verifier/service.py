@@ -178,7 +178,7 @@ class VerificationService:
             )
             self._require_same_start(verification, normal, asked.request_body)
             is_pending = verification.id not in ids
-            is_owed_now = not is_pending and not verification.repeated
+            is_owed_now = not is_pending and (not verification.repeated or _is_of_this_request(verification))
             if is_pending:
                 number = verification.delivery.number
                 verification = self._sent_again(
@@ -388,6 +388,11 @@ class VerificationService:
     def _is_code_of(self, verification: Verification, code: str) -> bool:
         expected = code_of(verification.id, verification.address, verification.key_id, self._keys, self.rules)
         return expected is not None and same_code(expected, code)
+
+
+def _is_of_this_request(verification: Verification) -> bool:
+    """Return whether this very HTTP request started it, in an earlier try whose answer got lost."""
+    return verification.http_request_id == current_request_id() != ""
 
 
 def _log_accepted(verification: Verification) -> None:

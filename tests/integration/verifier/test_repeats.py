@@ -13,6 +13,7 @@ from redis import Redis
 
 from tests.support.apps import container_of
 from tests.support.clock import RedisTime
+from tests.support.stores import lose_answers
 from verifier.container import Container
 from verifier.domain.callers import Caller, CallerKind
 from verifier.domain.codes import code_of
@@ -21,6 +22,7 @@ from verifier.domain.keys import KeyRing
 from verifier.domain.verifications import Status
 from verifier.service import VerificationService
 from verifier.store import keyspace
+from verifier.store import verifications as store_module
 
 PATH = "/v1/verifications"
 KEY = {"Idempotency-Key": '"a-key-of-the-caller"'}
@@ -62,6 +64,20 @@ def test_the_log_tells_of_each_mail_once(app: Flask, caplog: pytest.LogCaptureFi
             assert service.start("ann@example.org", request_key=key, caller=caller).id == first.id
         said = [each.getMessage() for each in caplog.records]
     assert said == [f"Delivery 1 of verification {first.id} is accepted."]
+
+
+def test_the_log_tells_of_a_mail_whose_first_try_lost_its_answer(
+    app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a failover, say: then the second try of the same request finds what the first has written."""
+    with caplog.at_level(logging.INFO, logger="verifier.service"):
+        with monkeypatch.context() as patch:
+            lose_answers(patch, store_module, 1)
+            answer = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers=KEY)
+        again = app.test_client().post(PATH, json={"to": "ann@example.org"}, headers=KEY)
+        said = [each.getMessage() for each in caplog.records]
+    assert answer.status_code == again.status_code == 201
+    assert said == [f"Delivery 1 of verification {answer.json['id']} is accepted."]
 
 
 def test_the_log_tells_of_a_resend_once(
