@@ -7,7 +7,7 @@ JOBS ?= 4
 # done takes some of what others still have to do.
 SIDE_BY_SIDE := -n $(JOBS) --dist worksteal
 # With no bytecode of an earlier run each test process compiles all tests, which takes longer than most of them run.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 # How many random orders `make model` tries, each of up to 60 steps.
 EXAMPLES ?= 2000
 # How many requests of each kind `make api-fuzz` makes of each of the API's operations.

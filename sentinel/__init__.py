@@ -38,7 +38,7 @@ from sentinel.errors import (
     TransientError,
     UnknownMasterName,
 )
-from sentinel.link.deadline import remaining_s, request_deadline
+from sentinel.link.deadline import bounded_s, remaining_s, request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.master_events import MasterEvent, MasterEventKind, MasterEvents
 from sentinel.observer import LinkObserver

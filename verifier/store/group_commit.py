@@ -16,11 +16,13 @@ from typing import Any
 
 from redis import ConnectionPool
 
-from sentinel import DeadlinePassed, TransientError, remaining_s
+from sentinel import DeadlinePassed, TransientError, bounded_s, remaining_s
 from verifier.store.scripts import Command, exchange
 
 # Beyond that, the next one goes.
 MOST_TOGETHER = 64
+# For so long somebody waits, in seconds, for an exchange under way before going without it: its connection may be a dead one.
+PATIENCE_S = 0.1
 
 
 class _Turn:
@@ -49,7 +51,8 @@ class GroupCommit:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._is_under_way = False
+        self._under_way = 0
+        """How many exchanges; more than one where one of them takes long."""
         self._waiting: deque[_Turn] = deque()
 
     def exchange(self, pool: ConnectionPool, commands: list[Command]) -> list[Any]:
@@ -61,10 +64,10 @@ class GroupCommit:
         """
         turn = _Turn(commands)
         with self._lock:
-            if self._is_under_way:
+            if self._under_way:
                 self._waiting.append(turn)
             else:
-                self._is_under_way = turn.leads = True
+                self._go(turn)
         if not turn.leads:
             self._await(turn)
         if turn.leads:
@@ -75,8 +78,15 @@ class GroupCommit:
 
     def _await(self, turn: _Turn) -> None:
         """Wait until it is over, or its turn to lead. Raises DeadlinePassed."""
-        left_s = remaining_s()
         try:
+            if turn.is_over.acquire(timeout=bounded_s(PATIENCE_S)):
+                return
+            with self._lock:
+                if turn in self._waiting and remaining_s() != 0.0:
+                    self._waiting.remove(turn)
+                    self._go(turn)
+                    return
+            left_s = remaining_s()
             if turn.is_over.acquire(timeout=-1 if left_s is None else left_s):
                 return
         except BaseException:
@@ -84,6 +94,11 @@ class GroupCommit:
             raise
         self._give_up(turn)
         raise DeadlinePassed("The time of the request was up before it was its turn.")
+
+    def _go(self, turn: _Turn) -> None:
+        """Have a turn lead an exchange of its own; called with the lock."""
+        self._under_way += 1
+        turn.leads = True
 
     def _give_up(self, turn: _Turn) -> None:
         """Wait no more; where it has become the one that leads, the next one leads."""
@@ -128,7 +143,7 @@ class GroupCommit:
             turn.leads = True
             turn.is_over.release()
         else:
-            self._is_under_way = False
+            self._under_way -= 1
 
 
 def _for_others(error: BaseException) -> BaseException:

@@ -73,8 +73,9 @@ def master(monkeypatch: pytest.MonkeyPatch) -> Iterator[Master]:
 
 
 @pytest.fixture
-def commits() -> GroupCommit:
-    """Nobody is under way."""
+def commits(monkeypatch: pytest.MonkeyPatch) -> GroupCommit:
+    """Nobody is under way; and nobody goes without the others, unless a test says so."""
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
     return GroupCommit()
 
 
@@ -260,8 +261,34 @@ def test_whoever_gives_up_when_it_is_their_turn_passes_it_on(commits: GroupCommi
     assert other.replies == ["answer to other", 2]
 
 
-def test_many_threads_are_all_answered(commits: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_long_for_an_exchange_that_does_not_end(
+    commits: GroupCommit, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has waited goes, takes along whoever waits as well, and all is as before in the end."""
+    first = _first(commits, master)
+    second = Caller(commits, "second")
+    assert _queued(commits, 1)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    third = Caller(commits, "third")
+    assert wait_for(lambda: len(master.exchanges) == 2, 60)
+    assert commits._under_way == 2
+    assert [command[1] for command in master.exchanges[1][:-1]] == ["third", "second"]
+    master.answers.release(2)
+    assert all(each.ended() and each.replies for each in (first, second, third))
+    assert commits._under_way == 0
+    master.answers.release()
+    again = Caller(commits, "again")
+    assert again.ended()
+    assert again.replies
+    assert commits._under_way == 0
+
+
+@pytest.mark.parametrize("patience_s", [60.0, 0.002])
+def test_many_threads_are_all_answered(
+    commits: GroupCommit, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
     """Each with their own, whatever fails and whoever has no time left."""
+    monkeypatch.setattr(module, "PATIENCE_S", patience_s)
     lock, number = threading.Lock(), [0]
 
     def exchange(_: ConnectionPool, commands: list[Command]) -> list[Any]:
@@ -297,5 +324,5 @@ def test_many_threads_are_all_answered(commits: GroupCommit, monkeypatch: pytest
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
     assert min(answered) > 50
-    assert not commits._is_under_way
+    assert commits._under_way == 0
     assert number[0] < 3200
