@@ -22,7 +22,7 @@ from verifier.store.scripts import Command, exchange
 # Beyond that, the next one goes.
 MOST_TOGETHER = 64
 # For so long somebody waits, in seconds, for an exchange under way before going without it: its connection may be a dead one.
-PATIENCE_S = 0.1
+LONGEST_WAIT_S = 0.1
 
 
 class _Turn:
@@ -79,7 +79,7 @@ class GroupCommit:
     def _await(self, turn: _Turn) -> None:
         """Wait until it is over, or its turn to lead. Raises DeadlinePassed."""
         try:
-            if turn.is_over.acquire(timeout=bounded_s(PATIENCE_S)):
+            if turn.is_over.acquire(timeout=bounded_s(LONGEST_WAIT_S)):
                 return
             with self._lock:
                 if turn in self._waiting and remaining_s() != 0.0:

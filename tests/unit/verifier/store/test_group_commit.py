@@ -75,7 +75,7 @@ def master(monkeypatch: pytest.MonkeyPatch) -> Iterator[Master]:
 @pytest.fixture
 def commits(monkeypatch: pytest.MonkeyPatch) -> GroupCommit:
     """Nobody is under way; and nobody goes without the others, unless a test says so."""
-    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(module, "LONGEST_WAIT_S", 60.0)
     return GroupCommit()
 
 
@@ -268,7 +268,7 @@ def test_nobody_waits_for_long_for_an_exchange_that_does_not_end(
     first = _first(commits, master)
     second = Caller(commits, "second")
     assert _queued(commits, 1)
-    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(module, "LONGEST_WAIT_S", 0.05)
     third = Caller(commits, "third")
     assert wait_for(lambda: len(master.exchanges) == 2, 60)
     assert commits._under_way == 2
@@ -283,12 +283,12 @@ def test_nobody_waits_for_long_for_an_exchange_that_does_not_end(
     assert commits._under_way == 0
 
 
-@pytest.mark.parametrize("patience_s", [60.0, 0.002])
+@pytest.mark.parametrize("longest_wait_s", [60.0, 0.002])
 def test_many_threads_are_all_answered(
-    commits: GroupCommit, monkeypatch: pytest.MonkeyPatch, patience_s: float
+    commits: GroupCommit, monkeypatch: pytest.MonkeyPatch, longest_wait_s: float
 ) -> None:
     """Each with their own, whatever fails and whoever has no time left."""
-    monkeypatch.setattr(module, "PATIENCE_S", patience_s)
+    monkeypatch.setattr(module, "LONGEST_WAIT_S", longest_wait_s)
     lock, number = threading.Lock(), [0]
 
     def exchange(_: ConnectionPool, commands: list[Command]) -> list[Any]:
