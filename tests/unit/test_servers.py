@@ -27,7 +27,7 @@ def test_the_readme_names_what_ci_runs() -> None:
 def test_the_tests_that_touch_redis_run_on_each() -> None:
     """The integration tests and the faults, on the server that is named."""
     assert (
-        'export VERIFIER_REDIS_SERVER=$2\n    .venv/bin/pytest -n 4 -m "not long" tests/integration/{sentinel,verifier,workers} tests/chaos'
+        'export VERIFIER_REDIS_SERVER=$2\n    .venv/bin/pytest -n 4 --dist worksteal -m "not long" tests/integration/{sentinel,verifier,workers} tests/chaos'
         in CI
     )
 
