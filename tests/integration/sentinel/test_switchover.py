@@ -73,12 +73,13 @@ def _command(topology: LocalTopology, *arguments: str, **environment: str) -> Re
     return CliRunner().invoke(sentinel_group, arguments, env=settings)
 
 
-def test_switchover_under_load_loses_and_refuses_nothing(own: LocalTopology) -> None:
+def test_switchover_under_load_loses_and_refuses_nothing() -> None:
     """There and back again while addresses are submitted: each one accepted is there, none was refused."""
-    with service_on(own) as parts:
+    # With the times that are shipped: within a second sentinels on a busy machine take a new master for dead now and then.
+    with LocalTopology(LocalOptions(superuser=True)) as shipped, service_on(shipped) as parts:
         with Submitters(parts) as submitters:
             for _ in range(2):
-                _switch_over_checked(own)
+                _switch_over_checked(shipped)
         assert submitters.refused == []
         assert submitters.lost() == []
     assert len(submitters.accepted) > 100
