@@ -22,7 +22,7 @@ from verifier.store.scripts import Command, exchange
 # Beyond that, the next one goes.
 MOST_TOGETHER = 64
 # For so long somebody waits, in seconds, for an exchange under way before going without it: its connection may be a dead one.
-LONGEST_WAIT_S = 0.1
+LONGEST_WAIT_S = 0.5
 
 
 class _Turn:
