@@ -214,7 +214,9 @@ def test_an_answer_is_whole_and_its_head_does_not_come_before_its_body(
             first = sock.recv(1 << 20)
             head, _, body = first.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 " + status)
-            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+            told = re.search(rb"(?i)content-length: (\d+)", head)
+            assert told is not None
+            length = int(told[1])
             is_file = b"/static/" in request_line.encode()
             if request_line.startswith("GET"):
                 assert body or is_file
