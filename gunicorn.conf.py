@@ -1,15 +1,13 @@
 """gunicorn's settings for the web app; any of them can be overridden on its command line.
 
-Six things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
+Four things are added to what gunicorn does, each tried by tests/integration/deploy/test_gunicorn.py: a worker process that
 cannot boot does not end a service that runs, a HUP with wrong settings changes nothing, a TERM refuses new
-connections at once instead of leaving them unanswered, all processes count together for /metrics, an answer goes out in one
-piece, and a body whose chunks can't be read is no failure of the app. gunicorn must not stand alone in a network:
-docs/deploy.md.
+connections at once instead of leaving them unanswered, and all processes count together for /metrics. How a worker process
+serves is verifier/gunicorn_worker.py. gunicorn must not stand alone in a network: docs/deploy.md.
 """
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import shutil
@@ -18,17 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import ThreadWorker
 
 bind = "127.0.0.1:8000"
+worker_class = "verifier.gunicorn_worker.Worker"
 workers = 2
 threads = 16
 # A request may wait through a failover (VERIFIER_REQUEST_DEADLINE), and must not be killed while it does.
@@ -56,67 +51,6 @@ METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _METRICS_PREFIX = "verifier-metrics-"
 # gunicorn ends altogether when a worker process ends with one of these: it could not boot, or not load the app.
 _FATAL = {3, 4}
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """Serves requests in threads, and bears that the listening socket is shut down in a stop."""
-
-    def accept(self, listener: socket.socket) -> None:
-        """Accept a connection; on Linux a listening socket that was shut down answers EINVAL."""
-        try:
-            super().accept(listener)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            self.set_accept_enabled(False)
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve a request, and send the answer's head with its body: half the calls, and half the wake-ups of a client."""
-        sock = HeadWithBody(conn.sock)
-        try:
-            return super().handle_request(
-                req, SimpleNamespace(sock=sock, client=conn.client, server=conn.server)
-            )
-        finally:
-            sock.flush()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """Have `/servez` turn red for whoever has a connection still."""
-        # Not at the top: what gunicorn itself imports, a HUP would not load anew.
-        from verifier.ops.serving import note_stopping  # noqa: PLC0415
-
-        note_stopping()
-        super().handle_exit(sig, frame)
-
-
-class HeadWithBody:
-    """A connection's socket for one answer, whose head waits for what comes next on it."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._head: bytes | None = None
-
-    def sendall(self, data: bytes) -> None:
-        """Send; what is sent first, with what comes next."""
-        if self._head is None:
-            self._head = data
-        else:
-            self.flush(data)
-
-    def flush(self, data: bytes = b"") -> None:
-        """Send what waits, and this."""
-        waiting, self._head = self._head or b"", b""
-        if waiting or data:
-            self._sock.sendall(waiting + data)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the socket has, for whoever uses it in another way: then nothing may wait any longer."""
-        if self._head:
-            self.flush()
-        return getattr(self._sock, name)
-
-
-worker_class = Worker
 
 
 class AccessLog(Logger):  # type: ignore[misc]
@@ -236,39 +170,8 @@ def post_fork(server: Any, worker: Any) -> None:
     worker.has_served = server.has_served
 
 
-class ChunkedBody:
-    """A body whose chunks can't be read ends, to the app, like that of a client that goes away: it answers 400.
-
-    gunicorn's own error is none that werkzeug knows: 500, with a traceback in the log for whoever sends such a body.
-    """
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    def read(self, *size: int) -> bytes:
-        """Read it. Raises OSError."""
-        try:
-            return bytes(self._body.read(*size))
-        except ParseException as error:
-            raise OSError(str(error)) from error
-
-    def __getattr__(self, name: str) -> Any:
-        """Return whatever else a body has; werkzeug only reads."""
-        return getattr(self._body, name)
-
-
-def _with_readable_bodies(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
-        return app(environ, start_response)
-
-    return serve
-
-
 def post_worker_init(worker: Any) -> None:
     """Note that one has booted, and say so."""
-    worker.wsgi = _with_readable_bodies(worker.wsgi)
     worker.has_served[0] = 1
     worker.log.info("Worker process %d serves.", worker.pid)
 

@@ -1,10 +1,13 @@
 -- Limits, counted by GCRA (the generic cell rate algorithm): for each of its rates a limit's key holds the moment from which on
 -- all of the rate's allowance is there again. Each count moves it on by a step, and it may not be further away than the
--- window. The key lives until the last of these moments, so never longer than the longest window.
+-- window. The key lives until the last of these moments, or somewhat longer.
 -- A list of limits stands in ARGV as pairs of key and rates, each of these as three packed numbers: window (s), step (s) and
 -- room for that moment; in a key, @ stands for the tag of the address.
 -- This runs with each request, so a limit is one flat list of these numbers, and its key.
 
+-- A key that is counted in again and again is given a minute more than it needs: most writes then leave its end as it is, since
+-- to set it costs a master and its replicas as much as the write itself.
+local SPARE_MS = 60000
 local rates_of = { [24] = '>ddd', [48] = '>dddddd', [72] = '>ddddddddd' }
 
 -- Read the limits in ARGV from one position to another, and what is left of each.
@@ -16,9 +19,9 @@ local function read_limits(first, last, address_tag)
       key = string.gsub(key, '@', address_tag)
     end
     local limit = { struct.unpack(rates_of[#packed], packed) }
-    limit.key, limit.size = key, #packed / 8
     local found = redis.pcall('GET', key)
-    local times = type(found) == 'string' and { string.match(found, '^(%S+) ?(%S*) ?(%S*)$') }
+    limit.key, limit.size, limit.is_there = key, #packed / 8, type(found) == 'string'
+    local times = limit.is_there and { string.match(found, '^(%S+) ?(%S*) ?(%S*)$') }
     for rate = 1, limit.size, 3 do
       local whole_at = now
       if times then
@@ -40,7 +43,14 @@ local function write_limit(limit)
     text = text .. ' ' .. written(whole_at)
     last = math.max(last, whole_at)
   end
-  redis.call('SET', limit.key, text, 'PX', math.max(1, math.ceil((last - now) * 1000)))
+  local life_ms = math.ceil((last - now) * 1000)
+  if not limit.is_there then
+    redis.call('SET', limit.key, text, 'PX', math.max(SPARE_MS, life_ms))
+  elseif redis.call('PTTL', limit.key) >= life_ms then
+    redis.call('SET', limit.key, text, 'KEEPTTL')
+  else
+    redis.call('SET', limit.key, text, 'PX', life_ms + SPARE_MS)
+  end
 end
 
 -- Return the position of the limit that is used up for longest, and for how long (s); nothing where none is.

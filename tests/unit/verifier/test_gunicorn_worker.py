@@ -1,0 +1,149 @@
+"""How a worker process of gunicorn's serves connections: which thread, for how long, and how many at once."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
+
+from verifier import gunicorn_worker
+from verifier.gunicorn_worker import Worker
+
+THREADS = 2
+WITHIN_S = 60.0
+REQUEST = b"GET /%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+class Served:
+    """A worker whose app answers with the path and the thread that serves, and connections to it."""
+
+    def __init__(self) -> None:
+        settings = Config()
+        settings.set("threads", THREADS)
+        self.worker: Any = Worker(0, 0, [], SimpleNamespace(), 30, settings, logging.getLogger("test"))
+        self.worker.log.access = lambda *_: None
+        self.worker.tpool = self.worker.get_thread_pool()
+        self.worker.wsgi = self._answer
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+        self.worker.tpool.shutdown()
+        self.worker.tmp.close()
+
+    def connect(self) -> tuple[socket.socket, TConn]:
+        """Return both ends of a connection."""
+        ours, theirs = (self._opened.enter_context(each) for each in socket.socketpair())
+        ours.settimeout(WITHIN_S)
+        return ours, TConn(self.worker.cfg, theirs, ("127.0.0.1", 1), ("127.0.0.1", 2))
+
+    def hand_over(self, connection: TConn) -> Future[Any]:
+        """Have a thread of the pool serve a connection on which a request waits."""
+        served: Future[Any] = self.worker.tpool.submit(self.worker.handle, connection)
+        return served
+
+    @staticmethod
+    def _answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = f"{environ['PATH_INFO']} {threading.get_ident()}".encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """A worker of two threads."""
+    with Served() as worker:
+        yield worker
+
+
+def _ask(client: socket.socket, number: int) -> str:
+    """Ask for a number, and return which thread answered."""
+    client.sendall(REQUEST % number)
+    return _read(client, number)
+
+
+def _read(client: socket.socket, number: int) -> str:
+    head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    path, thread = body.decode().split()
+    assert path == f"/{number}"
+    return thread
+
+
+def test_a_client_that_goes_on_is_served_by_the_same_thread(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is handed over between its requests; when it is gone the thread is free."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    client, connection = served.connect()
+    client.sendall(REQUEST % 0)
+    going = served.hand_over(connection)
+    threads = {_read(client, 0), *(_ask(client, number) for number in range(1, 20))}
+    assert len(threads) == 1
+    assert not going.done()
+    client.close()
+    assert going.result(WITHIN_S) is False
+
+
+def test_a_client_that_pauses_gives_its_thread_back(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is kept, and goes on when the client does."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", 0.001)
+    client, connection = served.connect()
+    for number in range(3):
+        client.sendall(REQUEST % number)
+        assert served.hand_over(connection).result(WITHIN_S) is True
+        _read(client, number)
+
+
+def test_threads_that_wait_keep_none_from_being_served(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many wait as are set; there are as many more, which stay with nobody."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    waiting = []
+    for number in range(THREADS):
+        client, connection = served.connect()
+        client.sendall(REQUEST % number)
+        waiting.append((client, served.hand_over(connection)))
+        _read(client, number)
+    for number in range(3 * THREADS):
+        client, connection = served.connect()
+        client.sendall(REQUEST % number)
+        assert served.hand_over(connection).result(WITHIN_S) is True
+        _read(client, number)
+    for client, served_by in waiting:
+        assert not served_by.done()
+        client.close()
+        assert served_by.result(WITHIN_S) is False
+
+
+def test_what_was_read_ahead_is_left_to_gunicorn(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests at once: nothing more will show at the socket, so nobody may wait there."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    client, connection = served.connect()
+    client.sendall(REQUEST % 1 + REQUEST % 2)
+    assert served.hand_over(connection).result(WITHIN_S) is True
+    _read(client, 1)
+    assert connection.parser.unreader.buf.getvalue() == REQUEST % 2
+
+
+def test_a_worker_that_stops_stays_with_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer says that the connection ends."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    served.worker.alive = False
+    client, connection = served.connect()
+    client.sendall(REQUEST % 1)
+    assert served.hand_over(connection).result(WITHIN_S) is False
+    assert b"connection: close" in client.recv(65536).lower()
