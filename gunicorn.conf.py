@@ -25,6 +25,7 @@ from gunicorn.glogging import Logger
 bind = "127.0.0.1:8000"
 worker_class = "verifier.gunicorn_worker.Worker"
 workers = 2
+# In each process up to twice as many requests are served at once (verifier/gunicorn_worker.py).
 threads = 16
 # A request may wait through a failover (VERIFIER_REQUEST_DEADLINE), and must not be killed while it does.
 timeout = 60

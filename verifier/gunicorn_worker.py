@@ -28,6 +28,7 @@ SWITCH_INTERVAL_S = 0.02
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Serves requests in threads, and bears that the listening socket is shut down in a stop."""
 
+    alive: bool
     wsgi: Any
 
     def init_process(self) -> None:
@@ -58,29 +59,42 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 raise
             self.set_accept_enabled(False)
 
+    def is_parent_alive(self) -> bool:
+        """Return whether gunicorn's parent is there still; without it this process stops."""
+        if super().is_parent_alive():
+            return True
+        # gunicorn only leaves its loop; who stays with a connection would go on.
+        self.alive = False
+        return False
+
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Return threads for as many requests as are set, and as many for connections that a thread stays with."""
         self._places = threading.Semaphore(self.cfg.threads)
         return ThreadPoolExecutor(2 * self.cfg.threads)
 
     def handle(self, conn: Any) -> Any:
-        """Serve a request, and those that come at once behind it: handing a connection over and back costs more than reading it."""
-        goes_on = super().handle(conn)
-        while goes_on is True and self._next_is_there(conn):
-            goes_on = super().handle(conn)
-        return goes_on
+        """Serve a request, and those that come at once behind it: handing a connection over and back costs more than reading it.
 
-    def _next_is_there(self, conn: Any) -> bool:
-        """Wait for the next request, unless the process stops or too many threads wait already."""
-        # What was read ahead of it no longer shows at the socket; gunicorn looks for that.
-        if not self.alive or conn.parser.unreader.buf.getvalue() or not self._places.acquire(blocking=False):
-            return False
+        Half of the threads stay nowhere, however busy the connections of the others are.
+        """
+        goes_on = super().handle(conn)
+        if goes_on is not True or not self._places.acquire(blocking=False):
+            return goes_on
         try:
-            poll = select.poll()
-            poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(1000 * STAY_S))
+            while goes_on is True and self._next_is_there(conn):
+                goes_on = super().handle(conn)
+            return goes_on
         finally:
             self._places.release()
+
+    def _next_is_there(self, conn: Any) -> bool:
+        """Wait for the next request, unless the process stops."""
+        # What was read ahead of it no longer shows at the socket; gunicorn looks for that.
+        if not self.alive or conn.parser.unreader.buf.getvalue():
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(1000 * STAY_S))
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request, and send the answer's head with its body: half the calls, and half the wake-ups of a client."""

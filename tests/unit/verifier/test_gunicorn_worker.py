@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+import selectors
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.workers.gthread import TConn
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from sentinel import wait_for
 from verifier import gunicorn_worker
 from verifier.gunicorn_worker import Worker
 
@@ -34,6 +39,8 @@ class Served:
         self.worker.tpool = self.worker.get_thread_pool()
         self.worker.wsgi = self._answer
         self._opened = ExitStack()
+        self.taking_s = 0.0
+        """For how long a request is served, in seconds."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,13 +56,31 @@ class Served:
         ours.settimeout(WITHIN_S)
         return ours, TConn(self.worker.cfg, theirs, ("127.0.0.1", 1), ("127.0.0.1", 2))
 
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        """Serve as in a process of its own, on a port that is returned, until it is told to stop."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.worker.sockets, self.worker.ppid = [listener], os.getppid()
+            self.worker.poller = selectors.DefaultSelector()
+            self.worker.method_queue.init()
+            # Without what our own does to the whole process.
+            serving = threading.Thread(target=ThreadWorker.run, args=(self.worker,))
+            serving.start()
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                self.worker.alive = False
+                serving.join(WITHIN_S)
+                assert not serving.is_alive()
+
     def hand_over(self, connection: TConn) -> Future[Any]:
         """Have a thread of the pool serve a connection on which a request waits."""
         served: Future[Any] = self.worker.tpool.submit(self.worker.handle, connection)
         return served
 
-    @staticmethod
-    def _answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        # Others go on meanwhile.
+        time.sleep(self.taking_s)
         body = f"{environ['PATH_INFO']} {threading.get_ident()}".encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
@@ -127,6 +152,53 @@ def test_threads_that_wait_keep_none_from_being_served(
         assert not served_by.done()
         client.close()
         assert served_by.result(WITHIN_S) is False
+
+
+def test_clients_that_never_pause_keep_none_from_being_served(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though serving takes longer than they do, and there are more of them than threads."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    served.taking_s = 0.05
+    stop = threading.Event()
+    answered = Counter[int]()
+
+    def go_on(name: int, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), WITHIN_S) as client:
+            while not stop.is_set():
+                _ask(client, name)
+                answered[name] += 1
+
+    with served.listening() as port:
+        clients = [threading.Thread(target=go_on, args=(name, port)) for name in range(5 * THREADS)]
+        for each in clients:
+            each.start()
+        try:
+            assert wait_for(lambda: max(answered.values(), default=0) >= 60, WITHIN_S)
+            least = min(answered[name] for name in range(len(clients)))
+        finally:
+            stop.set()
+            for each in clients:
+                each.join(WITHIN_S)
+    assert least > 3, answered
+
+
+def test_a_worker_without_its_parent_stops_although_a_client_goes_on(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, the parent tells nobody anything; the worker sees that it has another one."""
+    monkeypatch.setattr(gunicorn_worker, "STAY_S", WITHIN_S)
+    with served.listening() as port, socket.create_connection(("127.0.0.1", port), WITHIN_S) as client:
+        _ask(client, 0)
+        served.worker.ppid = -1
+        answers = [b""]
+
+        def is_told_to_go() -> bool:
+            client.sendall(REQUEST % 1)
+            answers.append(client.recv(65536).lower())
+            return b"connection: close" in answers[-1]
+
+        assert wait_for(is_told_to_go, WITHIN_S), answers[-1]
 
 
 def test_what_was_read_ahead_is_left_to_gunicorn(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,6 +293,40 @@ def test_a_clock_that_was_ahead_keeps_nobody_out_for_longer_than_the_window(
     master.delete(key)
     master.rpush(key, "x")
     service.start(ANN)
+    assert 0 < int(master.pttl(key)) <= 60_000
+
+
+def test_a_counter_of_a_clock_that_was_ahead_does_not_live_for_longer_than_the_window(
+    doors: Open, master: Redis
+) -> None:
+    """However long the other master let it live."""
+    service = doors(limits_of(mails="5/1d")).service
+    week_s = 7 * 86400
+    key = keyspace.limit_key("mails", "all")
+    master.set(key, f"{service.clock() + week_s:.6f}", ex=week_s + 86400)
+    with pytest.raises(LimitReached):
+        service.start(ANN)
+    master.set(key, f"{service.clock():.6f}", ex=week_s)
+    service.start(ANN)
+    assert 86400 // 5 <= int(master.ttl(key)) <= 86400 // 5 + 61
+
+
+def test_nothing_is_left_of_what_is_given_back(doors: Open, master: Redis) -> None:
+    """Where nothing else is counted; whoever types right codes alone leaves no counter of wrong ones."""
+    door = doors(limits_of(**{name: "5/1d" for name, *_ in CODES}))
+    person = _person("192.0.2.1")
+    for _ in range(2):
+        verification = door.service.start(ANN, caller=person)
+        assert door.service.check(verification.id, door.code(verification), caller=person).valid
+        assert _counted(master) == {}
+    verification = door.service.start(ANN, caller=person)
+    assert not door.service.check(verification.id, door.wrong_code(verification), caller=person).valid
+    before = _counted(master)
+    assert door.service.check(verification.id, door.code(verification), caller=person).valid
+    assert _counted(master).keys() == before.keys()
+    assert len(before) == 3
+    for key in before:
+        assert 86000 // 5 < int(master.ttl(key)) <= 86400 // 5 + 61
 
 
 def test_attempts_are_limited_although_redis_is_full(doors: Open, master: Redis) -> None:

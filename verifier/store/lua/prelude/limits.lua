@@ -1,11 +1,11 @@
 -- Limits, counted by GCRA (the generic cell rate algorithm): for each of its rates a limit's key holds the moment from which on
 -- all of the rate's allowance is there again. Each count moves it on by a step, and it may not be further away than the
--- window. The key lives until the last of these moments, or somewhat longer.
+-- window. The key lives until the last of these moments, and a minute more at the most.
 -- A list of limits stands in ARGV as pairs of key and rates, each of these as three packed numbers: window (s), step (s) and
 -- room for that moment; in a key, @ stands for the tag of the address.
 -- This runs with each request, so a limit is one flat list of these numbers, and its key.
 
--- A key that is counted in again and again is given a minute more than it needs: most writes then leave its end as it is, since
+-- A key that is counted in again and again lives up to a minute longer than it needs: most writes then leave its end as it is, since
 -- to set it costs a master and its replicas as much as the write itself.
 local SPARE_MS = 60000
 local rates_of = { [24] = '>ddd', [48] = '>dddddd', [72] = '>ddddddddd' }
@@ -44,12 +44,15 @@ local function write_limit(limit)
     last = math.max(last, whole_at)
   end
   local life_ms = math.ceil((last - now) * 1000)
-  if not limit.is_there then
-    redis.call('SET', limit.key, text, 'PX', math.max(SPARE_MS, life_ms))
-  elseif redis.call('PTTL', limit.key) >= life_ms then
+  if life_ms <= 0 then
+    redis.call('DEL', limit.key)
+    return
+  end
+  local left_ms = limit.is_there and redis.call('PTTL', limit.key) or 0
+  if left_ms >= life_ms and left_ms <= life_ms + SPARE_MS then
     redis.call('SET', limit.key, text, 'KEEPTTL')
   else
-    redis.call('SET', limit.key, text, 'PX', life_ms + SPARE_MS)
+    redis.call('SET', limit.key, text, 'PX', math.max(SPARE_MS, life_ms + (limit.is_there and SPARE_MS or 0)))
   end
 end
 
