@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentinel.access import Access, Login, WriteProbe
 from sentinel.backoff import Backoff
+from sentinel.deadline import bounded_s, remaining_s, request_deadline
 from sentinel.endpoints import Endpoint, parse_endpoint
 from sentinel.errors import (
     TRANSIENT,
@@ -38,7 +39,6 @@ from sentinel.errors import (
     TransientError,
     UnknownMasterName,
 )
-from sentinel.link.deadline import bounded_s, remaining_s, request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.master_events import MasterEvent, MasterEventKind, MasterEvents
 from sentinel.observer import LinkObserver

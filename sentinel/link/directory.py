@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sentinel.access import Access
+from sentinel.deadline import remaining_s
 from sentinel.endpoints import Endpoint
 from sentinel.errors import DeadlinePassed, MasterUnknown, PermanentError
 from sentinel.link.cooldowns import Cooldowns
-from sentinel.link.deadline import remaining_s
 from sentinel.link.known_sentinels import KnownSentinels
 from sentinel.link.resolver import resolver
 from sentinel.link.sentinel_client import SentinelClient

@@ -10,9 +10,9 @@ import random
 import threading
 import time
 
+from sentinel.deadline import remaining_s
 from sentinel.endpoints import Endpoint
 from sentinel.errors import DeadlinePassed
-from sentinel.link.deadline import remaining_s
 
 # Promotion takes about a second, some more where the replica stalls. Without a switch writes are not held for
 # longer than this in all, however many sentinels say whatever; then for a while not at all.

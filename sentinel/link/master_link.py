@@ -19,6 +19,7 @@ from redis import Redis
 
 from sentinel.access import Access
 from sentinel.backoff import Backoff
+from sentinel.deadline import remaining_s, request_deadline
 from sentinel.endpoints import Endpoint
 from sentinel.errors import (
     TRANSIENT,
@@ -29,10 +30,9 @@ from sentinel.errors import (
     TransientError,
 )
 from sentinel.link.breaker import Breaker
-from sentinel.link.connections import MasterPool
-from sentinel.link.deadline import remaining_s, request_deadline
 from sentinel.link.directory import Directory
 from sentinel.link.failover_signal import FailoverSignal
+from sentinel.link.master_pool import MasterPool
 from sentinel.link.rogue_detector import RogueDetector
 from sentinel.link.watcher import Watcher
 from sentinel.master_events import MasterEvents

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from sentinel.deadline import bounded_s
 from sentinel.direct_connection import NodeConnection
 from sentinel.endpoints import Endpoint, is_address
-from sentinel.link.deadline import bounded_s
 
 KEPT_FOR_S = 60.0
 # How long somebody waits for a name that is not known, and for one that may have moved since it was.

@@ -15,9 +15,9 @@ from concurrent.futures import TimeoutError as NotAllInTime
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from sentinel.deadline import bounded_s
 from sentinel.endpoints import Endpoint
 from sentinel.errors import PermanentError, TransientError
-from sentinel.link.deadline import bounded_s
 from sentinel.link.sentinel_client import SentinelBusy, SentinelClient
 
 Result = TypeVar("Result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from dataclasses import dataclass
@@ -103,9 +104,11 @@ def _after_never_sending(testbed: BenchTestbed, sizes: Sizes) -> float:
 
 
 def _wait_until_expired(testbed: BenchTestbed, lifetime_s: float) -> None:
-    timeout_s = lifetime_s + 60
-    if not wait_for(lambda: _keys(testbed, "verifier:verification:*") == 0, timeout_s, interval_s=0.5):
-        raise RigError(f"Not all verifications expired within {timeout_s:.0f} s.")
+    """Wait for the verifications, and for the leases they were claimed under, which each live for a while."""
+    timeout_s = lifetime_s + 120
+    for pattern in ("verifier:verification:*", "verifier:lease:*"):
+        if not wait_for(functools.partial(_are_gone, testbed, pattern), timeout_s, interval_s=0.5):
+            raise RigError(f"{pattern} did not all expire within {timeout_s:.0f} s.")
 
 
 def _send_all(testbed: BenchTestbed, mails: int, **settings: str) -> None:
@@ -147,6 +150,10 @@ def _settled_memory(testbed: BenchTestbed) -> int:
             memory = client.info("memory")
             seen.append(int(memory["used_memory"]) - sum(int(memory.get(name, 0)) for name in BUFFERS))
     return min(seen)
+
+
+def _are_gone(testbed: BenchTestbed, pattern: str) -> bool:
+    return _keys(testbed, pattern) == 0
 
 
 def _keys(testbed: BenchTestbed, pattern: str) -> int:

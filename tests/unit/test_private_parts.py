@@ -257,7 +257,7 @@ def test_every_answer_is_read_by_one_method(server: FakeServer) -> None:
 @relied_on(
     "redis",
     "`ConnectionPool._lock`, `_available_connections`, `_in_use_connections`",
-    "sentinel/link/connections.py",
+    "sentinel/link/master_pool.py",
     "hang up on the old master",
 )
 def test_the_connections_of_a_pool(server: FakeServer) -> None:
@@ -272,7 +272,7 @@ def test_the_connections_of_a_pool(server: FakeServer) -> None:
     pool.disconnect()
 
 
-@relied_on("redis", "`ConnectionPool.get_connection()`", "sentinel/link/connections.py", "hold writes")
+@relied_on("redis", "`ConnectionPool.get_connection()`", "sentinel/link/master_pool.py", "hold writes")
 def test_a_client_takes_its_connections_by_one_method(server: FakeServer) -> None:
     """Commands and pipelines wait there while a replica is being promoted."""
     taken = []
@@ -294,7 +294,7 @@ def test_a_client_takes_its_connections_by_one_method(server: FakeServer) -> Non
 @relied_on(
     "redis",
     "`ConnectionPool._checkpid()`, `make_connection()`, `release()`",
-    "sentinel/link/connections.py",
+    "sentinel/link/master_pool.py",
     "lend connections",
 )
 def test_a_pool_of_a_forked_child_begins_anew(server: FakeServer) -> None:
@@ -312,7 +312,9 @@ def test_a_pool_of_a_forked_child_begins_anew(server: FakeServer) -> None:
     assert pool.make_connection() is not made
 
 
-@relied_on("redis", "`driver_info=None` with `protocol=2`", "sentinel/link/connections.py", "need few rights")
+@relied_on(
+    "redis", "`driver_info=None` with `protocol=2`", "sentinel/direct_connection.py", "need few rights"
+)
 def test_a_connection_says_nothing_of_itself(server: FakeServer) -> None:
     """CLIENT SETINFO and HELLO are no rights of ours, and unknown to older servers."""
     connection = redis.Connection(**_arguments(server))

@@ -13,10 +13,11 @@ from hiredis import pack_command
 from redis import ResponseError
 from redis.exceptions import NoScriptError
 
+from sentinel.deadline import request_deadline
 from sentinel.errors import AccessRefused, Backpressure, DeadlinePassed, MasterMoved, TransientError
 from sentinel.link import connections as connections_module
+from sentinel.link import master_pool as pool_module
 from sentinel.link.connections import MasterConnection
-from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import Hang, HangUp, Raw, Refusal
@@ -203,12 +204,12 @@ def test_an_idle_connection_that_was_closed_is_opened_anew(
     link: MasterLink, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody's request fails for it; nor does one that was hung up on a moment ago."""
-    monkeypatch.setattr(connections_module, "FRESH_FOR_S", 0.0)
+    monkeypatch.setattr(pool_module, "FRESH_FOR_S", 0.0)
     ask(link, PING)
     world.master.hang_up_on_all()
     assert wait_for(lambda: world.master.open_connections == 0, 30)
     assert ask(link, PING) == [b"PONG"]
-    monkeypatch.setattr(connections_module, "FRESH_FOR_S", LONG_S)
+    monkeypatch.setattr(pool_module, "FRESH_FOR_S", LONG_S)
     with lent(link) as connection:
         pass
     connection.hang_up()
@@ -220,7 +221,7 @@ def test_nobody_gets_the_reply_of_somebody_who_was_stopped(
     link: MasterLink, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal, say, between a command and its reply: redis-py lends such a connection on, however fresh it is."""
-    monkeypatch.setattr(connections_module, "FRESH_FOR_S", LONG_S)
+    monkeypatch.setattr(pool_module, "FRESH_FOR_S", LONG_S)
     world.master.said["GET"] = "somebody's value"
     ask(link, PING)
     with lent(link) as connection:

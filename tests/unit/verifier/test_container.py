@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.link.deadline import remaining_s
+from sentinel.deadline import remaining_s
 from verifier.container import make_container
 from verifier.domain.errors import VerificationNotFound
 from verifier.settings import load_settings

@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import NoScriptError, ResponseError
 
 from sentinel.access import Login
+from sentinel.deadline import request_deadline
 from sentinel.errors import (
     AccessRefused,
     Backpressure,
@@ -22,7 +23,6 @@ from sentinel.errors import (
 )
 from sentinel.link import connections as connections_module
 from sentinel.link.connections import MasterConnection
-from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import Hang, HangUp, Raw, Refusal

@@ -12,10 +12,10 @@ from functools import partial
 import pytest
 
 from sentinel.access import Access
+from sentinel.deadline import request_deadline
 from sentinel.endpoints import Endpoint
 from sentinel.errors import AccessRefused, DeadlinePassed, MasterUnknown, UnknownMasterName
 from sentinel.link import directory as directory_module
-from sentinel.link.deadline import request_deadline
 from sentinel.link.directory import Directory
 from sentinel.local.waiting import wait_for
 from tests.support.fake_redis import FakeSentinel, Hang, Raw, Refusal

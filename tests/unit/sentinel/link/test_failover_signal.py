@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from sentinel.deadline import request_deadline
 from sentinel.endpoints import Endpoint
 from sentinel.errors import DeadlinePassed
 from sentinel.link import failover_signal as signal_module
-from sentinel.link.deadline import request_deadline
 from sentinel.link.failover_signal import HOLD_LIMIT_S, NO_HOLD_FOR_S, FailoverSignal
 from sentinel.local.waiting import wait_for
 from tests.support.clock import Clock

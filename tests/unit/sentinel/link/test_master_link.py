@@ -13,11 +13,11 @@ import pytest
 import redis
 
 from sentinel.access import Login
+from sentinel.deadline import request_deadline
 from sentinel.errors import Backpressure, CircuitOpen, MasterMoved, PermanentError, TransientError
 from sentinel.link import failover_signal as signal_module
 from sentinel.link import master_link as master_link_module
 from sentinel.link.breaker import OVER_AFTER_S, Breaker
-from sentinel.link.deadline import request_deadline
 from sentinel.link.master_link import MasterLink
 from sentinel.local.waiting import wait_for
 from tests.support.clock import Clock

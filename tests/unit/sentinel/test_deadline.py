@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sentinel.link.deadline import bounded_s, remaining_s, request_deadline
+from sentinel.deadline import bounded_s, remaining_s, request_deadline
 
 
 def test_without_a_deadline_nothing_is_bounded() -> None:
