@@ -206,6 +206,8 @@ def test_a_code_is_taken_out_of_what_is_pasted(page: Page, scripted: bool) -> No
     if not scripted:
         pytest.skip("Without a script the service does it.")
     type_address(page)
+    # The page can be seen before its script has run.
+    page.wait_for_load_state()
     page.evaluate(
         """() => {
           const data = new DataTransfer();
