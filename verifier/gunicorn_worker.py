@@ -5,12 +5,14 @@ It serves in threads, as gunicorn's own does, and hands a connection over less o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import select
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -73,6 +75,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return ThreadPoolExecutor(2 * self.cfg.threads)
 
     def handle(self, conn: Any) -> Any:
+        """Serve a connection until it pauses or ends, and hang up where it ends.
+
+        gunicorn's main thread would hang up, which waits for up to two seconds for the client to do so, too; meanwhile it would
+        accept nobody, and in a stop end connections on which the next request has just come.
+        """
+        goes_on = self._serve(conn)
+        if goes_on is False:
+            with contextlib.suppress(OSError):
+                conn.close(graceful=True)
+            conn.close = _is_closed
+        return goes_on
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Hang up on those who have paused for too long by now, but not on who has just gone on."""
+        if self.keepalived_conns and self.keepalived_conns[0].timeout <= time.monotonic():
+            self.wait_for_and_dispatch_events(0)
+        super().murder_keepalived(force)
+
+    def _serve(self, conn: Any) -> Any:
         """Serve a request, and those that come at once behind it: handing a connection over and back costs more than reading it.
 
         Half of the threads stay nowhere, however busy the connections of the others are.
@@ -113,6 +134,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         note_stopping()
         super().handle_exit(sig, frame)
+
+
+def _is_closed(graceful: bool = False) -> None:
+    """Close nothing: the thread that served the connection has."""
 
 
 class HeadWithBody:

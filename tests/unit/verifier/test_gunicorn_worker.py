@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -199,6 +200,49 @@ def test_a_worker_without_its_parent_stops_although_a_client_goes_on(
             return b"connection: close" in answers[-1]
 
         assert wait_for(is_told_to_go, WITHIN_S), answers[-1]
+
+
+def test_a_client_that_does_not_hang_up_keeps_nobody_waiting(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose connection ends is waited for, so that it gets all of its answer; not by who accepts the others."""
+    hangs_up = threading.Event()
+    hung_up = []
+
+    def close_gracefully(sock: socket.socket) -> None:
+        hung_up.append(hangs_up.wait(WITHIN_S))
+        sock.close()
+
+    monkeypatch.setattr("gunicorn.util.close_graceful", close_gracefully)
+    with served.listening() as port, ExitStack() as connected:
+        connected.callback(hangs_up.set)
+        for number in range(THREADS):
+            client = connected.enter_context(socket.create_connection(("127.0.0.1", port), WITHIN_S))
+            client.sendall((REQUEST % number).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            _read(client, number)
+        with socket.create_connection(("127.0.0.1", port), WITHIN_S) as other:
+            for number in range(5):
+                _ask(other, number)
+                assert not hung_up
+        hangs_up.set()
+        assert wait_for(lambda: served.worker.nr_conns == 0, WITHIN_S)
+        assert hung_up == [True] * (THREADS + 1)
+
+
+def test_a_request_that_comes_as_a_connection_is_given_up_is_served(served: Served) -> None:
+    """The main thread may have stood still for longer than connections are kept."""
+    served.worker.poller = selectors.DefaultSelector()
+    served.worker.method_queue.init()
+    client, connection = served.connect()
+    client.sendall(REQUEST % 0)
+    connection.init()
+    connection.timeout = time.monotonic() - 1
+    served.worker.keepalived_conns.append(connection)
+    served.worker.poller.register(
+        connection.sock, selectors.EVENT_READ, partial(served.worker.on_client_socket_readable, connection)
+    )
+    served.worker.murder_keepalived()
+    _read(client, 0)
 
 
 def test_what_was_read_ahead_is_left_to_gunicorn(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
