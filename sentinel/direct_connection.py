@@ -25,7 +25,7 @@ class NodeConnection(redis.Connection):
     def __init__(self, *, tls: Tls | None = None, **arguments: Any) -> None:
         self._tls = tls
         self._has_answered = False
-        super().__init__(**arguments)  # type: ignore[no-untyped-call]  # redis-py's own
+        super().__init__(**arguments)
 
     def _connect(self) -> Any:
         """Return a connected socket. redis-py's own TLS would read all files anew for each connection."""
@@ -57,7 +57,7 @@ class NodeConnection(redis.Connection):
     def send_packed_command(self, *args: Any, **arguments: Any) -> None:
         """Send commands; a server that has hung up by then is asked for no reply any more."""
         try:
-            super().send_packed_command(*args, **arguments)  # type: ignore[no-untyped-call]  # redis-py's own
+            super().send_packed_command(*args, **arguments)
         except redis.ConnectionError as error:
             self._raise_with_hint(error)
 
@@ -77,7 +77,7 @@ class NodeConnection(redis.Connection):
         return "perhaps it does not accept our client certificate: then have it signed by an authority that it trusts"
 
     def _connect_without_tls(self) -> Any:
-        return super()._connect()  # type: ignore[no-untyped-call]  # redis-py's own
+        return super()._connect()
 
 
 def connection_arguments(login: Login, tls: Tls | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ FRESH_FOR_S = 0.5
 
 
 class MasterPool(redis.ConnectionPool):
-    """A pool of such connections, which lets nobody write while a replica is being promoted."""
+    """Lends connections to the master, and lets nobody write while a replica is being promoted."""
 
     def __init__(
         self,

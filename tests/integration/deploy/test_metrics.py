@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -216,20 +215,27 @@ def test_a_relay_that_refuses_our_login(mailing: Settings, store: Store, web: We
 
 
 @pytest.fixture
-def workers(topology: LocalTopology, sink: MailSink, master: Redis, tmp_path: Path) -> Iterator[RigProcess]:
-    """`flask worker --processes 2`, whose metrics are at the port of its environment."""
+def workers_port() -> int:
+    """Where the metrics of `workers` are."""
+    return _port()
+
+
+@pytest.fixture
+def workers(
+    topology: LocalTopology, sink: MailSink, master: Redis, tmp_path: Path, workers_port: int
+) -> Iterator[RigProcess]:
+    """`flask worker --processes 2`."""
     environment = {
         **bare_environment(),
         "PYTHONPATH": str(PROJECT),
         **topology.environment(),
         "VERIFIER_SECRET_KEYS": KEYS,
         "VERIFIER_MAIL_PORT": str(sink.port),
-        "VERIFIER_WORKER_METRICS_PORT": str(_port()),
+        "VERIFIER_WORKER_METRICS_PORT": str(workers_port),
         "RUNTIME_DIRECTORY": str(tmp_path),
     }
     command = [sys.executable, "-m", "flask", "--app", str(PROJECT / "wsgi.py"), "worker", "--processes", "2"]
     with RigProcess("workers", command, environment, tmp_path) as running:
-        running.port = environment["VERIFIER_WORKER_METRICS_PORT"]  # type: ignore[attr-defined]
         yield running
 
 
@@ -241,14 +247,13 @@ def _port() -> int:
 
 
 def test_all_processes_of_a_worker_are_counted_as_one(
-    web: Web, workers: Any, sink: MailSink, tmp_path: Path
+    web: Web, workers: RigProcess, workers_port: int, sink: MailSink, tmp_path: Path
 ) -> None:
     """At one port, also after one of them was killed; and together with web they show all that alerts and dashboard name."""
-    port = int(workers.port)
 
     def sent() -> float | None:
         with suppress(OSError, http.client.HTTPException):
-            return _scrape(port).sum("verifier_deliveries_total", state="sent")
+            return _scrape(workers_port).sum("verifier_deliveries_total", state="sent")
         return None
 
     assert wait_for(lambda: sent() == 0, WITHIN_S), workers.output()
@@ -256,7 +261,7 @@ def test_all_processes_of_a_worker_are_counted_as_one(
     assert wait_for(lambda: sent() == 30, WITHIN_S), workers.output()
     assert {sent() for _ in range(5)} == {30}
     assert wait_for(lambda: _scrape(web.port).sum("verifier_workers_alive") == 2, WITHIN_S)
-    shown = _scrape(web.port).names() | _scrape(port).names()
+    shown = _scrape(web.port).names() | _scrape(workers_port).names()
     # No canary is sent here: its mails would be counted among these.
     assert {name for name in metrics_named() - shown if "_canary_" not in name} == {"up"}
     victim = workers.children()[0]
@@ -265,9 +270,9 @@ def test_all_processes_of_a_worker_are_counted_as_one(
     assert sent() == 30
     _submit(web, 3)
     assert wait_for(lambda: sent() == 33, WITHIN_S)
-    assert _scrape(port).sum("verifier_relay_replies_total", reply="2xx") == 33
+    assert _scrape(workers_port).sum("verifier_relay_replies_total", reply="2xx") == 33
     if shutil.which("promtool"):
-        scrapes = ("verifier-worker", _scrape(port)), ("verifier-web", _scrape(web.port))
+        scrapes = ("verifier-worker", _scrape(workers_port)), ("verifier-web", _scrape(web.port))
         assert _firing(*scrapes) <= {"VerifierHeartbeatOld"}
     workers.terminate()
     assert wait_for(lambda: workers.exit_code == 0, WITHIN_S), workers.output()

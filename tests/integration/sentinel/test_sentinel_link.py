@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 import pytest
@@ -68,7 +69,7 @@ class Writer:
         number = 0
         while not self._stop.wait(0.01):
             try:
-                self._link.run(lambda client, number=number: self._write_one(client, number))  # type: ignore[misc]
+                self._link.run(partial(self._write_one, number=number))
             except Exception as error:  # noqa: BLE001 - the test looks at them
                 self.errors.append(error)
             else:

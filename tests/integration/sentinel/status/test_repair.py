@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -147,7 +148,8 @@ def test_a_worker_does_it_by_itself_where_it_may(own: LocalTopology) -> None:
 
 def _alive(topology: LocalTopology) -> int:
     with topology.admin(topology.current_master()) as client:
-        return int(client.zcard("verifier:workers"))  # type: ignore[arg-type] # not asynchronous
+        alive: Any = client.zcard("verifier:workers")
+        return int(alive)
 
 
 def _repairs_by_workers(topology: LocalTopology) -> list[HistoryEvent]:

@@ -258,14 +258,21 @@ def test_a_process_that_does_not_reach_the_webhook_leaves_it_to_another(
     ports.release()
 
 
-def test_a_webhook_that_never_answers_holds_up_nothing(receiver: Receiver, begin: Begin) -> None:
+def test_a_webhook_that_never_answers_holds_up_nothing(
+    receiver: Receiver, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What else is to be known is looked at meanwhile, and the answer is not waited for for ever."""
     receiver.replies = [0]
     monitor = begin()
     assert wait_for(lambda: not receiver.replies, WITHIN_S)
     looked: list[object] = []
     look = monitor._lookout.look
-    monitor._lookout.look = lambda: looked.append(1) or look()  # type: ignore[method-assign, func-returns-value]
+
+    def look_and_note() -> object:
+        looked.append(1)
+        return look()
+
+    monkeypatch.setattr(monitor._lookout, "look", look_and_note)
     assert wait_for(lambda: len(looked) > 3, WITHIN_S)
     assert _is_told(receiver, "NoWorker", "firing")
 
